@@ -1,0 +1,169 @@
+"""What a watched job is, as it stands in active_jobs.json.
+
+The first eight fields of `JobRecord` are a public contract that other tools and hand-written entries share.
+Everything beyond them is optional.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+
+from jobwarden_registry.phases import Phase
+
+RECORD_VERSION = 1
+"""The version that this program writes into `v`."""
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment as `2026-11-20T10:09:15.123456Z`, without the fraction when there is none."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Utc = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(utc_text, return_type=str, when_used="json")]
+"""A moment in UTC. Text without an offset is refused: nobody can say which moment it means."""
+
+
+class _Frozen(BaseModel):
+    """Immutable; keeps keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Owner(_Frozen):
+    """Who registered the job."""
+
+    agent: str = "manual"
+    """`claude-code`, `codex` or `manual`."""
+    session_id: str = ""
+    detail: str | None = None
+    """A sub-agent of that session, where one is known."""
+
+
+class LogPaths(_Frozen):
+    """Where the job writes, as absolute paths on its host; `None` where it is not known."""
+
+    stdout: str | None = None
+    stderr: str | None = None
+
+
+class Evidence(_Frozen):
+    """What decided a state: kept with every change, and shown by `jobwarden explain`."""
+
+    asked_at: Utc
+    question: tuple[str, ...] = ()
+    """The commands as they were run, one string each."""
+    lines: tuple[str, ...] = ()
+    """The raw lines of the answers that concern this job."""
+    rule: str = ""
+    """The rule that read them, in a sentence."""
+
+
+class Attempt(_Frozen):
+    """One run of a job: a requeue, an auto-resume or a resubmission is a new one."""
+
+    id: str
+    """The id it ran under in its source."""
+    submitted_at: Utc | None = None
+    started_at: Utc | None = None
+    ended_at: Utc | None = None
+    status: str = ""
+    """The source's own word."""
+    phase: Phase = Phase.UNKNOWN
+    exit_code: int | None = None
+    signal: int | None = None
+    node: str | None = None
+
+
+class Absence(_Frozen):
+    """How long a job has been nowhere; counted only between good answers."""
+
+    since: Utc
+    last: Utc
+    """The latest good answer in which it was absent."""
+    answers: int = 1
+
+
+class Expectation(_Frozen):
+    """One completion check: what must be there when the job has succeeded."""
+
+    path: str
+    """A path or glob on the job's host, absolute or below its working directory."""
+    min_bytes: int = 0
+    pattern: str | None = None
+
+
+class JobRecord(_Frozen):
+    """One watched job.
+
+    A hand-written entry needs only `type`, `id` and `host`; the other five contract keys default sensibly.
+    """
+
+    # -- the contract: eight keys, in this order
+    type: str
+    """`slurm`, `nel`, `launcher`, `process`, or a plug-in's name."""
+    id: str
+    host: str = "localhost"
+    """As the person wrote it: `localhost`, or a host that ssh understands."""
+    user: str = ""
+    """The remote user; empty: whoever ssh logs in as."""
+    submitted: str = ""
+    """Local time for people, `YYYY-MM-DD HH:MM`. Identity uses `submitted_at`."""
+    description: str = ""
+    last_status: str = ""
+    """The source's own word, as last seen; empty before the first answer."""
+    owner: Owner = Owner()
+
+    # -- ours, all optional
+    v: int = RECORD_VERSION
+    uid: str = ""
+    """Names this record in the journal, so that a reused scheduler id is another job. Twelve hex digits."""
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    phase: Phase = Phase.UNKNOWN
+    reason: str | None = None
+    """Why it waits, or why it ended so, in the source's words."""
+    submitted_at: Utc | None = None
+    registered_at: Utc | None = None
+    started_at: Utc | None = None
+    ended_at: Utc | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    node: str | None = None
+    site: str | None = None
+    """The resolved host: `user@address:port`, or `local:<machine id>`. Same site, type and id: same job."""
+    work_dir: str | None = None
+    log: LogPaths | None = None
+    """Where the source itself says that it writes."""
+    log_path: str | None = None
+    """Where the caller said that it writes; read only where `log` or `work_dir` allows it."""
+    attempts: tuple[Attempt, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    facts: dict[str, JsonValue] = Field(default_factory=dict)
+    """What this type's source needs to ask about it (a pid and its start time, a path of `nel`). Never secret;
+    never taken from a hand-written entry."""
+    observed_at: Utc | None = None
+    """When the answer that gave the present state was asked for."""
+    stale_since: Utc | None = None
+    stale_because: str | None = None
+    """The code and text of what stops us from asking; set and cleared together with `stale_since`."""
+    absence: Absence | None = None
+    orphan: bool = False
+    """Rebuilt from the journal because the project's file was gone."""
+    seq: int = 0
+    """The journal's latest event about this job that is in this record."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two registrations the same job while neither has ended: type, site, id."""
+        return (self.type, self.site or self.host, self.id)
+
+    def changed(self, **fields: Any) -> JobRecord:  # noqa: ANN401 -- the fields' own types
+        """Give a copy with these fields replaced; they are not validated again."""
+        return self.model_copy(update=fields)

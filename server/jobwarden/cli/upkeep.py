@@ -1,0 +1,157 @@
+"""The commands about jobwarden itself: serve, watch, doctor, watcher, version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jobwarden.cli.exit_codes import ExitCode
+from jobwarden.cli.face import Face, examples, pass_face, shared_options
+
+if TYPE_CHECKING:
+    from jobwarden.identity import Caller
+    from jobwarden.service.service import Service
+
+
+@click.command(
+    epilog=examples("claude mcp add jobwarden -- jobwarden serve", "codex mcp add jobwarden -- jobwarden serve")
+)
+@click.option("--http", is_flag=True, help="Speak HTTP instead of stdio.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="HTTP: the address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="HTTP: the port; 0: any.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="HTTP: holds the token that requests must carry.")
+@click.option("--name", "names", multiple=True, help="HTTP: another host name that clients use; may be given again.")
+@pass_face
+def serve(face: Face, *, http: bool, host: str, port: int, token_file: Path | None, names: tuple[str, ...]) -> ExitCode:
+    """Be the MCP server that an agent's client starts.
+
+    Over HTTP every request must carry the token; the first start makes one, and says where it is.
+    """
+    from jobwarden.mcp_server import run as server
+
+    if http:
+        server.serve_http(face.env, host=host, port=port, token_file=token_file, names=names)
+    else:
+        server.serve_stdio(face.env)
+    return ExitCode.OK
+
+
+@click.command(epilog=examples("jobwarden watch", "jobwarden watch --after 0 --json | jq -r .event"))
+@click.option(
+    "--after",
+    "after_seq",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Begin after event #N (0: at the first). [default: only what comes now]",
+)
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events. [default: never]")
+@shared_options
+@pass_face
+def watch(face: Face, *, after_seq: int | None, count: int | None, session: str | None, as_json: bool) -> ExitCode:
+    """Print the session's events as they come, one line each.
+
+    It makes sure that the background watcher runs, and never becomes it. Each line begins with the event's
+    number; give that to --after to go on from there.
+    """
+    face.ask(session, lambda service, caller: _watch(face, service, caller, after_seq, count, as_json=as_json))
+    return ExitCode.OK
+
+
+async def _watch(
+    face: Face, service: Service, caller: Caller, after_seq: int | None, count: int | None, *, as_json: bool
+) -> None:
+    from jobwarden.cli.words import event_line
+    from jobwarden_registry.events import EventKind
+
+    printed = 0
+    async for event in service.follow(caller, after_seq=after_seq):
+        if isinstance(event.event, EventKind) and not event.event.news:
+            continue
+        click.echo(event.model_dump_json(exclude_none=True) if as_json else event_line(event, face.clock()))
+        printed += 1
+        if count is not None and printed >= count:
+            return
+
+
+@click.command(epilog=examples("jobwarden doctor", "jobwarden doctor --host cluster-a"))
+@click.option("--host", "hosts", multiple=True, help="Look at this host too; may be given again.")
+@shared_options
+@pass_face
+def doctor(face: Face, *, hosts: tuple[str, ...], session: str | None, as_json: bool) -> ExitCode:
+    """Say what would go wrong, and what mends it.
+
+    Looks at the configuration, the folders, the watcher and every host. Below a trouble stands what mends it, where
+    that is known.
+    """
+    view = face.ask(session, lambda service, caller: service.doctor(caller, hosts=hosts))
+    if as_json:
+        click.echo(view.model_dump_json(indent=2))
+    else:
+        from jobwarden.cli.tables import doctor_text, show
+
+        show(doctor_text(view))
+    return ExitCode.BROKEN if any(check.outcome == "problem" for check in view.checks) else ExitCode.OK
+
+
+@click.group()
+def watcher() -> None:
+    """Look at the background process, or end it.
+
+    It follows the jobs of all sessions. It starts by itself with the first job, and ends by itself when nothing is
+    left to watch.
+    """
+
+
+@watcher.command("status")
+@shared_options
+@pass_face
+def watcher_status(face: Face, *, session: str | None, as_json: bool) -> ExitCode:
+    """Say whether it runs. Exit code 0 if it does, else 1."""
+    view = face.ask(session, lambda service, _caller: service.watcher())
+    if as_json:
+        click.echo(view.model_dump_json(indent=2))
+    elif view.running:
+        from jobwarden.cli.words import moment
+
+        since = f" since {moment(view.started_at, face.clock())}" if view.started_at else ""
+        click.echo(f"running{since}: pid {view.pid}, version {view.version}\nlog: {view.log_path}")
+    else:
+        click.echo(f"not running\nlog: {view.log_path}")
+    return ExitCode.OK if view.running else ExitCode.BROKEN
+
+
+@watcher.command("stop")
+@shared_options
+@pass_face
+def watcher_stop(face: Face, *, session: str | None, as_json: bool) -> ExitCode:
+    """End it. It comes back with the next registration or `jobwarden watch`."""
+    was_running = face.ask(session, lambda service, _caller: service.stop_watcher())
+    if as_json:
+        click.echo(json.dumps({"was_running": was_running}))
+    else:
+        click.echo("stopped" if was_running else "it was not running")
+    return ExitCode.OK
+
+
+@watcher.command("log")
+@shared_options
+@pass_face
+def watcher_log(face: Face, *, session: str | None, as_json: bool) -> ExitCode:
+    """Print the path of its log."""
+    view = face.ask(session, lambda service, _caller: service.watcher())
+    click.echo(view.model_dump_json(include={"log_path"}) if as_json else view.log_path)
+    return ExitCode.OK
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def version(*, as_json: bool) -> ExitCode:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    number = installed("jobwarden")
+    click.echo(json.dumps({"version": number}) if as_json else f"jobwarden {number}")
+    return ExitCode.OK

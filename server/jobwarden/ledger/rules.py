@@ -1,0 +1,212 @@
+"""When to ask, and what to keep of an answer: pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jobwarden.config import Clocks
+from jobwarden.ledger.snapshot import Failure, Snapshot, Want
+from jobwarden.sources.base import CouldNotAsk, Seen, Sighting, Wanted
+from jobwarden.sources.errors import SourceError
+from jobwarden.transport.errors import TransportError
+from jobwarden_registry.model import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody wants of the ledger.
+
+    Attributes:
+        wanted: The jobs.
+        max_age_s: How old an answer may be.
+        person: Somebody is waiting for it: a pause after failures is cut short.
+        quick: One of the first questions after a registration: the floor does not hold, the budget does.
+        interval_s: What the configuration says is the least time between two questions to this host.
+    """
+
+    wanted: Sequence[Wanted]
+    max_age_s: float
+    person: bool
+    quick: bool
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether to ask now.
+
+    Attributes:
+        ask: Ask.
+        quick: It counts against the budget of quick questions.
+    """
+
+    ask: bool
+    quick: bool = False
+
+
+_NO = Turn(ask=False)
+_YES = Turn(ask=True)
+
+
+def turn(snapshot: Snapshot, ask: Ask, *, own: Failure | None, now: datetime, clocks: Clocks) -> Turn:
+    """Decide whether this call may put a question now, or takes the stored answer.
+
+    Args:
+        snapshot: What is stored for everybody.
+        ask: What is wanted.
+        own: Why this process alone could not ask, when it last tried.
+        now: The present.
+        clocks: The configured times.
+    """
+    if not ask.wanted:
+        return _NO
+    age_s = _since_last_try(snapshot, own, now)
+    if age_s is None:
+        return _YES
+    if age_s < ask.interval_s:
+        return _NO
+    failing = snapshot.failure is not None or _unanswered_since(own, snapshot)
+    if paused(snapshot.failure, now) or paused(own, now):
+        return Turn(ask=ask.person and age_s >= clocks.floor_s)
+    covered = covers(snapshot, ask.wanted)
+    if age_s >= clocks.floor_s and (not covered or age_s > ask.max_age_s or failing):
+        return _YES
+    early = not covered or (ask.quick and age_s > ask.max_age_s)
+    if early and len(spent(snapshot.quick, now, clocks)) < clocks.quick_budget:
+        return Turn(ask=True, quick=True)
+    return _NO
+
+
+def _since_last_try(snapshot: Snapshot, own: Failure | None, now: datetime) -> float | None:
+    """Seconds since the latest question. A moment to come is of a clock that was set back since, and does not count."""
+    tries = [moment for moment in (snapshot.tried_at, own.at if own else None) if moment is not None and moment <= now]
+    return min(((now - moment).total_seconds() for moment in tries), default=None)
+
+
+def _unanswered_since(own: Failure | None, snapshot: Snapshot) -> bool:
+    return own is not None and (snapshot.asked_at is None or own.at > snapshot.asked_at)
+
+
+def paused(failure: Failure | None, now: datetime) -> bool:
+    """Whether the pause after a failure still runs."""
+    return failure is not None and failure.at <= now < failure.next_try_at
+
+
+def spent(quick: Iterable[datetime], now: datetime, clocks: Clocks) -> tuple[datetime, ...]:
+    """Give the quick questions that still count against the budget."""
+    window = timedelta(seconds=clocks.quick_budget_window_s)
+    return tuple(moment for moment in quick if now - window < moment <= now)
+
+
+def covers(snapshot: Snapshot, wanted: Iterable[Wanted]) -> bool:
+    """Whether there is an answer about each of these jobs, and not about one that had the same id before."""
+    return all(_covers(snapshot, one) for one in wanted)
+
+
+def _covers(snapshot: Snapshot, one: Wanted) -> bool:
+    asked_at = snapshot.asked.get(one.id)
+    return asked_at is not None and not (_ended(snapshot.answered.get(one.id)) and _newer(one, asked_at))
+
+
+def _ended(sighting: Sighting | None) -> bool:
+    return isinstance(sighting, Seen) and sighting.phase.final
+
+
+def _newer(one: Wanted, asked_at: datetime) -> bool:
+    """Whether the job was registered after that question: its id may have been another job's at the time."""
+    return one.registered_at is not None and one.registered_at > asked_at
+
+
+def open_questions(snapshot: Snapshot, wants: Mapping[str, Want]) -> list[Wanted]:
+    """Give what to ask about: all that is wanted, but for what is known to have ended."""
+    return [want.wanted for want in wants.values() if not _remembered(snapshot, want.wanted)]
+
+
+def _remembered(snapshot: Snapshot, one: Wanted) -> bool:
+    return _ended(snapshot.answered.get(one.id)) and _covers(snapshot, one)
+
+
+def answered(
+    old: Snapshot, wants: Mapping[str, Want], asked: Sequence[Wanted], answer: Mapping[str, Sighting], at: datetime
+) -> Snapshot:
+    """Put a whole answer in the place of the old one.
+
+    An end that was seen is kept until nobody wants it any more: a scheduler forgets, and a session whose registry
+    could not be written just then must still learn of it. Only a newer sighting of the job replaces it.
+    What nobody wants any more is dropped.
+    """
+    sightings: dict[str, Sighting] = {}
+    moments: dict[str, datetime] = {}
+    for one in asked:
+        sightings[one.id] = answer.get(one.id) or _left_out(at)
+        moments[one.id] = at
+    for job_id, want in wants.items():
+        if _remembered(old, want.wanted) and not isinstance(sightings.get(job_id), Seen):
+            sightings[job_id], moments[job_id] = old.answered[job_id], old.asked[job_id]
+    return Snapshot(asked_at=at, answered=sightings, asked=moments)
+
+
+def _left_out(at: datetime) -> Sighting:
+    rule = "An answer that says nothing of a job that it was asked about is no answer about it."
+    evidence = Evidence(asked_at=at, rule=rule)
+    return CouldNotAsk(code="source.incomplete", text="The answer left this job out.", evidence=evidence)
+
+
+def failed(
+    error: TransportError | SourceError,
+    before: Failure | None,
+    *,
+    at: datetime,
+    now: datetime,
+    clocks: Clocks,
+    rng: random.Random,
+) -> Failure:
+    """Note a failure of a question asked `at`: each in a row doubles the pause from `now`, up to the longest."""
+    count = before.count + 1 if before else 1
+    pause_s = min(clocks.backoff_most_s, clocks.backoff_first_s * 2.0 ** min(count - 1, 30))
+    pause_s *= 1.0 + rng.uniform(-clocks.jitter, clocks.jitter)
+    return Failure(
+        code=error.code,
+        text=error.text,
+        hint=error.hint,
+        since=before.since if before else at,
+        at=at,
+        next_try_at=now + timedelta(seconds=pause_s),
+        count=count,
+        shared=error.shared,
+    )
+
+
+def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> dict[str, Want]:
+    """Add these wants, for `keep_s` from now, and drop those that have run out."""
+    until = now + timedelta(seconds=keep_s)
+    kept = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
+    for one in wanted:
+        kept[one.id] = Want(wanted=_merged(kept.get(one.id), one), until=until)
+    return kept
+
+
+def _holds(want: Want, now: datetime, keep_s: float) -> bool:
+    """Whether a want still counts. One that would last for far too long is of a clock that has been set back since."""
+    return 0 < (want.until - now).total_seconds() <= 2 * keep_s
+
+
+def _merged(before: Want | None, one: Wanted) -> Wanted:
+    """Two sessions may watch one job: the later registration says from when on an answer is about it."""
+    earlier = before.wanted.registered_at if before else None
+    if earlier is None or (one.registered_at is not None and one.registered_at >= earlier):
+        return one
+    return one.model_copy(update={"registered_at": earlier})
+
+
+def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> bool:
+    """Whether the file of wants must be written: not at every call, or it would be written all the time."""
+    half = now + timedelta(seconds=keep_s / 2)
+    for one in wanted:
+        want = wants.get(one.id)
+        if want is None or want.until < half or not _holds(want, now, keep_s) or _merged(want, one) != want.wanted:
+            return True
+    return False

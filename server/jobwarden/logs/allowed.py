@@ -1,0 +1,129 @@
+"""Which files of a host may be read as a job's log (DESIGN section 8).
+
+Server and watcher stand outside the agent's sandbox, so a log must be no way to any other file of the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from jobwarden.transport.base import Transport
+from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.model import LogPaths
+
+_NEVER = tuple(PurePosixPath(folder) for folder in ("/proc", "/sys", "/dev"))
+_HIDDEN_BUT_WORK = ((".claude", "worktrees"), (".codex", "worktrees"))
+"""Where agents keep the worktrees that they work in: such a folder may be a job's working directory."""
+
+
+class LogRefusedError(JobwardenError):
+    """This file is not one that a log may be read from."""
+
+    code: str = "log.refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Where one job's logs may be.
+
+    Attributes:
+        log: Where the job's own *source* says that it writes: never a path that a caller claimed.
+        work_dir: Its working directory, by its source.
+        folders: The user's own configuration (`HostConfig.read`).
+        kept: Where supervised processes are kept (`processes_folder`); hidden, but our own. This machine only.
+    """
+
+    log: LogPaths | None = None
+    work_dir: str | None = None
+    folders: Sequence[str] = ()
+    kept: str | None = None
+
+
+async def allowed_path(transport: Transport, path: str, readable: Readable, *, timeout_s: float) -> PurePosixPath:
+    """Give the file to read for a path, links resolved on its host, in one round trip.
+
+    Returns:
+        The resolved path: read this one, for the given one may be changed meanwhile. It need not exist.
+
+    Raises:
+        LogRefusedError: It is none of the job's, hidden, or leads elsewhere by a link.
+        TransportError: As `Transport.run`.
+    """
+    log = readable.log or LogPaths()
+    named = {PurePosixPath(text) for text in (log.stdout, log.stderr) if text}
+    # Slurm keeps the `..` of `--output=../logs/%j.out`; resolving takes it away.
+    asked = PurePosixPath(path) if PurePosixPath(path) in named and path.startswith("/") else _plain(path)
+    trusted, work = _trusted(readable), _work_folder(readable)
+    if asked not in named and not any(_below(asked, folder) for folder in (*trusted, *work)):
+        raise _refuse(path, "it is neither the job's log nor below its working directory")
+    resolved, parent, *homes = await _resolve(transport, (asked, asked.parent, *trusted, *work), timeout_s)
+    # A working directory may itself be a link to a hidden folder.
+    homes = homes[: len(trusted)] + [home for home in homes[len(trusted) :] if _may_be_work(home)]
+    if any(_below(resolved, home) for home in homes):
+        return resolved
+    if asked in named and resolved.parent == parent and not _hidden(resolved) and not _is_never(resolved):
+        return resolved
+    raise _refuse(path, f"it leads to {resolved}" if resolved != asked else "it is hidden, or no ordinary file")
+
+
+def _plain(path: str) -> PurePosixPath:
+    found = PurePosixPath(path)
+    if not found.is_absolute() or ".." in found.parts or any(ord(letter) < 32 for letter in path):
+        raise _refuse(path, "only an absolute path without `..` is read")
+    # POSIX leaves the meaning of two leading slashes to the system; everywhere here it is one.
+    return PurePosixPath("/", *found.parts[1:])
+
+
+def _trusted(readable: Readable) -> list[PurePosixPath]:
+    """Give the folders that the user's configuration or jobwarden itself names."""
+    return [_plain(text) for text in (*readable.folders, *([readable.kept] if readable.kept else ()))]
+
+
+def _work_folder(readable: Readable) -> list[PurePosixPath]:
+    """Give the working directory, where files may be read below it: whoever submits a job chooses it."""
+    folder = PurePosixPath(readable.work_dir or "")
+    return [folder] if folder.is_absolute() and _may_be_work(folder) else []
+
+
+def _may_be_work(folder: PurePosixPath) -> bool:
+    return len(folder.parts) > 1 and not _hidden(folder) and not _is_never(folder)
+
+
+def _below(path: PurePosixPath, folder: PurePosixPath) -> bool:
+    return path != folder and path.is_relative_to(folder) and not _hidden(path.relative_to(folder))
+
+
+def _hidden(path: PurePosixPath) -> bool:
+    parts = path.parts
+    return any(
+        part.startswith(".") and tuple(parts[index : index + 2]) not in _HIDDEN_BUT_WORK
+        for index, part in enumerate(parts)
+    )
+
+
+def _is_never(path: PurePosixPath) -> bool:
+    return any(path.is_relative_to(folder) for folder in _NEVER)
+
+
+async def _resolve(transport: Transport, paths: Sequence[PurePosixPath], timeout_s: float) -> list[PurePosixPath]:
+    """Resolve links on the host; `realpath` of coreutils 8.15 (2012) and later: -m for what does not exist yet."""
+    done = await transport.run(["realpath", "-m", "-z", "--", *map(str, paths)], timeout_s=timeout_s)
+    resolved = [PurePosixPath(word.decode("utf-8", "surrogateescape")) for word in done.stdout.split(b"\0")[:-1]]
+    if done.status != 0 or len(resolved) != len(paths):
+        said = done.stderr.decode("utf-8", "replace").strip()[:200]
+        raise LogRefusedError(
+            f"The links in {paths[0]} cannot be resolved on {transport.host}: {said or done.status}.",
+            hint="It needs `realpath` of GNU coreutils there.",
+        )
+    return resolved
+
+
+def _refuse(path: str, because: str) -> LogRefusedError:
+    shown = ascii(path) if len(path) <= 200 else ascii(path[:200]) + "…"
+    return LogRefusedError(
+        f"{shown} is not read: {because}.",
+        hint="Only the job's own log, files below its working directory, and folders named by `read` for this host in "
+        "the user's jobwarden configuration are.",
+    )

@@ -1,0 +1,116 @@
+"""Jobs as table rows: what an agent needs to tell them apart and to act, and nothing that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobwarden.mcp_server.cells import SAY_NOTHING, cell, duration_text, moment_text, table
+from jobwarden.service.views import Counts, JobView
+from jobwarden_registry.phases import Phase
+
+OLD_S = 150.0
+"""An answer older than this is told with its age: two polls and a half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How many characters a cell may have."""
+
+    name: int
+    host: int
+    note: int
+
+
+WIDE = Widths(name=40, host=40, note=120)
+NARROW = Widths(name=24, host=14, note=40)
+MANY = 12
+"""From this many rows on, cells are narrow."""
+
+
+def summary(counts: Counts) -> str:
+    """Say "2 of 4 completed (1 failed), 1 running, 1 pending"."""
+    if not counts.total:
+        return "no jobs watched here"
+    ended = counts.succeeded + counts.failed + counts.cancelled + counts.lost
+    bad = _counted((counts.failed, "failed"), (counts.cancelled, "cancelled"), (counts.lost, "lost"))
+    alive = _counted(
+        (counts.running, "running"),
+        (counts.pending, "pending"),
+        (counts.suspended, "suspended"),
+        (counts.unknown, "in a state not known"),
+    )
+    completed = f"{ended} of {counts.total} completed" + (f" ({', '.join(bad)})" if bad else "")
+    return ", ".join([completed, *alive])
+
+
+def _counted(*pairs: tuple[int, str]) -> list[str]:
+    return [f"{number} {word}" for number, word in pairs if number]
+
+
+def job_table(jobs: Sequence[JobView], now: datetime) -> list[str]:
+    """Give a header line and a line a job; what all jobs share (type, host) stands once, above."""
+    widths = NARROW if len(jobs) > MANY else WIDE
+    types, hosts = {job.type for job in jobs}, {job.host for job in jobs}
+    rows = [
+        (
+            cell(job.id) if len(types) == 1 else f"{job.type}:{cell(job.id)}",
+            cell(job.status, 24) or "?",
+            duration_text(job.elapsed_s) if job.elapsed_s is not None else "",
+            cell(job.name or "", widths.name),
+            cell(job.host, widths.host) if len(hosts) > 1 else "",
+            cell(job_note(job, now), widths.note),
+        )
+        for job in jobs
+    ]
+    header = f"job ({', '.join(sorted(types))})" if len(types) == 1 else "job"
+    if len(hosts) == 1 and hosts != {"localhost"}:
+        header += f" on {cell(next(iter(hosts)), 60)}"
+    return table((header, "status", "elapsed", "name", "host", "note"), rows)
+
+
+def job_note(job: JobView, now: datetime) -> str:
+    """Say what is worth knowing beyond the status word, most urgent first."""
+    return ", ".join(part for part in (*_trouble(job, now), *_outcome(job, now), *_origin(job)) if part)
+
+
+def _trouble(job: JobView, now: datetime) -> list[str]:
+    said: list[str] = []
+    if job.stale_since is not None and not job.status:
+        said.append("could not be asked yet")
+    elif job.stale_since is not None:
+        said.append(f"stale {duration_text((now - job.stale_since).total_seconds())}")
+    elif not (job.status or job.reason or job.phase.closed):
+        said.append("no answer about it yet")
+    elif job.age_s is not None and job.age_s > OLD_S and not job.phase.closed:
+        said.append(f"as of {duration_text(job.age_s)} ago")
+    if job.phase is Phase.UNKNOWN and job.status:
+        said.append("not a known state, not an end")
+    if job.phase is Phase.LOST:
+        said.append("lost: outcome not known")
+    return said
+
+
+def _outcome(job: JobView, now: datetime) -> list[str]:
+    said: list[str] = []
+    if job.exit_code:
+        said.append(f"exit {job.exit_code}")
+    if job.signal:
+        said.append(f"signal {job.signal}")
+    if job.reason and job.reason not in SAY_NOTHING:
+        said.append(job.reason)
+    if job.phase.closed and job.ended_at is not None:
+        said.append(f"ended {moment_text(job.ended_at, now)}")
+    return said
+
+
+def _origin(job: JobView) -> list[str]:
+    said: list[str] = []
+    if len(job.attempts) > 1:
+        said.append(f"attempt {len(job.attempts)}")
+    if job.orphan:
+        said.append("orphan: rebuilt from the journal")
+    if not job.mine:
+        said.append(f"of session {job.owner.session_id[:8] or job.owner.agent}")
+    return said

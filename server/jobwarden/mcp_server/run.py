@@ -1,0 +1,183 @@
+"""Serving: over stdio for one client, over HTTP for those who have the token. Everything heavy is imported late."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from jobwarden_registry.errors import JobwardenError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from jobwarden.mcp_server.app import JobwardenServer
+    from jobwarden.mcp_server.edge import FindCaller
+    from jobwarden.mcp_server.lifeline import Lifeline
+
+HOST = "127.0.0.1"
+PORT = 8642
+
+_log = logging.getLogger(__name__)
+
+
+class CannotListenError(JobwardenError):
+    """The address is taken, or not this machine's."""
+
+    code: str = "http.cannot_listen"
+
+
+def serve_stdio(env: Mapping[str, str]) -> None:
+    """Serve one client on standard input and output, until it is gone.
+
+    Raises:
+        JobwardenError: As `open_service`; nothing was served.
+    """
+    from jobwarden.mcp_server.lifeline import Lifeline
+
+    _log_to_stderr()
+    with _nothing_collected():
+        lifeline = Lifeline(gone=lambda why: _log.info("ending: %s", why))
+        import_module("jobwarden.mcp_server.app")
+    try:
+        anyio.run(_serve_stdio, env, lifeline)
+    except* (BrokenPipeError, ConnectionResetError):
+        _log.info("ending: the client does not read any more")
+
+
+def serve_http(
+    env: Mapping[str, str],
+    *,
+    host: str = HOST,
+    port: int = PORT,
+    token_file: Path | None = None,
+    names: Sequence[str] = (),
+) -> None:
+    """Serve streamable HTTP on `/mcp`, in both protocol eras, until SIGTERM or SIGINT.
+
+    Args:
+        env: The process's environment. It is nobody's session: requests must say which they belong to.
+        host: The address to bind.
+        port: 0: any free one, told on standard error.
+        token_file: Holds the token; see `guard.find_token` for the other places.
+        names: Further host names by which this server is called, beside `host` and loopback's.
+
+    Raises:
+        JobwardenError: As `open_service` and `guard.find_token`; nothing was served.
+        CannotListenError: The address is taken, or not this machine's.
+    """
+    _log_to_stderr()
+    with _nothing_collected():
+        import_module("jobwarden.mcp_server.app")
+    anyio.run(_serve_http, env, host, port, token_file, names)
+
+
+def http_app(server: JobwardenServer, *, token: str, names: Sequence[str] = ()) -> ASGIApp:
+    """Give the whole guarded ASGI application of a server.
+
+    Args:
+        server: What answers on `/mcp`.
+        token: What every request must carry.
+        names: Host names that are accepted, beside loopback's.
+    """
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    from jobwarden.mcp_server.guard import LOOPBACK, Guard
+
+    # The guard has looked at host and origin already, for every route and not only for this one.
+    checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    return Guard(server.streamable_http_app(transport_security=checked), token=token, names={*LOOPBACK, *names})
+
+
+async def _serve_stdio(env: Mapping[str, str], lifeline: Lifeline) -> None:
+    async with _open_server(env, http=False) as server, anyio.create_task_group() as group:
+        group.start_soon(_end_on_signal, lifeline)
+        await server.run_stdio_async()
+        group.cancel_scope.cancel()
+
+
+async def _end_on_signal(lifeline: Lifeline) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for number in signals:
+            lifeline.end(f"signal {number.name}")
+
+
+async def _serve_http(
+    env: Mapping[str, str], host: str, port: int, token_file: Path | None, names: Sequence[str]
+) -> None:
+    import uvicorn
+
+    from jobwarden.mcp_server.guard import find_token, token_place
+    from jobwarden_registry.paths import user_places
+
+    state = user_places(env).state
+    token = find_token(env, state, token_file)
+    with _listen(host, port) as listener:
+        async with _open_server(env, http=True) as server:
+            app = http_app(server, token=token, names=[host, *names])
+            config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+            place, number = token_place(env, state, token_file), listener.getsockname()[1]
+            _log.warning("serving http://%s:%d/mcp; the token is in %s", _in_url(host), number, place)
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        hint = "Choose another with --port; --port 0 takes any free one."
+        raise CannotListenError(f"{host} port {port} cannot be listened on: {error.strerror}.", hint=hint) from error
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@asynccontextmanager
+async def _open_server(env: Mapping[str, str], *, http: bool) -> AsyncGenerator[JobwardenServer]:
+    from jobwarden.mcp_server.app import build_server
+    from jobwarden.service.service import open_service
+
+    async with open_service(env) as service:
+        yield build_server(service, find_caller=_finder(env, http=http))
+
+
+def _finder(env: Mapping[str, str], *, http: bool) -> FindCaller:
+    from jobwarden.identity import Caller, resolve_caller
+    from jobwarden_registry.paths import user_places
+
+    places, cwd = user_places(env), Path.cwd()
+    client = f"{'http' if http else 'mcp'}-{os.getpid()}-{secrets.token_hex(4)}"
+
+    def find_caller(*, meta: Mapping[str, object], session_id: str | None) -> Caller:
+        return resolve_caller(env, meta=meta, session_id=session_id, cwd=cwd, places=places, http=http, client=client)
+
+    return find_caller
+
+
+@contextmanager
+def _nothing_collected() -> Generator[None]:
+    """Import without the garbage collector, and let it forget what was imported: a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )

@@ -1,0 +1,82 @@
+"""From records to views: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from jobwarden.service.views import Counts, JobView
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
+
+
+def job_view(
+    record: JobRecord, *, now: datetime, answered_at: datetime | None, mine: bool, absent: str | None = None
+) -> JobView:
+    """Show one job.
+
+    Args:
+        record: As it stands.
+        now: The present.
+        answered_at: When the latest whole answer about it was asked for, if that is known here.
+        mine: Whether the calling session watches it.
+        absent: What was asked and does not know it, if that is the latest answer.
+    """
+    seen = max((moment for moment in (record.observed_at, answered_at) if moment is not None), default=None)
+    return JobView(
+        type=record.type,
+        id=record.id,
+        host=record.host,
+        user=record.user,
+        name=record.name,
+        description=record.description,
+        tags=record.tags,
+        phase=record.phase,
+        status=record.last_status,
+        reason=f"not (or no longer) known to {absent}" if absent else record.reason,
+        exit_code=record.exit_code,
+        signal=record.signal,
+        node=record.node,
+        submitted_at=record.submitted_at,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        elapsed_s=_elapsed(record, now),
+        attempts=record.attempts,
+        log_path=_log_path(record),
+        observed_at=seen,
+        age_s=None if seen is None or record.phase.final else max(0.0, (now - seen).total_seconds()),
+        stale_since=record.stale_since,
+        stale_because=record.stale_because,
+        orphan=record.orphan,
+        owner=record.owner,
+        mine=mine,
+    )
+
+
+def count(records: Iterable[JobRecord]) -> Counts:
+    """Count jobs by phase."""
+    phases = [record.phase for record in records]
+    return Counts(
+        total=len(phases),
+        succeeded=phases.count(Phase.SUCCEEDED),
+        failed=phases.count(Phase.FAILED),
+        cancelled=phases.count(Phase.CANCELLED),
+        lost=phases.count(Phase.LOST),
+        running=phases.count(Phase.RUNNING),
+        pending=phases.count(Phase.PENDING),
+        suspended=phases.count(Phase.SUSPENDED),
+        unknown=phases.count(Phase.UNKNOWN),
+    )
+
+
+def _log_path(record: JobRecord) -> str | None:
+    if record.log_path is not None:
+        return record.log_path
+    return None if record.log is None else record.log.stdout or record.log.stderr
+
+
+def _elapsed(record: JobRecord, now: datetime) -> float | None:
+    if record.started_at is None:
+        return None
+    end = record.ended_at if record.phase.final else now
+    return max(0.0, ((end or now) - record.started_at).total_seconds())

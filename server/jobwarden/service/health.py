@@ -1,0 +1,176 @@
+"""What is configured, which hosts answer, which programs are found, what would go wrong, and what mends it: doctor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from anyio import to_thread
+
+from jobwarden.config import load_project
+from jobwarden.identity import Caller
+from jobwarden.service.desk import Desk
+from jobwarden.service.views import Check, DoctorView, WatcherView
+from jobwarden.transport.base import Transport
+from jobwarden.verdict.world import config_path
+from jobwarden.watcher.presence import log_path, read_info
+from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.paths import active_jobs_path
+from jobwarden_registry.session import Session
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+_PROGRAMS = ("squeue", "sacct", "scontrol", "scancel")
+# Constant text. `command -v` prints nothing for what is missing.
+_LOOK = 'for p in "$@"; do printf "%s=%s\\n" "$p" "$(command -v "$p")"; done'
+
+
+async def doctor(desk: Desk, caller: Caller, *, hosts: Sequence[str]) -> DoctorView:
+    """See `Service.doctor`."""
+    checks = [*_configuration(desk), *_folders(desk, caller), *_plugins(desk), _watcher(desk), _lingering(desk)]
+    checks += [*await _project(caller), *await _sessions(desk)]
+    for host in hosts or await _hosts(desk):
+        checks += await _host(desk, host)
+    return DoctorView(checks=tuple(checks))
+
+
+def watcher_view(desk: Desk) -> WatcherView:
+    """See `Service.watcher`."""
+    info = read_info(desk.world.places)
+    return WatcherView(
+        running=info is not None,
+        pid=None if info is None else info.pid,
+        version=None if info is None else info.version,
+        started_at=None if info is None else info.started_at,
+        log_path=str(log_path(desk.world.places)),
+    )
+
+
+def _configuration(desk: Desk) -> list[Check]:
+    path = config_path(desk.world.env)
+    if path.exists():
+        return [Check(subject="configuration", outcome=OK, text=str(path))]
+    return [Check(subject="configuration", outcome=OK, text=f"all defaults; {path} does not exist")]
+
+
+def _folders(desk: Desk, caller: Caller) -> list[Check]:
+    places = desk.world.places
+    checks = [_writable("state folder", places.state), _writable("runtime folder", places.runtime)]
+    active = active_jobs_path(caller.project, caller.session_id)
+    checks.append(_writable("project", next(folder for folder in active.parents if folder.exists())))
+    checks.append(
+        Check(subject="caller", outcome=OK, text=f"{caller.agent} session {caller.session_id} in {caller.project}")
+    )
+    return checks
+
+
+def _writable(subject: str, folder: Path) -> Check:
+    if os.access(folder, os.W_OK | os.X_OK):
+        return Check(subject=subject, outcome=OK, text=str(folder))
+    return Check(subject=subject, outcome=PROBLEM, text=f"{folder} cannot be written", mend=f"chmod u+rwx '{folder}'")
+
+
+def _plugins(desk: Desk) -> list[Check]:
+    sources = desk.world.sources
+    checks = [Check(subject="sources", outcome=OK, text=", ".join(sorted(sources.usable)))]
+    for name, why in sorted(sources.broken.items()):
+        checks.append(
+            Check(
+                subject=f"source {name}",
+                outcome=PROBLEM,
+                text=f"cannot be used: {why}",
+                mend="Reinstall or remove the package that brings it.",
+            )
+        )
+    return checks
+
+
+def _watcher(desk: Desk) -> Check:
+    view = watcher_view(desk)
+    if view.running:
+        return Check(subject="watcher", outcome=OK, text=f"runs as pid {view.pid}; its log: {view.log_path}")
+    return Check(subject="watcher", outcome=OK, text="does not run; it starts with the first job that is registered")
+
+
+def _lingering(desk: Desk) -> Check:
+    """Whether a logout may end the watcher: systemd-logind's KillUserProcesses, unless the user lingers."""
+    user = desk.world.env.get("USER") or desk.world.env.get("LOGNAME") or ""
+    if not Path("/run/systemd/system").exists():
+        return Check(subject="logout", outcome=OK, text="no systemd here: the watcher outlives the login")
+    if (Path("/var/lib/systemd/linger") / user).exists():
+        return Check(subject="logout", outcome=OK, text=f"{user} lingers: the watcher outlives the login")
+    return Check(
+        subject="logout",
+        outcome=WARNING,
+        text="this machine may end your processes when you log out, the watcher among them",
+        mend="loginctl enable-linger",
+    )
+
+
+async def _project(caller: Caller) -> list[Check]:
+    try:
+        await to_thread.run_sync(load_project, caller.project)
+    except JobwardenError as error:
+        return [Check(subject="project's configuration", outcome=PROBLEM, text=error.text, mend=error.hint)]
+    return []
+
+
+async def _sessions(desk: Desk) -> list[Check]:
+    """Those that cannot be read: their jobs are not watched."""
+    checks: list[Check] = []
+    for session in await desk.world.sessions.known():
+        try:
+            await desk.world.sessions.call(session, Session.load)
+        except JobwardenError as error:
+            subject = f"session {session.entry.session_id}"
+            checks.append(Check(subject=subject, outcome=PROBLEM, text=error.text, mend=error.hint))
+    return checks
+
+
+async def _hosts(desk: Desk) -> list[str]:
+    """The configured hosts, and those of all jobs that are watched."""
+    found = list(desk.world.config.hosts)
+    for session in await desk.world.sessions.known():
+        with suppress(JobwardenError):  # `_sessions` says so
+            found += [record.host for record in await desk.world.sessions.call(session, Session.load)]
+    return list(dict.fromkeys(found))
+
+
+async def _host(desk: Desk, host: str) -> list[Check]:
+    subject = f"host {host}"
+    try:
+        site = await desk.world.transports.resolve(host)
+        await desk.world.transports.retry_logins(host)
+        async with desk.world.transports.lease(host) as transport:
+            await transport.run(["true"], timeout_s=desk.world.config.clocks.connect_timeout_s)
+            programs = await _programs(desk, transport)
+    except JobwardenError as error:
+        return [Check(subject=subject, outcome=PROBLEM, text=f"{error.text} [{error.code}]", mend=error.hint)]
+    checks = [Check(subject=subject, outcome=OK, text=f"answers as {site.key}")]
+    missing = [name for name in _PROGRAMS if not programs.get(name)]
+    if not missing:
+        checks.append(Check(subject=f"slurm on {host}", outcome=OK, text=programs["squeue"]))
+    elif host == "localhost" and len(missing) == len(_PROGRAMS) and shutil.which("squeue") is None:
+        checks.append(
+            Check(subject=f"slurm on {host}", outcome=OK, text="not installed; local processes can be watched")
+        )
+    else:
+        checks.append(
+            Check(
+                subject=f"slurm on {host}",
+                outcome=WARNING,
+                text=f"not found by a non-interactive shell: {', '.join(missing)}",
+                mend=f'in {config_path(desk.world.env)}: [hosts."{host}"] prelude = "module load slurm"',
+            )
+        )
+    return checks
+
+
+async def _programs(desk: Desk, transport: Transport) -> dict[str, str]:
+    answer = await transport.run(
+        ["sh", "-c", _LOOK, "sh", *_PROGRAMS], timeout_s=desk.world.config.clocks.connect_timeout_s
+    )
+    lines = answer.stdout.decode("utf-8", "replace").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)

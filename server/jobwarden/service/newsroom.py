@@ -1,0 +1,75 @@
+"""What each agent is told in its answers, and what was told it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from jobwarden.delivery import news
+from jobwarden.identity import Caller
+from jobwarden.verdict.sessions import Sessions
+from jobwarden_registry.errors import UnwritableError
+from jobwarden_registry.events import Event, EventKind
+from jobwarden_registry.session import Session
+
+log = logging.getLogger(__name__)
+
+
+class Newsroom:
+    """The news of all sessions, for the use cases of one process."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._telling: dict[tuple[str, str], anyio.Lock] = {}
+
+    @asynccontextmanager
+    async def telling(self, session: Session | None, caller: Caller) -> AsyncGenerator[tuple[Event, ...]]:
+        """Give what this caller has not been told, and note it as shown when the answer has come about.
+
+        Whatever takes long is done before: only one answer at a time is put together for one agent, so that two calls
+        at once do not both tell the same.
+        """
+        if session is None:
+            yield ()
+            return
+        consumer, client = caller.detail or news.ROOT, caller.client
+        async with self._telling.setdefault((session.entry.session_id, consumer), anyio.Lock()):
+            told = await self.unseen(session, caller)
+            yield told.events
+            try:
+                await self._sessions.call(
+                    session, lambda session: news.shown(session, told, consumer=consumer, client=client)
+                )
+            except UnwritableError as error:  # a sandbox that lets us only read: it will be told again
+                log.warning("session %s: %s", session.entry.session_id, error)
+
+    async def unseen(self, session: Session, caller: Caller) -> news.Told:
+        """Give what this caller has not been told; moves nothing."""
+        consumer, client = caller.detail or news.ROOT, caller.client
+        return await self._sessions.call(
+            session, lambda session: news.unseen(session, consumer=consumer, client=client)
+        )
+
+    async def greet(self, session: Session, caller: Caller) -> None:
+        """Let the news of a sub-agent that has not been here before begin now."""
+        if caller.detail is None:
+            return
+        consumer, client = caller.detail, caller.client
+        await self._sessions.call(session, lambda session: news.greet(session, consumer=consumer, client=client))
+
+    async def recent(self, session: Session, *, limit: int) -> tuple[Event, ...]:
+        """Give the session's latest events that are worth showing, oldest first; moves no cursor."""
+        return await self._sessions.call(session, lambda session: _latest_events(session, limit))
+
+
+def _latest_events(session: Session, limit: int) -> tuple[Event, ...]:
+    reach = 2 * limit
+    while True:
+        events = session.journal.tail(reach)
+        kept = [event for event in events if event.event != EventKind.UPDATED]
+        if len(kept) >= limit or len(events) < reach:
+            return tuple(kept[-limit:]) if limit > 0 else ()
+        reach *= 4

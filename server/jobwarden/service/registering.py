@@ -1,0 +1,204 @@
+"""Taking jobs under watch: register_job and `jobwarden run`."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from jobwarden.identity import Caller
+from jobwarden.service.desk import Desk
+from jobwarden.service.names import Known
+from jobwarden.service.views import RegisterView
+from jobwarden.sources.plugins import guarded
+from jobwarden.sources.process.launch import start_process
+from jobwarden.sources.process.state import processes_folder
+from jobwarden_registry.errors import InvalidIdError, JobwardenError
+from jobwarden_registry.model import Expectation, JobRecord, Owner
+from jobwarden_registry.session import Session
+
+PROCESS = "process"
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9._@-]{0,63}")
+_NAME_CHARS = 200
+_DESCRIPTION_CHARS = 500
+_PATH_CHARS = 4096
+_TAGS = 50
+_IDS = 1000
+
+
+class UnwatchedProcessError(JobwardenError):
+    """A program was started and could not be registered: it runs, and nobody watches it."""
+
+    code: str = "process.unwatched"
+
+
+async def register(
+    desk: Desk,
+    caller: Caller,
+    *,
+    job_type: str,
+    ids: Sequence[str],
+    host: str,
+    user: str,
+    description: str,
+    name: str | None,
+    tags: Sequence[str],
+    log_path: str | None,
+    expect: Sequence[str],
+) -> RegisterView:
+    """See `Service.register`."""
+    if job_type == PROCESS:
+        raise InvalidIdError(
+            "A process is watched only when jobwarden started it: a bare pid may be anybody's.",
+            hint="Start it with: jobwarden run -- COMMAND",
+        )
+    source = desk.world.sources.get(job_type)
+    _check_ids(ids, name)
+    _check(user, name, tags, log_path, expect)
+    with guarded(job_type):
+        canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
+    site = await desk.world.transports.resolve(host)
+    records = [
+        JobRecord(
+            type=job_type,
+            id=job_id,
+            host=host or "localhost",
+            user=user or site.user or getpass.getuser(),
+            submitted=_local_minute(desk.world.clock()),
+            description=_one_line(description, _DESCRIPTION_CHARS),
+            owner=Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail),
+            name=name,
+            tags=tuple(tags),
+            site=site.key,
+            log_path=log_path,
+            expect=tuple(Expectation(path=path) for path in expect),
+        )
+        for job_id in canonical
+    ]
+    return await _answer(desk, caller, *await _take(desk, caller, records))
+
+
+async def run_process(
+    desk: Desk,
+    caller: Caller,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    name: str | None,
+    description: str,
+    log_path: str | None,
+) -> RegisterView:
+    """See `Service.run_process`."""
+    if not argv:
+        raise InvalidIdError("No command was given.", hint="Write: jobwarden run -- COMMAND [ARGUMENT ...]")
+    _check("", name, (), log_path, ())
+    await desk.session(caller, create=True)  # nothing is started that could not be registered
+    site = await desk.world.transports.resolve("localhost")
+    started = await start_process(
+        argv,
+        cwd=cwd,
+        # Otherwise Python keeps the lines that somebody waits for in a buffer: the log is a file, not a terminal.
+        env={"PYTHONUNBUFFERED": "1", **desk.world.env},
+        folder=processes_folder(desk.world.env),
+        machine_id=desk.world.machine_id,
+        log_path=None if log_path is None else Path(log_path),
+    )
+    record = JobRecord(
+        type=PROCESS,
+        id=started.id,
+        host="localhost",
+        user=site.user or getpass.getuser(),
+        submitted=_local_minute(started.started_at),
+        description=_one_line(description or shlex.join(argv), _DESCRIPTION_CHARS),
+        owner=Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail),
+        name=name,
+        site=site.key,
+        submitted_at=started.started_at,
+        log=started.log,
+        work_dir=started.work_dir,
+        facts=dict(started.facts),
+    )
+    try:
+        session, taken = await _take(desk, caller, [record])
+    except JobwardenError as error:
+        raise UnwatchedProcessError(
+            f"The program runs as pid {started.facts.get('pid')}, but it is not watched: {error.text}",
+            hint=f"{error.hint} Its log: {started.log.stdout}".strip(),
+        ) from error
+    return await _answer(desk, caller, session, taken)
+
+
+async def _take(
+    desk: Desk, caller: Caller, records: Sequence[JobRecord]
+) -> tuple[Session, list[tuple[JobRecord, bool]]]:
+    """Write all of them into the caller's session, or none; gives each with whether it is new."""
+    session = await desk.session(caller, create=True)
+    assert session is not None  # create=True
+    text = "by a caller that claimed to be this session" if caller.claimed else None
+
+    def write(session: Session) -> list[tuple[JobRecord, bool]]:
+        with session.transaction(own=True) as transaction:
+            return [transaction.register(record, text=text) for record in records]
+
+    return session, await desk.world.sessions.call(session, write)
+
+
+async def _answer(
+    desk: Desk, caller: Caller, session: Session, taken: Sequence[tuple[JobRecord, bool]]
+) -> RegisterView:
+    trouble = await desk.ensure_watcher()
+    asked = await desk.refresh([session], about={record.uid for record, _ in taken})
+    # The state that a new job was found in is in its row; it is no change.
+    watched = {record.uid for record, created in taken if created}
+    async with desk.news.telling(session, caller) as told:
+        now = {one.record.uid: one for one in await desk.known([session])}
+        fresh = [now.get(record.uid, Known(record, session, live=True)) for record, _ in taken]
+        return RegisterView(
+            jobs=await desk.views(fresh, caller),
+            created=tuple(created for _, created in taken),
+            news=tuple(event for event in told if event.uid not in watched),
+            notes=(*([trouble] if trouble else []), *asked.notes()),
+        )
+
+
+def _check_ids(ids: Sequence[str], name: str | None) -> None:
+    if not ids:
+        raise InvalidIdError("No id was given.", hint="Pass the id that the submission printed.")
+    if len(ids) > _IDS:
+        raise InvalidIdError(f"{len(ids)} ids are too many for one call.", hint=f"Give at most {_IDS} at a time.")
+    if name is not None and len(set(ids)) > 1:
+        raise InvalidIdError("One name cannot stand for several jobs.", hint="Leave it out, and give them a tag.")
+
+
+def _check(user: str, name: str | None, tags: Sequence[str], log_path: str | None, expect: Sequence[str]) -> None:
+    if user and not _USER.fullmatch(user):
+        raise InvalidIdError(f"{user[:50]!r} cannot be a user name.", hint="Leave it out, or give the login there.")
+    if len(tags) > _TAGS or len(expect) > _TAGS:
+        raise InvalidIdError(f"At most {_TAGS} tags and {_TAGS} expected files.", hint="Give fewer.")
+    for label, text in [("name", name), *(("tag", tag) for tag in tags)]:
+        if text is not None and not _is_plain(text, _NAME_CHARS):
+            raise InvalidIdError(
+                f"{text[:50]!r} cannot be a {label}.", hint=f"Give 1 to {_NAME_CHARS} printable characters."
+            )
+    for label, text in [("log path", log_path), *(("expected file", path) for path in expect)]:
+        if text is not None and not _is_plain(text, _PATH_CHARS):
+            raise InvalidIdError(f"{text[:50]!r} cannot be a {label}.", hint="Give printable characters, not too many.")
+    if log_path is not None and not PurePosixPath(log_path).is_absolute():
+        raise InvalidIdError(
+            f"The log path {log_path!r} is not absolute.", hint="Give the path as the job's host has it."
+        )
+
+
+def _is_plain(text: str, chars: int) -> bool:
+    return bool(text.strip()) and len(text) <= chars and text.isprintable()
+
+
+def _one_line(text: str, chars: int) -> str:
+    return " ".join(text.split())[:chars]
+
+
+def _local_minute(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

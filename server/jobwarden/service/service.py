@@ -1,0 +1,175 @@
+"""The use cases. Every face calls these and nothing below."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import anyio
+
+from jobwarden.identity import Caller
+from jobwarden.service import following, health, looking, reading, registering, stopping
+from jobwarden.service.desk import Desk
+from jobwarden.service.looking import Progress, Scope, Until
+from jobwarden.service.views import (
+    CancelView,
+    DoctorView,
+    ExplainView,
+    JobView,
+    RegisterView,
+    StatusView,
+    TailView,
+    WatcherView,
+)
+from jobwarden.verdict.world import open_world
+from jobwarden.watcher.presence import is_running, ring
+from jobwarden_registry.events import Event
+
+
+@asynccontextmanager
+async def open_service(env: Mapping[str, str], *, project: Path | None = None) -> AsyncGenerator[Service]:
+    """Open the service for one process: configuration, connections, registry.
+
+    Args:
+        env: The process's environment.
+        project: The folder whose `.jobwarden.toml` may tighten the configuration.
+
+    Raises:
+        ConfigError: The user's configuration cannot be used.
+        UntrustedError: The state folder is not the user's own.
+    """
+    async with open_world(env, project=project) as world, anyio.create_task_group() as tasks:
+        yield Service(Desk(world, tasks, version=version("jobwarden")))
+        tasks.cancel_scope.cancel()
+
+
+class Service:
+    """What can be asked and done. A job is named by its id, `type:id`, `host:id`, its name, or a tag."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def register(
+        self,
+        caller: Caller,
+        *,
+        type: str,  # noqa: A002 -- the field's own term, and the tool's argument
+        ids: Sequence[str],
+        host: str = "localhost",
+        user: str = "",
+        description: str = "",
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        log_path: str | None = None,
+        expect: Sequence[str] = (),
+    ) -> RegisterView:
+        """Watch these jobs from now on; idempotent. Looks at them once, and starts the watcher.
+
+        Raises:
+            InvalidIdError: An id, host or type that cannot be one; nothing was registered.
+            UnwritableError: The registry cannot be written.
+        """
+        return await registering.register(
+            self._desk,
+            caller,
+            job_type=type,
+            ids=ids,
+            host=host,
+            user=user,
+            description=description,
+            name=name,
+            tags=tags,
+            log_path=log_path,
+            expect=expect,
+        )
+
+    async def run_process(
+        self,
+        caller: Caller,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        name: str | None = None,
+        description: str = "",
+        log_path: str | None = None,
+    ) -> RegisterView:
+        """Start a local program under a supervisor that outlives us, and watch it."""
+        return await registering.run_process(
+            self._desk, caller, argv, cwd=cwd, name=name, description=description, log_path=log_path
+        )
+
+    async def status(
+        self, caller: Caller, *, jobs: Sequence[str] = (), refresh: bool = True, scope: Scope = "session"
+    ) -> StatusView:
+        """Say where the jobs stand, and what this caller has not been told.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError: A name fits no job, or several; the text lists them.
+        """
+        return await looking.status(self._desk, caller, jobs=jobs, refresh=refresh, scope=scope)
+
+    async def wait(
+        self,
+        caller: Caller,
+        *,
+        jobs: Sequence[str] = (),
+        until: Until = "change",
+        timeout_s: float = 45.0,
+        progress: Progress | None = None,
+    ) -> StatusView:
+        """Answer as `status` at the first such change, or when the time is up (`met` says which).
+
+        News that the caller has not been told ends `until="change"` at once.
+        """
+        return await looking.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+
+    async def tail(self, caller: Caller, job: str, *, lines: int = 80, stream: str = "stdout") -> TailView:
+        """Show the end of a job's log."""
+        return await reading.tail(self._desk, caller, job, lines=lines, stream=stream)
+
+    async def cancel(
+        self,
+        caller: Caller,
+        *,
+        jobs: Sequence[str] = (),
+        all_jobs: bool = False,
+        reason: str = "",
+        dry_run: bool = False,
+        force: bool = False,
+    ) -> CancelView:
+        """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`."""
+        return await stopping.cancel(
+            self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
+        )
+
+    async def explain(self, caller: Caller, job: str) -> ExplainView:
+        """Say why a job, live or ended, is in the state that it is in."""
+        return await reading.explain(self._desk, caller, job)
+
+    async def job(self, caller: Caller, job: str) -> JobView:
+        """Give one job, live or ended."""
+        return await self._desk.view(await reading.find(self._desk, caller, job), caller)
+
+    async def recent(self, caller: Caller, *, limit: int = 50) -> tuple[Event, ...]:
+        """Give the session's latest events, oldest first; moves no cursor."""
+        session = await self._desk.session(caller)
+        return () if session is None else await self._desk.news.recent(session, limit=limit)
+
+    def follow(self, caller: Caller, *, after_seq: int | None = None) -> AsyncIterator[Event]:
+        """Give events as they come, from a cursor (None: from now on); makes sure that the watcher runs."""
+        return following.follow(self._desk, caller, after_seq=after_seq)
+
+    async def doctor(self, caller: Caller, *, hosts: Sequence[str] = ()) -> DoctorView:
+        """Look at the configuration, the folders, the watcher and every host, and say what would go wrong."""
+        return await health.doctor(self._desk, caller, hosts=hosts)
+
+    async def watcher(self) -> WatcherView:
+        """Say whether the background process runs."""
+        return health.watcher_view(self._desk)
+
+    async def stop_watcher(self) -> bool:
+        """Ask the background process to end; answers whether one was running."""
+        places = self._desk.world.places
+        return is_running(places) and ring(places, "stop")

@@ -1,0 +1,121 @@
+"""Ending jobs: cancel_job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+
+from jobwarden.actions.cancel import CancelReport, Doomed, Order, Reports, request_cancel, why_not
+from jobwarden.identity import Caller
+from jobwarden.service.desk import Desk
+from jobwarden.service.names import Known, find_jobs
+from jobwarden.service.views import CancelRow, CancelView
+from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
+from jobwarden_registry.phases import Phase
+
+_REASON_CHARS = 300
+_LOOKS_S = (1.0, 2.0, 3.0, 4.0)
+"""Waits between looks for the end: each look counts against the quick budget of its host."""
+
+
+async def cancel(
+    desk: Desk,
+    caller: Caller,
+    *,
+    jobs: Sequence[str],
+    all_jobs: bool,
+    reason: str,
+    dry_run: bool,
+    force: bool,
+) -> CancelView:
+    """See `Service.cancel`."""
+    if bool(jobs) == all_jobs:
+        raise InvalidIdError("Which jobs?", hint="Name them, or pass all=true for this session's; not both.")
+    chosen = await _choose(desk, caller, jobs, force=force)
+    reports: Reports = {}
+    doomed: list[Doomed] = []
+    for one in chosen:
+        report = await _before(desk, caller, one, dry_run=dry_run, force=force)
+        if report is None:
+            doomed.append(Doomed(one.session, one.record))
+        else:
+            reports[one.record.uid] = report
+    order = Order(_who(caller), caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
+    made = await request_cancel(desk.world.rounds, doomed, order)
+    reports |= {one.record.uid: report for one, report in zip(doomed, made, strict=True)}
+    if any(report.outcome in ("accepted", "failed") for report in made):
+        await _see_the_end(desk, doomed)
+    return await _view(desk, caller, chosen, reports)
+
+
+async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, force: bool) -> CancelReport | None:
+    """Say what becomes of a job for which nothing is asked; None for one that is to be cancelled."""
+    owner = one.session.entry.session_id
+    if not one.live or one.record.phase.closed:
+        return CancelReport("already ended", f"It ended: {one.record.last_status or one.record.phase}.")
+    if owner != caller.session_id and not force:
+        return CancelReport("refused", f"Session {owner} watches it; pass force=true to end it all the same.")
+    if not dry_run:
+        return None
+    refusal = await why_not(desk.world.rounds, one.record)
+    if refusal is not None:
+        return CancelReport("refused", refusal)
+    return CancelReport("would cancel", "Nothing was done (dry run).")
+
+
+def _who(caller: Caller) -> str:
+    detail = f", sub-agent {caller.detail}" if caller.detail else ""
+    claimed = " (claimed)" if caller.claimed else ""
+    return f"{caller.agent} session {caller.session_id}{claimed}{detail}"
+
+
+async def _choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: bool) -> list[Known]:
+    own = await desk.known(await desk.in_scope(caller, project=False))
+    if not jobs:
+        return [one for one in own if one.live]
+    try:
+        return find_jobs(own, jobs)
+    except JobNotFoundError:
+        if not force:
+            everyone = await desk.known(await desk.in_scope(caller, project=True))
+            return find_jobs(everyone, jobs)
+        return find_jobs(await desk.known(await desk.world.sessions.known()), jobs)
+
+
+async def _see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
+    """Look until all have ended, for a while: an accepted request is not an end."""
+    sessions = list({one.session.entry.session_id: one.session for one in doomed}.values())
+    groups = await desk.world.rounds.groups(sessions)
+    wanted = {one.record.uid for one in doomed}
+    concerned = [group for group in groups.values() if any(record.uid in wanted for record in group.records)]
+    with anyio.move_on_after(desk.world.config.clocks.cancel_grace_s):
+        for wait_s in _LOOKS_S:
+            await anyio.sleep(wait_s)
+            for group in concerned:
+                await desk.check(group, max_age_s=0.0, quick=True)
+            live = {one.record.uid for one in await desk.known(sessions) if one.live and not one.record.phase.closed}
+            if not wanted & live:
+                return
+
+
+async def _view(desk: Desk, caller: Caller, chosen: Sequence[Known], reports: Reports) -> CancelView:
+    sessions = list({one.session.entry.session_id: one.session for one in chosen}.values())
+    async with desk.news.telling(await desk.session(caller), caller) as told:
+        now = {one.record.uid: one for one in await desk.known(sessions)}
+        rows: list[CancelRow] = []
+        for one in chosen:
+            fresh = now.get(one.record.uid, one)
+            ended = not fresh.live or fresh.record.phase.closed
+            report = _after(reports[one.record.uid], fresh, ended=ended)
+            job = await desk.view(fresh, caller)
+            rows.append(CancelRow(job=job, outcome=report.outcome, text=report.text, ended=ended))
+        return CancelView(rows=tuple(rows), news=told)
+
+
+def _after(report: CancelReport, fresh: Known, *, ended: bool) -> CancelReport:
+    """Say what became of a request whose outcome was not known, when the job's own end has told."""
+    if report.outcome != "failed" or not ended:
+        return report
+    outcome = "accepted" if fresh.record.phase is Phase.CANCELLED else "already ended"
+    return CancelReport(outcome, f"It has ended: {fresh.record.last_status}. (At first: {report.text})")

@@ -1,0 +1,95 @@
+"""Several commands in one remote run, with an answer of which nothing can be missed or invented.
+
+Every command's output, complaints and exit status stand between lines that hold a fresh nonce. What a login
+file prints before or after is noise outside the frames; an answer cut anywhere lacks a frame's end and is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jobwarden.sources.errors import UnreadableAnswerError
+
+SAMPLE_BYTES = 2048
+
+SHELL = r"""
+jw_nonce=$1; jw_limit=$2; shift 2
+jw_limited() {
+  if command -v timeout >/dev/null 2>&1; then timeout -k 5 "$jw_limit" "$@"; else "$@"; fi
+}
+part() {
+  jw_part=$1; shift
+  printf '\n%s begin %s\n' "$jw_nonce" "$jw_part"
+  if command -v "$1" >/dev/null 2>&1; then
+    { jw_err=$(jw_limited "$@" 2>&1 >&3 3>&-); jw_rc=$?; } 3>&1
+  else
+    jw_err="$1: not found in PATH=$PATH"; jw_rc=127
+  fi
+  printf '\n%s error %s\n%s\n%s end %s %s\n' "$jw_nonce" "$jw_part" "$jw_err" "$jw_nonce" "$jw_part" "$jw_rc"
+}
+jw_done() { printf '\n%s done\n' "$jw_nonce"; }
+"""
+"""POSIX shell: `part NAME COMMAND...` runs and frames one command, `jw_done` ends the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one framed command gave.
+
+    Attributes:
+        status: Its exit status; 127 when there is no such program, 124 or 137 when its time was up.
+        stdout: What it printed, byte for byte.
+        stderr: What it complained.
+    """
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+def new_nonce() -> str:
+    """Give a word that no output can hold by chance or by intent."""
+    return "jw" + secrets.token_hex(8)
+
+
+def framed_argv(body: str, nonce: str, *words: str, limit_s: float) -> list[str]:
+    """Build the argument list that runs `body` with `SHELL` before it.
+
+    Args:
+        body: Constant shell text that calls `part` and, last, `jw_done`.
+        nonce: From `new_nonce`.
+        words: The body's `$1`, `$2`, ...
+        limit_s: Seconds for each command; it is ended by `timeout` there, so that nothing is left behind.
+    """
+    return ["sh", "-c", SHELL + body, "sh", nonce, str(max(1, int(limit_s))), *words]
+
+
+def read_parts(answer: bytes, nonce: str) -> Mapping[str, Part]:
+    """Find the framed commands in what a run printed.
+
+    Raises:
+        UnreadableAnswerError: A frame is torn, or the answer's end is missing; nothing of it may be used.
+    """
+    mark = re.escape(nonce.encode())
+    if not re.search(rb"\n%b done\n" % mark, answer):
+        raise UnreadableAnswerError(f"The answer is torn: its end is missing. It was: {sample(answer)!r}")
+    frame = re.compile(
+        rb"\n%b begin (?P<name>[\w.+\[\]-]+)\n(?P<out>.*?)\n%b error (?P=name)\n(?P<err>.*?)"
+        rb"\n%b end (?P=name) (?P<rc>\d+)\n" % (mark, mark, mark),
+        re.DOTALL,
+    )
+    parts: dict[str, Part] = {}
+    for found in frame.finditer(answer):
+        name = found["name"].decode()
+        parts[name] = Part(int(found["rc"]), found["out"], found["err"].decode("utf-8", "replace").strip())
+    if len(parts) != len(re.findall(rb"\n%b begin " % mark, answer)):
+        raise UnreadableAnswerError(f"A part of the answer is torn. It was: {sample(answer)!r}")
+    return parts
+
+
+def sample(answer: bytes) -> str:
+    """Give the end of an answer that could not be read, short enough for an error's text."""
+    return answer[-SAMPLE_BYTES:].decode("utf-8", "replace")

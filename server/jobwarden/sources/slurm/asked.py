@@ -1,0 +1,125 @@
+"""What was asked of one site in one observation, and what came back: the material of every verdict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from jobwarden.sources.slurm.answers import Row, Shown
+from jobwarden.sources.slurm.ids import SlurmId
+from jobwarden_registry.model import Evidence
+
+EVIDENCE_LINES = 20
+EVIDENCE_CHARS = 2048
+
+
+class RowIndex:
+    """Rows by the job that they speak for. Built once per answer, for any number of jobs."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._by_base: dict[int, list[Row]] = defaultdict(list)
+        self._by_raw: dict[int, list[Row]] = defaultdict(list)
+        self.rows = tuple(rows)
+        for row in self.rows:
+            self._by_base[row.id.id.base].append(row)
+            self._by_raw[row.raw].append(row)
+
+    def of(self, wanted: SlurmId) -> tuple[Row, ...]:
+        """Give the rows about a job, in the answer's order; a raw number of an array's element finds that element."""
+        found = tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.covers(wanted))
+        return found or (tuple(self._by_raw.get(wanted.base, ())) if wanted.whole else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one program said.
+
+    Attributes:
+        question: The command, as it is shown.
+        rows: Its rows; evidence even when the answer is not whole.
+        trouble: Why what is missing in it cannot be believed missing; empty for a whole answer.
+        code: The error code that goes with `trouble`.
+        exists: False when the site has no such program or no accounting at all.
+        ids: The ids it was asked about; None: about every job of the user.
+    """
+
+    question: str
+    rows: RowIndex = field(default_factory=RowIndex)
+    trouble: str = ""
+    code: str = ""
+    exists: bool = True
+    ids: frozenset[int] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether a job that is not in it is not there."""
+        return self.exists and not self.trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything asked in one observation.
+
+    Attributes:
+        at: When, by our clock.
+        now: When, by the cluster's clock.
+        user: The login there.
+        queue: squeue, for that user's jobs.
+        account: sacct; None while it was not asked.
+        by_id: squeue by id, whosever the jobs are; None where it was not asked.
+        shown: `scontrol show job`, by the wanted id.
+        host_names: Short host names of nodes.
+    """
+
+    at: datetime
+    now: datetime
+    user: str
+    queue: Answer
+    account: Answer | None = None
+    by_id: Answer | None = None
+    shown: Mapping[str, Shown] = field(default_factory=dict[str, Shown])
+    host_names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def about(self, wanted: str, job: SlurmId) -> Asked:
+        """Narrow to what was asked about one job."""
+        shown = {wanted: self.shown[wanted]} if wanted in self.shown else {}
+        return replace(self, account=_about(self.account, job), by_id=_about(self.by_id, job), shown=shown)
+
+    def queue_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
+        """Give slurmctld's rows about a job."""
+        found = self.queue.rows.of(wanted)
+        return found or (self.by_id.rows.of(wanted) if self.by_id else ())
+
+    def account_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
+        """Give accounting's rows about a job, oldest run first."""
+        rows = self.account.rows.of(wanted) if self.account else ()
+        return tuple(sorted(rows, key=_submitted))
+
+    @property
+    def no_accounting(self) -> bool:
+        """Whether this site is known to have no accounting."""
+        return self.account is not None and not self.account.exists
+
+    def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
+        """Write down what decided."""
+        questions = [one.question for one in (self.queue, self.account, self.by_id) if one]
+        questions.extend(one.question for one in self.shown.values())
+        lines: list[str] = []
+        left = EVIDENCE_CHARS
+        for line in (*(row.line for row in rows), *more):
+            if len(lines) == EVIDENCE_LINES or left <= 0:
+                lines.append("…")
+                break
+            lines.append(line[:left])
+            left -= len(line)
+        return Evidence(asked_at=self.at, question=tuple(questions), lines=tuple(lines), rule=rule)
+
+
+def _about(answer: Answer | None, job: SlurmId) -> Answer | None:
+    return answer if answer and (answer.ids is None or job.base in answer.ids) else None
+
+
+def _submitted(row: Row) -> float:
+    return row.submitted.timestamp() if row.submitted else 0.0

@@ -1,0 +1,53 @@
+"""Whose job it is, and what scancel said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from jobwarden.sources.base import CancelOutcome
+from jobwarden.sources.framing import Part
+from jobwarden.sources.slurm.answers import Row
+from jobwarden.sources.slurm.asked import Asked
+
+NO_ROWS = "It is not in the queue: it has ended, or never was there. Nothing was sent."
+
+_ERROR = re.compile(r"error: Kill job error on job(?: step)? id (?P<id>[\d_+]+)[^:]*: (?P<why>.*)")
+
+
+def judge(rows: Sequence[Row], asked: Asked) -> CancelOutcome | None:
+    """Say why a job is not cancelled, or None for one that is to be.
+
+    The look is needed: scancel of an id that has ended, or never existed, is silent and exits 0.
+    """
+    if not rows:
+        if asked.by_id is not None and asked.by_id.whole:
+            return CancelOutcome(accepted=False, text=NO_ROWS)
+        return CancelOutcome(accepted=False, text="Whose job it is could not be found out. Nothing was sent.")
+    owners = {row.user for row in rows}
+    if owners != {asked.user} or not asked.user:
+        text = f"It belongs to {', '.join(sorted(owners))}, not to {asked.user}. Nothing was sent."
+        return CancelOutcome(accepted=False, text=text)
+    if not any(row.alive for row in rows):
+        return CancelOutcome(accepted=False, text=f"It has already ended: {rows[-1].state.text}.")
+    return None
+
+
+def read_outcomes(part: Part, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:
+    """Read what became of each id that scancel was given.
+
+    Args:
+        part: What scancel said. Its exit status is Slurm's error number of one of them (210: not permitted).
+        accepted: {wanted id: id as given to scancel}.
+    """
+    refused = {found["id"]: found["why"].strip() for found in _ERROR.finditer(part.stderr)}
+    outcomes: dict[str, CancelOutcome] = {}
+    for name, given in accepted.items():
+        if given in refused:
+            outcomes[name] = CancelOutcome(accepted=False, text=f"scancel: {refused[given]}")
+        elif part.status and not refused:
+            said = part.stderr.strip()[:500] or "it said nothing"
+            outcomes[name] = CancelOutcome(accepted=False, text=f"scancel exited {part.status}: {said}")
+        else:
+            outcomes[name] = CancelOutcome(accepted=True, text="scancel took it.")
+    return outcomes

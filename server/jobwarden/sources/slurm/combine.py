@@ -1,0 +1,194 @@
+"""From squeue's and sacct's rows to one sighting of one job.
+
+squeue says what is alive, sacct what has ended. Alive in squeue wins over any end in sacct, for the job may have been
+requeued. An end is taken from squeue (slurmctld remembers for MinJobAge), or from sacct once squeue has been asked and
+does not know the job. What could not be asked is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from jobwarden.sources.base import Absent, CouldNotAsk, Seen, Sighting, Wanted
+from jobwarden.sources.slurm.answers import ExitCode, Row
+from jobwarden.sources.slurm.asked import Asked
+from jobwarden.sources.slurm.elements import is_many, see_many
+from jobwarden.sources.slurm.identity import ours
+from jobwarden.sources.slurm.ids import SlurmId
+from jobwarden.sources.slurm.logs import log_of
+from jobwarden.sources.slurm.vocabulary import Word
+from jobwarden_registry.model import Attempt
+from jobwarden_registry.phases import Phase
+
+BEHIND = "slurm.accounting_behind"
+STUB_AGE = timedelta(minutes=10)
+"""A stub this old is all that accounting will ever have; a normal one is completed within 5 seconds (22.05.8)."""
+
+_NO_OUTPUT_FILE = 53
+"""Slurm's own "signal": output file or working directory could not be opened."""
+_LAST_SIGNAL = 64
+
+
+def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
+    """Say what was seen of one job. Total: every job gets a sighting."""
+    asked = asked.about(wanted.id, job)
+    queue, account = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
+    if is_many(job, (*queue, *account)):
+        return see_many(asked, queue, account)
+    if queue:
+        row = next((one for one in queue if one.alive), queue[-1])
+        return _in_queue(wanted, row, account, asked)
+    return _not_in_queue(account, asked)
+
+
+def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) -> Sighting:
+    if row.alive:
+        return _seen(wanted, row, account, asked, rule=f"squeue shows it as {row.state.text}: alive.")
+    last = account[-1] if account else None
+    if last and last.alive and _later(last, row):
+        return _behind(asked, (row, last), "it has been submitted again since squeue was asked")
+    if last and last.state.word is row.state.word:
+        return _seen(wanted, row, account, asked, rule=f"squeue and sacct agree on {last.state.text}.")
+    if row.state.requeueable and not asked.no_accounting:
+        return _behind(asked, (row,), f"{row.state.text} can be followed by another run, and sacct does not confirm it")
+    return _seen(
+        wanted,
+        row,
+        account,
+        asked,
+        rule=f"squeue remembers it as {row.state.text}; sacct has no end of it yet, or is not there.",
+    )
+
+
+def _not_in_queue(account: Sequence[Row], asked: Asked) -> Sighting:
+    last = account[-1] if account else None
+    if last is not None and last.state.ended:
+        return _ended_in_account(last, account, asked)
+    if not asked.queue.whole:
+        return _could_not(asked, asked.queue.code, asked.queue.trouble, account)
+    if asked.by_id is not None and not asked.by_id.whole:
+        return _could_not(asked, asked.by_id.code, asked.by_id.trouble, account)
+    if last is not None:
+        return _alive_in_account_alone(last, account, asked)
+    if asked.account is None or asked.by_id is None:
+        return _could_not(asked, "slurm.not_asked", "not every part of the site was asked", ())
+    if asked.no_accounting:
+        rule = "squeue lacks it, also by its id, and this site has no accounting."
+        return Absent(where=("squeue", "squeue -j"), evidence=asked.evidence((), rule))
+    if not asked.account.whole:
+        return _could_not(asked, asked.account.code, asked.account.trouble, ())
+    return Absent(where=("squeue", "sacct"), evidence=asked.evidence((), "Neither squeue nor sacct knows it."))
+
+
+def _ended_in_account(last: Row, account: Sequence[Row], asked: Asked) -> Sighting:
+    if last.stub and not (last.ended and asked.now - last.ended >= STUB_AGE):
+        return _behind(asked, account, "sacct has only the beginnings of its record")
+    if last.state.requeueable and not _gone_from_queue(last, asked):
+        down = next((one for one in (asked.queue, asked.by_id) if one and not one.whole), None)
+        if down is not None:
+            return _could_not(asked, down.code, down.trouble, account)
+        return _behind(
+            asked, account, f"{last.state.text} can be followed by another run, and squeue was not asked by id"
+        )
+    missing = "squeue no longer has it" if asked.queue.whole else f"squeue could not be asked ({asked.queue.code})"
+    return _seen(None, last, account, asked, rule=f"sacct has its end, {last.state.text}; {missing}.")
+
+
+def _gone_from_queue(last: Row, asked: Asked) -> bool:
+    if not asked.queue.whole:
+        return False
+    return last.user == asked.user or (asked.by_id is not None and asked.by_id.whole)
+
+
+def _alive_in_account_alone(last: Row, account: Sequence[Row], asked: Asked) -> Sighting:
+    if last.stub:
+        return _behind(asked, account, "sacct has only the beginnings of its record")
+    rule = f"sacct says {last.state.text}, and squeue does not have it: they contradict, so it is not taken for ended."
+    return _seen(None, last, account, asked, rule=rule)
+
+
+def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked, *, rule: str) -> Seen:
+    """Describe a job by its deciding row; what accounting knows more exactly is put in."""
+    last = account[-1] if account else None
+    agreeing = last if last and last.state.word is row.state.word else row
+    shown = asked.shown.get(wanted.id) if wanted else None
+    code, signal = exit_of(row, agreeing.exit, shown.exit if shown else None)
+    if code and not shown:
+        rule += " sacct subtracts 128 from exit codes of 128 and more."
+    waiting = row.state.phase is Phase.PENDING
+    runs = tuple(_attempt(one) for one in account)
+    evidence_rows = account if row in account else (row, *account)
+    return Seen(
+        evidence=asked.evidence(evidence_rows, rule, *(shown.lines if shown else ())),
+        phase=row.state.phase,
+        status=agreeing.state.text,
+        reason=_reason(row, agreeing),
+        exit_code=code,
+        signal=signal,
+        name=row.name,
+        user=row.user or None,
+        node=row.nodes or None,
+        submitted_at=row.submitted,
+        started_at=None if waiting else row.started,
+        ended_at=(row.ended or agreeing.ended) if row.state.ended else None,
+        work_dir=row.work_dir or None,
+        log=log_of(row, shown, asked.host_names) if shown else None,
+        attempts=runs if len(runs) > 1 else (),
+    )
+
+
+def exit_of(row: Row, accounted: ExitCode | None, shown: ExitCode | None) -> tuple[int | None, int | None]:
+    """Give exit status and signal, for the two states in which they are the program's own.
+
+    scontrol's is exact. sacct subtracts 128 from a status of 128 or more (22.05.8), and nothing tells `exit 72` from
+    `exit 200` afterwards: its number is passed on. For the other words (`CANCELLED`, `TIMEOUT`, `DEADLINE`, ...) the
+    number is Slurm's and differs between its programs, so none is given.
+    """
+    if row.state.word is Word.COMPLETED:
+        return 0, None
+    found = shown or accounted
+    if row.state.word is not Word.FAILED or found is None:
+        return None, None
+    if found.signal:
+        real = found.signal <= _LAST_SIGNAL and found.signal != _NO_OUTPUT_FILE
+        return None, found.signal if real else None
+    return found.code or None, None
+
+
+def _reason(row: Row, accounted: Row) -> str | None:
+    if row.state.word is Word.REVOKED:
+        return "another cluster of the federation runs it"
+    if accounted.exit and accounted.exit.signal == _NO_OUTPUT_FILE:
+        return "its output file or working directory could not be opened (0:53)"
+    derived = accounted.derived
+    if row.state.word is Word.COMPLETED and derived and (derived.code or derived.signal):
+        return f"a step ended with {derived.code}:{derived.signal}"
+    return row.reason
+
+
+def _attempt(row: Row) -> Attempt:
+    code, signal = exit_of(row, row.exit, None)
+    return Attempt(
+        id=str(row.raw),
+        submitted_at=row.submitted,
+        started_at=None if row.state.phase is Phase.PENDING else row.started,
+        ended_at=row.ended,
+        status=row.state.text,
+        phase=row.state.phase,
+        exit_code=code,
+        signal=signal,
+        node=row.nodes or None,
+    )
+
+
+def _later(one: Row, other: Row) -> bool:
+    return bool(one.submitted and other.submitted and one.submitted > other.submitted)
+
+
+def _behind(asked: Asked, rows: Sequence[Row], why: str) -> CouldNotAsk:
+    return _could_not(asked, BEHIND, f"Not settled: {why}.", rows)
+
+
+def _could_not(asked: Asked, code: str, text: str, rows: Sequence[Row]) -> CouldNotAsk:
+    return CouldNotAsk(code=code, text=text, evidence=asked.evidence(rows, f"Nothing can be said of it: {text}"))

@@ -1,0 +1,149 @@
+"""Array jobs and heterogeneous jobs: one job with counts, ended when every element has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from jobwarden.sources.base import CouldNotAsk, Seen, Sighting
+from jobwarden.sources.slurm.answers import Row
+from jobwarden.sources.slurm.asked import Asked
+from jobwarden.sources.slurm.ids import SlurmId
+from jobwarden_registry.phases import Phase
+
+_SETTLED = timedelta(seconds=60)
+"""An array's last end must be this old before accounting alone is believed to list every element."""
+
+_WHOLE = -1
+"""Stands for a row of squeue that names the whole job beside its elements: not known to happen, and not passed over."""
+
+_ALIVE = (Phase.RUNNING, Phase.SUSPENDED, Phase.PENDING, Phase.UNKNOWN)
+_ENDED = (Phase.FAILED, Phase.CANCELLED, Phase.SUCCEEDED)
+_ORDER = {phase: at for at, phase in enumerate((*_ALIVE, Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED))}
+
+
+def is_many(job: SlurmId, rows: Sequence[Row]) -> bool:
+    """Whether a job that was asked for as a whole has elements or parts."""
+    return job.whole and any(
+        row.id.id.base == job.base and (bool(row.id.ranges) or not row.id.id.whole) for row in rows
+    )
+
+
+def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row]) -> Sighting:
+    """Say what was seen of a job with elements, from slurmctld's rows and accounting's (oldest run first)."""
+    queue = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
+    elements = _latest(account) | _latest(queue)
+    plain = [row for row in queue if not row.id.keys]
+    if plain:
+        elements[_WHOLE] = plain[-1]
+    alive = any(row.alive for row in elements.values())
+    trouble = _untold(asked, queue, account, elements, alive=alive)
+    if trouble is not None:
+        code, text = trouble
+        rule = f"Nothing certain can be said of it: {text}"
+        return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
+    return _described(asked, queue, account, elements)
+
+
+def _latest(rows: Sequence[Row]) -> dict[int, Row]:
+    """Give each element's newest row; an element's own row stands before a range that still lists it."""
+    ranges = {key: row for row in rows if row.id.ranges for key in row.id.keys}
+    return ranges | {key: row for row in rows if not row.id.ranges for key in row.id.keys}
+
+
+def _untold(
+    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, alive: bool
+) -> tuple[str, str] | None:
+    """Say what stops us from telling all elements, as code and text."""
+    accounting = asked.account
+    if accounting is None:
+        return "slurm.not_asked", "accounting was not asked about its ended elements."
+    if not accounting.exists:
+        return _untold_without_accounting(elements, alive=alive)
+    if not accounting.whole:
+        return accounting.code, f"its ended elements are known to accounting alone. {accounting.trouble}"
+    if not asked.queue.whole:
+        return _untold_without_queue(asked, account, alive=alive)
+    if alive:
+        return None
+    in_queue = _latest(queue)
+    if any(row.stub for row in account) and not in_queue:
+        return "slurm.accounting_behind", "sacct has only the beginnings of its record."
+    for key, row in in_queue.items():
+        if row.state.requeueable and not _confirmed(key, row, account):
+            return "slurm.accounting_behind", f"an element's {row.state.text} can be followed by another run."
+    return None
+
+
+def _confirmed(key: int, row: Row, account: Sequence[Row]) -> bool:
+    told = _latest(account).get(key)
+    return told is not None and told.state.word is row.state.word
+
+
+def _untold_without_accounting(elements: Mapping[int, Row], *, alive: bool) -> tuple[str, str] | None:
+    if alive or any(row.state.phase is Phase.FAILED for row in elements.values()):
+        return None
+    return "slurm.no_accounting", "without accounting nobody knows how its elements ended that left the queue earlier."
+
+
+def _untold_without_queue(asked: Asked, account: Sequence[Row], *, alive: bool) -> tuple[str, str] | None:
+    ends = [row.ended for row in account if row.ended]
+    settled = bool(ends) and asked.now - max(ends) >= _SETTLED
+    if not alive and settled and not any(row.stub or row.state.requeueable for row in account):
+        return None
+    return asked.queue.code, asked.queue.trouble
+
+
+def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row]) -> Seen:
+    rows = list(elements.values())
+    phase = _phase(rows)
+    first = queue[0] if queue else account[0]
+    return Seen(
+        evidence=asked.evidence((*queue, *account), "It has elements: alive while one is; failed if one failed."),
+        phase=phase,
+        status=_counts(rows),
+        reason=_why(elements),
+        name=first.name,
+        user=first.user or None,
+        submitted_at=_first(row.submitted for row in (*account, *queue)),
+        started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
+        ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
+        work_dir=first.work_dir or None,
+    )
+
+
+def _first(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((one for one in moments if one is not None), default=None)
+
+
+def _phase(rows: Sequence[Row]) -> Phase:
+    phases = {row.state.phase for row in rows}
+    return next(phase for phase in (*_ALIVE, *_ENDED) if phase in phases)
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """Write `RUNNING 3, PENDING 5, COMPLETED 2`."""
+    counted = Counter((_ORDER[row.state.phase], str(row.state.word or row.state.text)) for row in rows)
+    return ", ".join(f"{word} {count}" for (_, word), count in sorted(counted.items()))
+
+
+def _why(elements: Mapping[int, Row]) -> str | None:
+    waiting = sorted({row.reason for row in elements.values() if row.reason and row.state.phase is Phase.PENDING})
+    failed = [key for key, row in elements.items() if row.state.phase is Phase.FAILED]
+    said = [", ".join(waiting)] if waiting else []
+    if failed:
+        said.append(f"failed: {compact(failed)}")
+    return "; ".join(said) or None
+
+
+def compact(indices: Sequence[int], *, most: int = 20) -> str:
+    """Write indices as `1,3-5,9`, at most `most` groups of them."""
+    groups: list[tuple[int, int]] = []
+    for index in sorted(indices):
+        if groups and index == groups[-1][1] + 1:
+            groups[-1] = (groups[-1][0], index)
+        else:
+            groups.append((index, index))
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in groups[:most]]
+    return ",".join(texts) + (f",… ({len(indices)} in all)" if len(groups) > most else "")

@@ -1,0 +1,84 @@
+"""Which further questions one observation needs: as few as decide every job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jobwarden.sources.base import Wanted
+from jobwarden.sources.slurm.answers import Row
+from jobwarden.sources.slurm.asked import Asked
+from jobwarden.sources.slurm.elements import is_many
+from jobwarden.sources.slurm.identity import ours
+from jobwarden.sources.slurm.ids import SlurmId
+from jobwarden.sources.slurm.logs import can_tell_log
+from jobwarden.sources.slurm.vocabulary import Word
+from jobwarden_registry.phases import Phase
+
+SHOW_MOST = 50
+"""`scontrol show job` is one question per id: the rest is asked next time."""
+
+_REQUEUE_WORDS = frozenset({Word.REQUEUED, Word.REQUEUE_FED, Word.REQUEUE_HOLD, Word.SPECIAL_EXIT, Word.EXPEDITING})
+_REQUEUE_REASONS = ("BeginTime", "job requeued", "launch failed requeued")
+_REQUEUED_AFTER = timedelta(seconds=90)
+"""A submit time this much later than the one we know is taken for a requeue's, until accounting has told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A wanted job with its id read."""
+
+    wanted: Wanted
+    id: SlurmId
+
+
+def wants_account(job: Job, asked: Asked) -> bool:
+    """Whether squeue alone does not settle it."""
+    rows = asked.queue_rows(job.id)
+    if not rows or is_many(job.id, rows):
+        return True
+    row = deciding(rows)
+    return not row.alive or _may_be_requeued(job.wanted, row)
+
+
+def deciding(rows: tuple[Row, ...]) -> Row:
+    """Give the row of an ordinary job that counts: the living one, else the last."""
+    return next((row for row in rows if row.alive), rows[-1])
+
+
+def _may_be_requeued(wanted: Wanted, row: Row) -> bool:
+    if row.state.word in _REQUEUE_WORDS:
+        return True
+    if row.state.phase is Phase.PENDING and row.reason and row.reason.startswith(_REQUEUE_REASONS):
+        return True
+    known = wanted.submitted_at or wanted.registered_at
+    return bool(known and row.submitted and row.submitted > known + _REQUEUED_AFTER)
+
+
+def wants_by_id(job: Job, asked: Asked) -> bool:
+    """Whether squeue must be asked by id: the job may be another user's, or nobody knows it."""
+    if not asked.queue.whole or asked.queue_rows(job.id):
+        return False
+    rows = ours(job.wanted, (), asked.account_rows(job.id))[1]
+    if not rows or any(row.alive for row in rows):
+        return True
+    return any(row.state.requeueable and row.user != asked.user for row in rows)
+
+
+def to_show(jobs: Mapping[str, Job], asked: Asked) -> dict[str, str]:
+    """Choose for which jobs scontrol is asked, as {wanted id: id for scontrol}; most urgent first, at most SHOW_MOST.
+
+    For a log's path, once a job, while slurmctld knows it; and for the exact exit code of a failure.
+    """
+    urgent: list[tuple[int, str]] = []
+    for name, job in jobs.items():
+        rows = asked.queue_rows(job.id)
+        if not rows or is_many(job.id, rows) or job.id.part is not None:
+            continue
+        row = deciding(rows)
+        if row.state.word is Word.FAILED:
+            urgent.append((0, name))
+        elif not job.wanted.log_known and can_tell_log(row):
+            urgent.append((1 if not row.alive else 2 if row.state.phase is not Phase.PENDING else 3, name))
+    return {name: str(jobs[name].id) for _, name in sorted(urgent)[:SHOW_MOST]}

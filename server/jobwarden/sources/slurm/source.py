@@ -1,0 +1,212 @@
+"""Slurm, by way of squeue, sacct and scontrol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Host, Sighting, Wanted
+from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
+from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
+from jobwarden.sources.slurm import commands
+from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
+from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
+from jobwarden.sources.slurm.cancelling import judge, read_outcomes
+from jobwarden.sources.slurm.combine import see
+from jobwarden.sources.slurm.ids import parse_id
+from jobwarden.sources.slurm.logs import needs_host_name
+from jobwarden.sources.slurm.plan import Job, deciding, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, word_of
+from jobwarden_registry.clock import Clock, utc_now
+from jobwarden_registry.errors import InvalidIdError
+from jobwarden_registry.model import Evidence
+
+IDS_PER_QUESTION = 1000
+"""14,700 eight-digit ids are the most that one sacct takes (one argument of 128 KiB)."""
+
+_SPARE_S = 5.0
+"""Left of a run's time for its way there and back when its programs have used up theirs."""
+
+
+class SlurmSource:
+    """See `Source` and `Cancels`.
+
+    One observation costs one run for squeue; a second one only when something has left the queue, is new or has
+    elements; a third one for what is still nowhere, or another user's.
+    """
+
+    name: str = "slurm"
+
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self._clock = clock
+
+    def parse_id(self, text: str) -> str:
+        """See `Source.parse_id`."""
+        return str(parse_id(text))
+
+    async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+        """See `Source.observe`."""
+        jobs, sightings = self._readable(wanted)
+        if not jobs:
+            return sightings
+        asked = await self._look(host)
+        asked = await self._detail(host, asked, jobs)
+        if asked.account and asked.account.trouble and asked.queue.trouble:
+            both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
+            raise SourceUnavailableError(both, code="slurm.unavailable")
+        if asked.no_accounting and asked.queue.trouble:
+            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
+        asked = await self._by_id(host, asked, jobs)
+        return sightings | {name: see(job.wanted, job.id, asked) for name, job in jobs.items()}
+
+    async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
+        """See `Cancels.cancel`."""
+        jobs, unreadable = self._readable(wanted)
+        outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in unreadable}
+        if not jobs:
+            return outcomes
+        asked = await self._look(host)
+        if not asked.queue.whole:
+            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+        absent = {name: job for name, job in jobs.items() if not asked.queue_rows(job.id)}
+        if absent:
+            asked = await self._ask_by_id(host, asked, absent, nodes=())
+        accepted: dict[str, str] = {}
+        for name, job in jobs.items():
+            refused = judge(asked.queue_rows(job.id), asked)
+            if refused is None:
+                accepted[name] = str(job.id)
+            else:
+                outcomes[name] = refused
+        return outcomes | (await self._scancel(host, accepted) if accepted else {})
+
+    def _readable(self, wanted: Sequence[Wanted]) -> tuple[dict[str, Job], dict[str, Sighting]]:
+        jobs: dict[str, Job] = {}
+        unreadable: dict[str, Sighting] = {}
+        for one in wanted:
+            try:
+                jobs.setdefault(one.id, Job(one, parse_id(one.id)))
+            except InvalidIdError as error:
+                evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
+                unreadable[one.id] = CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
+        return jobs, unreadable
+
+    async def _look(self, host: Host) -> Asked:
+        at, nonce = self._clock(), new_nonce()
+        argv = commands.look_argv(nonce, cluster=host.cluster, limit_s=_limit(host))
+        parts = await _run(host, argv, nonce)
+        words = ("-h", "-a", "-t", "all", "-u", word_of(parts, "uid"), "-o", commands.queue_format("|")[1:])
+        question = commands.question("squeue", *words, cluster=host.cluster)
+        queue = read_queue_part(_required(parts, "squeue"), nonce, question)
+        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue)
+
+    async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
+        ids = sorted({job.id.base for job in jobs.values() if wants_account(job, asked)})
+        shown = to_show(jobs, asked)
+        account: list[Answer] = []
+        said: dict[str, Shown] = {}
+        for chunk in _chunks(ids) or ([[]] if shown else []):
+            nonce = new_nonce()
+            show = [] if account else list(shown.values())
+            argv = commands.detail_argv(nonce, account=chunk, show=show, cluster=host.cluster, limit_s=_limit(host))
+            parts = await _run(host, argv, nonce)
+            said |= _shown(parts, shown, jobs, asked) if show else {}
+            if chunk:
+                answer = read_account_part(_required(parts, "sacct"), nonce, _sacct(host, chunk))
+                account.append(replace(answer, ids=frozenset(chunk)))
+        return replace(asked, account=_joined(account), shown=said)
+
+    async def _by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
+        missing = {name: job for name, job in jobs.items() if wants_by_id(job, asked)}
+        nodes = _nodes(asked, jobs)
+        return await self._ask_by_id(host, asked, missing, nodes=nodes) if missing or nodes else asked
+
+    async def _ask_by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job], *, nodes: Sequence[str]) -> Asked:
+        answers: list[Answer] = []
+        names: dict[str, str] = {}
+        for chunk in _chunks(sorted({job.id.base for job in jobs.values()})) or [[]]:
+            nonce = new_nonce()
+            argv = commands.by_id_argv(
+                nonce,
+                ids=chunk,
+                nodes=() if names else nodes,
+                cluster=host.cluster,
+                limit_s=_limit(host),
+            )
+            parts = await _run(host, argv, nonce)
+            for node in nodes:
+                part = parts.get(f"node.{node}")
+                names[node] = (read_host_name(part.stdout) if part else None) or node
+            if chunk:
+                question = commands.question("squeue", "-h", "-a", "-t", "all", "-j", _few(chunk), cluster=host.cluster)
+                answer = read_queue_part(_required(parts, "squeue"), nonce, question)
+                answers.append(replace(answer, ids=frozenset(chunk)))
+        return replace(asked, by_id=_joined(answers), host_names=names)
+
+    async def _scancel(self, host: Host, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:
+        nonce = new_nonce()
+        argv = commands.cancel_argv(nonce, ids=list(accepted.values()), cluster=host.cluster, limit_s=_limit(host))
+        parts = await _run(host, argv, nonce)
+        return read_outcomes(_required(parts, "scancel"), accepted)
+
+
+async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
+    done = await host.transport.run(argv, timeout_s=host.timeout_s)
+    try:
+        return read_parts(done.stdout, nonce)
+    except UnreadableAnswerError as error:
+        complaint = sample(done.stderr).strip()
+        if complaint:
+            raise UnreadableAnswerError(f"{error.text} Complaints: {complaint}"[:2048]) from error
+        raise
+
+
+def _required(parts: Mapping[str, Part], name: str) -> Part:
+    if name not in parts:
+        raise UnreadableAnswerError(f"The answer has no part of {name}.")
+    return parts[name]
+
+
+def _limit(host: Host) -> float:
+    return max(host.timeout_s / 2, host.timeout_s - _SPARE_S)
+
+
+def _chunks(ids: Sequence[int]) -> list[Sequence[int]]:
+    return [ids[at : at + IDS_PER_QUESTION] for at in range(0, len(ids), IDS_PER_QUESTION)]
+
+
+def _few(ids: Sequence[int]) -> str:
+    text = ",".join(str(one) for one in ids[:20])
+    return text if len(ids) <= 20 else f"{text},... ({len(ids)} ids)"
+
+
+def _sacct(host: Host, ids: Sequence[int]) -> str:
+    words = ("-n", "-P", "-X", "-D", "-o", ",".join(commands.ACCOUNT_FIELDS), "-j", _few(ids))
+    return commands.question("sacct", *words, cluster=host.cluster)
+
+
+def _joined(answers: Sequence[Answer]) -> Answer | None:
+    """Make one answer of those to the chunks; it is whole when all are."""
+    if len(answers) <= 1:
+        return answers[0] if answers else None
+    worst = next((one for one in answers if not one.whole), answers[0])
+    ids = frozenset(id_ for one in answers for id_ in one.ids or ())
+    return replace(worst, rows=RowIndex(row for one in answers for row in one.rows.rows), ids=ids)
+
+
+def _shown(
+    parts: Mapping[str, Part], asked_for: Mapping[str, str], jobs: Mapping[str, Job], asked: Asked
+) -> dict[str, Shown]:
+    said: dict[str, Shown] = {}
+    for name, scontrol_id in asked_for.items():
+        part = parts.get(f"job.{scontrol_id}")
+        if part is not None and part.status == 0:
+            shown = read_shown(part.stdout, deciding(asked.queue_rows(jobs[name].id)).name)
+            said[name] = replace(shown, question=commands.question("scontrol", "show", "job", scontrol_id))
+    return said
+
+
+def _nodes(asked: Asked, jobs: Mapping[str, Job]) -> list[str]:
+    """Give the nodes whose host names are wanted for a `%N` in a log's name."""
+    rows = [deciding(asked.queue_rows(jobs[name].id)) for name, shown in asked.shown.items() if needs_host_name(shown)]
+    return sorted({row.batch_host for row in rows if row.batch_host})

@@ -1,0 +1,176 @@
+"""From one ledger answer to one session's records: judge, and write once, only when something has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from jobwarden.config import Clocks
+from jobwarden.ledger.snapshot import Snapshot
+from jobwarden.verdict.engine import judge
+from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.staleness import is_catching_up, unanswered
+from jobwarden_registry.events import EventKind
+from jobwarden_registry.model import RECORD_VERSION, JobRecord
+from jobwarden_registry.session import Session
+from jobwarden_registry.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of one answer for one session.
+
+    Attributes:
+        changed: Records that changed, bookkeeping included.
+        finished: Records that left the watched ones.
+        events: The kinds of the events written, in order.
+    """
+
+    changed: int = 0
+    finished: int = 0
+    events: tuple[EventKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    type: str
+    site: str
+    hosts: Collection[str] | None
+    snapshot: Snapshot
+    now: datetime
+    clocks: Clocks
+
+    def concerns(self, record: JobRecord) -> bool:
+        if record.type != self.type or (record.site or record.host) != self.site:
+            return False
+        if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
+            return False
+        return self.hosts is None or record.host in self.hosts
+
+    def judge(self, record: JobRecord) -> Judgement:
+        """Apply what was answered about this job, then what has failed since."""
+        judgement = Judgement(record)
+        sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
+        if sighting is not None and asked_at is not None:
+            judgement = judge(record, sighting, asked_at=asked_at, now=self.now, clocks=self.clocks)
+        failure = self.snapshot.failure
+        if judgement.finished or failure is None or not self._counts():
+            return judgement
+        answered_at = self.snapshot.asked_at
+        # The first failure of a row, but for a row that others' answers have interrupted.
+        at = failure.since if answered_at is None or failure.since > answered_at else failure.at
+        more = unanswered(judgement.record, code=failure.code, text=failure.text, at=at, now=self.now)
+        return Judgement(more.record, (*judgement.drafts, *more.drafts))
+
+    def _counts(self) -> bool:
+        """Whether the failure says that the jobs are not watched.
+
+        What this process alone cannot do says so only when nobody else has had an answer for some time.
+        """
+        failure, asked_at = self.snapshot.failure, self.snapshot.asked_at
+        if failure is None or failure.shared or asked_at is None:
+            return failure is not None
+        return abs((self.now - asked_at).total_seconds()) > self.clocks.gap_ticks * self.clocks.poll_s
+
+
+def apply_answer(
+    session: Session,
+    *,
+    type: str,  # noqa: A002 -- the field's own term
+    site: str,
+    snapshot: Snapshot,
+    now: datetime,
+    clocks: Clocks,
+    lease: str | None,
+    hosts: Collection[str] | None = None,
+) -> Applied:
+    """Apply what the ledger knows of one source on one host to all of a session's jobs there.
+
+    Reads first; takes the lock and writes only when something would change, and judges again under the lock. Per
+    session there is one `unreachable` event for an outage and one `reachable` when it is over, however many jobs.
+
+    Args:
+        session: Whose jobs.
+        type: The source's name.
+        site: The resolved host.
+        snapshot: `Ledger.ask` or `peek` of it.
+        now: The present.
+        clocks: The configured times; with a `poll_s` that is the pace at which this host is really asked.
+        lease: The watcher's lease token; a lost lease writes nothing.
+        hosts: Only jobs registered under one of these names, where one host serves several clusters.
+
+    Raises:
+        RegistryError: The session cannot be read or written. Nothing was changed, or all of it.
+    """
+    answer = _Answer(type, site, hosts, snapshot, now, clocks)
+    if not any(judgement.drafts for judgement in _judged(answer, session.load())):
+        return Applied()
+    # What was written by hand is taken in by a call of the session itself, not by whoever polls.
+    with session.transaction(lease=lease, own=False) as transaction:
+        return _write(transaction, answer)
+
+
+def _judged(answer: _Answer, records: Iterable[JobRecord]) -> list[Judgement]:
+    return [answer.judge(record) for record in records if answer.concerns(record)]
+
+
+def _write(transaction: Transaction, answer: _Answer) -> Applied:
+    before = [record for record in transaction.jobs.values() if answer.concerns(record)]
+    judgements = _judged(answer, before)
+    after = [judgement.record for judgement in judgements if not judgement.finished]
+    outage = _outage(answer, before, after)
+    kinds: list[EventKind] = []
+    if outage is not None:
+        kinds.append(outage.kind)
+        extra: dict[str, JsonValue] = {"type": answer.type, "host": outage.host, "site": answer.site}
+        extra["jobs"] = outage.jobs
+        transaction.note(outage.text, kind=outage.kind, extra=extra)
+    for draft in (draft for judgement in judgements for draft in judgement.drafts):
+        _write_draft(transaction, draft)
+        kinds.append(draft.kind)
+    return Applied(
+        changed=sum(1 for judgement in judgements if judgement.drafts),
+        finished=sum(1 for judgement in judgements if judgement.finished),
+        events=tuple(kinds),
+    )
+
+
+def _write_draft(transaction: Transaction, draft: Draft) -> None:
+    uid = draft.record.uid
+    if draft.kind is EventKind.FINISHED:
+        transaction.finish(uid, draft.record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+    else:
+        transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    kind: EventKind
+    host: str
+    jobs: int
+    text: str
+
+
+def _outage(answer: _Answer, before: list[JobRecord], after: list[JobRecord]) -> _Outage | None:
+    """Find the beginning or the end of an outage in the records themselves: from none stale to some, or back."""
+    was, stale = _stale(before), _stale(after)
+    if bool(was) == bool(stale):
+        return None
+    first = min(stale or was, key=lambda record: record.stale_since or answer.now)
+    since = first.stale_since or answer.now
+    hosts = ", ".join(sorted({record.host for record in stale or was}))
+    if stale:
+        because = (first.stale_because or "").rstrip(".")
+        kept = f"{len(stale)} {'job keeps its' if len(stale) == 1 else 'jobs keep their'} last known state."
+        text = f"{answer.type} on {hosts}: no answer since {since:%H:%M:%S} UTC, {because}. {kept}"
+        return _Outage(EventKind.UNREACHABLE, hosts, len(stale), text)
+    minutes = max(0.0, (answer.now - since).total_seconds() / 60)
+    text = f"{answer.type} on {hosts} answers again, after {minutes:.0f} min."
+    return _Outage(EventKind.REACHABLE, hosts, len(was), text)
+
+
+def _stale(records: list[JobRecord]) -> list[JobRecord]:
+    return [record for record in records if record.stale_since is not None and not is_catching_up(record)]

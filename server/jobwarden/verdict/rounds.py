@@ -1,0 +1,281 @@
+"""One round: gather what is wanted of one source on one host, ask through the ledger, apply the verdicts.
+
+The watcher and every server and command line go through here, so that there is one way from a question to a state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from jobwarden.config import Config
+from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
+from jobwarden.sources.base import Host, Sighting, Source, Wanted
+from jobwarden.sources.errors import SourceError
+from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
+from jobwarden.transport.base import Transports
+from jobwarden.transport.errors import TransportError
+from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.sessions import Sessions
+from jobwarden.verdict.staleness import unanswered
+from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
+from jobwarden_registry.clock import Clock
+from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.events import EventKind
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RoundResult:
+    """What one round came to.
+
+    Attributes:
+        snapshot: The answer that was applied.
+        changed: Records whose state changed.
+        finished: Records that ended.
+        broken: Sessions whose registry could not be written, with the error; the others were served.
+    """
+
+    snapshot: Snapshot
+    changed: int = 0
+    finished: int = 0
+    broken: dict[str, JobwardenError] = field(default_factory=dict[str, JobwardenError])
+
+
+class RoundError(JobwardenError):
+    """A fault of ours in one session's part of a round; the others were served."""
+
+    code: str = "jobwarden.fault"
+
+
+class Rounds:
+    """Asks and applies."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        sessions: Sessions,
+        transports: Transports,
+        ledger: Ledger,
+        sources: Sources,
+        machine_id: str,
+        clock: Clock,
+        intervals: Intervals,
+    ) -> None:
+        self.config = config
+        self.intervals = intervals
+        self.sessions = sessions
+        self.transports = transports
+        self.ledger = ledger
+        self.sources = sources
+        self.machine_id = machine_id
+        self.clock = clock
+
+    async def target(self, record: JobRecord) -> Target:
+        """Say where a job is asked about.
+
+        Raises:
+            LocalSetupError, InvalidIdError: The host's name leads nowhere.
+        """
+        site = record.site or (await self.transports.resolve(record.host)).key
+        target = Target(LedgerKey(record.type, site, self.config.host(record.host).cluster), record.host)
+        self.intervals.note(target)
+        return target
+
+    def elsewhere(self, site: str | None) -> bool:
+        """Whether only another machine can ask about what is there: what runs locally there is not ours to judge."""
+        return site is not None and site.startswith(LOCAL) and not self.here(site)
+
+    def here(self, site: str | None) -> bool:
+        """Whether it is this machine itself, which nobody else can ask."""
+        return site == LOCAL + self.machine_id
+
+    async def settle(self, session: Session, *, lease: str | None = None) -> None:
+        """Note where each newly adopted entry's host leads, so that two names of one host are one job.
+
+        A host that leads nowhere is noted too: the job shows why nobody asks about it.
+        """
+        settled: dict[str, JobRecord] = {}
+        for record in await self.sessions.call(session, Session.load):
+            if record.site is None and (after := await self._settled(record)) != record:
+                settled[record.uid] = after
+        if not settled:
+            return
+
+        def write(session: Session) -> None:
+            with session.transaction(lease=lease, own=False) as transaction:
+                for uid, after in settled.items():
+                    record = transaction.jobs.get(uid)
+                    if record is not None and record.site is None:
+                        told = {
+                            "site": after.site,
+                            "stale_since": after.stale_since,
+                            "stale_because": after.stale_because,
+                        }
+                        transaction.change(uid, record.changed(**told), EventKind.UPDATED)
+
+        await self.sessions.call(session, write)
+
+    async def _settled(self, record: JobRecord) -> JobRecord:
+        try:
+            return record.changed(site=(await self.transports.resolve(record.host)).key)
+        except JobwardenError as error:
+            return unanswered(record, code=error.code, text=str(error), at=self.clock()).record
+
+    async def groups(self, sessions: Iterable[Session]) -> dict[LedgerKey, Group]:
+        """Group what these sessions watch. A host that cannot be resolved is left out: see `settle`.
+
+        Raises:
+            UnreadableError, UntrustedError: A session cannot be read.
+        """
+        return await self.grouped([(session, await self.sessions.call(session, Session.load)) for session in sessions])
+
+    async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
+        """As `groups`, of jobs that have been read already."""
+        found: dict[LedgerKey, Group] = {}
+        for session, records in watched:
+            for record in records:
+                try:
+                    target = await self.target(record)
+                except JobwardenError:
+                    continue
+                group = found.setdefault(target.key, Group(target))
+                group.records.append(record)
+                if session not in group.sessions:
+                    group.sessions.append(session)
+        return found
+
+    async def check(
+        self,
+        group: Group,
+        *,
+        max_age_s: float,
+        person: bool = False,
+        quick: bool = False,
+        leases: Mapping[str, str] | None = None,
+    ) -> RoundResult:
+        """Ask once for the whole group (or take an answer younger than `max_age_s`) and apply it to each session.
+
+        Args:
+            group: What to ask, for whom.
+            max_age_s: How old an answer may be.
+            person: A person asks right now: a wait after failures is cut short.
+            quick: One of the first questions after a registration or a cancellation, while their budget lasts.
+            leases: Session id to lease token, for the watcher: a lost lease writes nothing.
+        """
+        target = group.target
+        snapshot = await self.ledger.ask(
+            target.key,
+            _wanted(group.records),
+            partial(self._observe, target),
+            max_age_s=max_age_s,
+            person=person,
+            quick=quick,
+        )
+        result = RoundResult(snapshot)
+        for session in group.sessions:
+            session_id = session.entry.session_id
+            try:
+                applied = await self._apply(group, session, snapshot, (leases or {}).get(session_id))
+            except JobwardenError as error:
+                result.broken[session_id] = error
+            except Exception as error:  # one session's fault stops no other's verdict (DESIGN section 9)
+                log.exception("session %s", session_id)
+                text = f"{target.key.type} on {target.host}: {type(error).__name__}: {error}."
+                result.broken[session_id] = RoundError(text, hint="This is a fault of jobwarden's; its log has more.")
+            else:
+                result.changed += applied.changed
+                result.finished += applied.finished
+        return result
+
+    async def _observe(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+        """Put one question. Raises nothing but what the ledger keeps: TransportError and SourceError."""
+        name = target.key.type
+        try:
+            with guarded(name):
+                source = self.sources.get(name)
+                async with self.host(target) as host:
+                    answer: object = await source.observe(host, wanted)
+        except (TransportError, SourceError):
+            raise
+        except JobwardenError as error:
+            raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
+        return believed(name, answer)
+
+    @asynccontextmanager
+    async def host(self, target: Target) -> AsyncGenerator[Host]:
+        """Lend what a source needs to ask there."""
+        settings = self.config.host(target.host)
+        async with self.transports.lease(target.host) as transport:
+            yield Host(
+                transport=transport,
+                machine_id=self.machine_id,
+                cluster=settings.cluster,
+                timeout_s=self.config.clocks.ask_timeout_s,
+                settings={"cancel_grace_s": self.config.clocks.cancel_grace_s},
+            )
+
+    def source(self, record: JobRecord) -> Source:
+        """Give the record's source.
+
+        Raises:
+            UnknownTypeError: It is not installed here, or broken.
+        """
+        return self.sources.get(record.type)
+
+    async def _apply(self, group: Group, session: Session, snapshot: Snapshot, lease: str | None) -> Applied:
+        clocks = self.config.clocks
+        interval_s = max(self.intervals.of(group.target.key), group.pace_s)
+        if interval_s > clocks.poll_s:
+            clocks = clocks.model_copy(update={"poll_s": interval_s})
+        hosts = {record.host for record in group.records}
+
+        def work(session: Session) -> Applied:
+            return apply_answer(
+                session,
+                type=group.target.key.type,
+                site=group.target.key.site,
+                snapshot=snapshot,
+                now=self.clock(),
+                clocks=clocks,
+                lease=lease,
+                hosts=hosts,
+            )
+
+        return await self.sessions.call(session, work)
+
+
+def wanted_of(record: JobRecord) -> Wanted:
+    """Say what a source is told about a job that it is asked for."""
+    return Wanted(
+        id=record.id,
+        user=record.user,
+        name=record.name,
+        submitted_at=record.submitted_at,
+        registered_at=record.registered_at,
+        facts=record.facts,
+        log_known=record.log is not None,
+    )
+
+
+def _wanted(records: Iterable[JobRecord]) -> list[Wanted]:
+    """Ask once for each id. Of two sessions that watch a job the later registration says what can be its answer."""
+    latest: dict[str, JobRecord] = {}
+    for record in records:
+        known = latest.get(record.id)
+        if known is None or _is_later(record, known):
+            latest[record.id] = record
+    return [wanted_of(record) for record in latest.values()]
+
+
+def _is_later(record: JobRecord, known: JobRecord) -> bool:
+    if record.registered_at is None or known.registered_at is None:
+        return known.registered_at is None
+    return record.registered_at > known.registered_at

@@ -1,0 +1,169 @@
+"""What there is to watch, and which of it is this watcher's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from jobwarden.config import ConfigError, load_project
+from jobwarden.ledger.ledger import LedgerKey
+from jobwarden.verdict.targets import Group
+from jobwarden.verdict.world import World
+from jobwarden.watcher.leasing import Leasing
+from jobwarden_registry.errors import JobwardenError, LeaseLostError
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What is to be watched now.
+
+    Attributes:
+        groups: What this watcher asks about.
+        tokens: Session id to lease token, of those sessions whose lease this watcher holds.
+        others: How many sessions with jobs are held by another watcher, which may die, or cannot be read now.
+        blind: The index could not be read: what there is to watch is not known.
+    """
+
+    groups: Mapping[LedgerKey, Group] = field(default_factory=dict[LedgerKey, Group])
+    tokens: Mapping[str, str] = field(default_factory=dict[str, str])
+    others: int = 0
+    blind: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left for any watcher."""
+        return not self.groups and not self.others and not self.blind
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """This watcher's part of one session.
+
+    Attributes:
+        session: Whose jobs.
+        records: Those that are ours to watch.
+        held_elsewhere: Whether there are others, that another watcher has, or that could not be read.
+        pace_s: The project wants to be asked about no more often than this.
+    """
+
+    session: Session
+    records: Sequence[JobRecord] = ()
+    held_elsewhere: bool = False
+    pace_s: float = 0.0
+
+
+class Surveyor:
+    """Looks at every session of the index. A fault in one of them is that one's alone."""
+
+    def __init__(self, world: World, leasing: Leasing) -> None:
+        self._world = world
+        self._leasing = leasing
+        self._empty: dict[str, tuple[int, ...]] = {}
+        """Sessions that watched nothing, with the stamp that they had then."""
+        self._said: dict[str, str] = {}
+        self._last = Board()
+
+    async def survey(self) -> Board:
+        """Find what there is to watch, and take the sessions that nobody else watches."""
+        try:
+            sessions = await self._world.sessions.known()
+        except (JobwardenError, OSError) as error:
+            self.say("", f"the index cannot be read: {error}")
+            self._last = Board(self._last.groups, self._last.tokens, self._last.others, blind=True)
+            return self._last
+        self._said.pop("", None)
+        found: dict[str, _Share] = {}
+
+        async def look(session: Session) -> None:
+            found[session.entry.session_id] = await self._share(session)
+
+        async with anyio.create_task_group() as tasks:
+            for session in sessions:
+                tasks.start_soon(look, session)
+        shares = [found[session.entry.session_id] for session in sessions]
+        await self._leasing.release_but([share.session for share in shares if share.records or share.held_elsewhere])
+        self._last = Board(
+            groups=await self._groups(shares),
+            tokens=self._leasing.tokens(),
+            others=sum(share.held_elsewhere for share in shares),
+        )
+        return self._last
+
+    def say(self, session_id: str, text: str) -> None:
+        """Log what is wrong with a session, once until it is something else."""
+        if self._said.get(session_id) != text:
+            self._said[session_id] = text
+            log.warning("session %s: %s", session_id, text)
+
+    async def _share(self, session: Session) -> _Share:
+        session_id = session.entry.session_id
+        try:
+            share = await self._look(session)
+        except LeaseLostError:
+            self._leasing.lost(session_id)
+            return _Share(session, held_elsewhere=True)
+        except (JobwardenError, OSError) as error:
+            self.say(session_id, str(error))
+            return _Share(session, held_elsewhere=True)
+        except Exception as error:  # one session's fault stops no other (DESIGN section 9)
+            if self._said.get(session_id) != repr(error):
+                log.exception("session %s", session_id)
+            self._said[session_id] = repr(error)
+            return _Share(session, held_elsewhere=True)
+        self._said.pop(session_id, None)
+        return share
+
+    async def _look(self, session: Session) -> _Share:
+        """Say what is ours in a session.
+
+        What runs on this machine itself nobody else can ask about, whoever holds the lease; what runs on another is
+        left to that one.
+        """
+        records = await self._records(session)
+        rounds = self._world.rounds
+        ours = [record for record in records if not rounds.elsewhere(record.site)]
+        if not ours:
+            return _Share(session)
+        held = await self._leasing.hold(session)
+        if held and any(record.site is None for record in ours):
+            await rounds.settle(session, lease=self._leasing.tokens().get(session.entry.session_id))
+        pace_s = await self._world.sessions.call(session, _pace)
+        if held:
+            return _Share(session, ours, pace_s=pace_s)
+        here = [record for record in ours if rounds.here(record.site)]
+        return _Share(session, here, held_elsewhere=len(here) < len(ours), pace_s=pace_s)
+
+    async def _records(self, session: Session) -> Sequence[JobRecord]:
+        """Read a session's jobs, unless it had none and nothing was written since: old sessions are many."""
+        session_id = session.entry.session_id
+
+        def read(session: Session) -> tuple[tuple[int, ...], Sequence[JobRecord]]:
+            stamp = session.stamp()
+            return stamp, () if self._empty.get(session_id) == stamp else session.load()
+
+        stamp, records = await self._world.sessions.call(session, read)
+        if records:
+            self._empty.pop(session_id, None)
+        else:
+            self._empty[session_id] = stamp
+        return records
+
+    async def _groups(self, shares: Sequence[_Share]) -> dict[LedgerKey, Group]:
+        groups = await self._world.rounds.grouped([(share.session, share.records) for share in shares])
+        for group in groups.values():
+            group.pace_s = min(share.pace_s for share in shares if share.session in group.sessions)
+        return groups
+
+
+def _pace(session: Session) -> float:
+    try:
+        return load_project(session.entry.project).poll_s or 0.0
+    except ConfigError:  # the project's own commands say so; a broken file makes nothing slower
+        return 0.0

@@ -1,0 +1,44 @@
+"""Fixtures that give tests the real thing."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.cluster import Cluster, require_slurm, temporary_cluster
+
+CLUSTER_FIXTURES = ("cluster", "faulty_cluster")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster that all tests share: no faults. JOBWARDEN_TEST_CLUSTER names one that a developer left up."""
+    left_up = os.environ.get("JOBWARDEN_TEST_CLUSTER")
+    if left_up:
+        yield Cluster.attach(Path(left_up))
+        return
+    require_slurm()
+    with temporary_cluster() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def faulty_cluster() -> Iterator[Cluster]:
+    """A cluster of this module's own, to be broken; a test that does not mend what it broke calls `mend`."""
+    require_slurm()
+    with temporary_cluster() as made:
+        yield made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the daemons' last words with every failure of a test that used a cluster."""
+    report = yield
+    funcargs: dict[str, object] = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed:
+        for name in CLUSTER_FIXTURES:
+            made = funcargs.get(name)
+            if isinstance(made, Cluster):
+                report.sections.append((f"logs of {name} ({made.dir})", made.logs()))
+    return report

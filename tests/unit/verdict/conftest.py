@@ -1,0 +1,10 @@
+"""Short words for sightings and moments."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
