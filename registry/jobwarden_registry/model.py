@@ -129,13 +129,19 @@ class JobRecord(_Frozen):
     phase: Phase = Phase.UNKNOWN
     reason: str | None = None
     """Why it waits, or why it ended so, in the source's words."""
+    stuck: str | None = None
+    """Why it cannot go on unless somebody does something, and what."""
     submitted_at: Utc | None = None
     registered_at: Utc | None = None
+    expected_start_at: Utc | None = None
+    """The source's estimate for a waiting job; it moves."""
     started_at: Utc | None = None
     ended_at: Utc | None = None
     exit_code: int | None = None
     signal: int | None = None
     node: str | None = None
+    resubmitted_as: str | None = None
+    """The id under which it lives now, where it was submitted again under another one than `id`."""
     site: str | None = None
     """The resolved host: `user@address:port`, or `local:<machine id>`. Same site, type and id: same job."""
     work_dir: str | None = None
@@ -145,6 +151,8 @@ class JobRecord(_Frozen):
     """Where the caller said that it writes; read only where `log` or `work_dir` allows it."""
     attempts: tuple[Attempt, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    output_missing_since: Utc | None = None
+    """When it had succeeded, by its source, and an expected output was not there; looked for once more, then it failed."""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     """What this type's source needs to ask about it (a pid and its start time, a path of `nel`). Never secret;
     never taken from a hand-written entry."""

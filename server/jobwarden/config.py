@@ -66,6 +66,12 @@ class Clocks(_Section):
     lost_kept_s: Pause = 86400.0
     gap_ticks: float = Field(default=3.0, ge=1)
     """A gap of more than this many polls between good answers starts an absence anew."""
+    requeue_loop_s: Seconds = 600.0
+    """So many requeues (`requeue_loop_count`) within this time are a loop, and the job is stuck."""
+    requeue_loop_count: int = Field(default=3, ge=2)
+    expect_again_s: Pause = 30.0
+    """A job that has succeeded without an expected output has failed when it is missing still after this: network file
+    systems lag."""
     ask_timeout_s: Seconds = 75.0
     """For one command on a host. Slurm takes up to 50 s to say that munge is stale."""
     ask_wait_s: Pause = 2.0

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from jobwarden.transport.base import Transport
-from jobwarden_registry.model import Attempt, Evidence, LogPaths, Utc
+from jobwarden_registry.model import Attempt, Evidence, Expectation, LogPaths, Utc
 from jobwarden_registry.phases import Phase
 
 
@@ -21,6 +21,17 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     evidence: Evidence
+
+
+class Output(BaseModel):
+    """What was found of one expected output. Filled in by the verdict's own look (verdict.outputs), not by a source."""
+
+    model_config = ConfigDict(frozen=True)
+
+    expect: Expectation
+    found: bool
+    line: str
+    """What was seen there, for the evidence."""
 
 
 class Seen(_Answer):
@@ -31,6 +42,8 @@ class Seen(_Answer):
     status: str
     """The source's own word, in full."""
     reason: str | None = None
+    stuck: str | None = None
+    """Why it cannot go on unless somebody does something, and what; None for a job that merely waits."""
     exit_code: int | None = None
     signal: int | None = None
     name: str | None = None
@@ -38,12 +51,18 @@ class Seen(_Answer):
     node: str | None = None
     submitted_at: Utc | None = None
     """Of the run that this state is about: a requeue is a new submission. Of an array: its first."""
+    expected_start_at: Utc | None = None
+    """Of a waiting job, where the source gives one."""
     started_at: Utc | None = None
     ended_at: Utc | None = None
     work_dir: str | None = None
     log: LogPaths | None = None
     attempts: tuple[Attempt, ...] = ()
     """All runs that the source knows of, oldest first; empty: only the present one."""
+    newer: tuple[Seen, ...] = ()
+    """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
+    working directory, submitted after its end), with that id in `attempts`. None that somebody watches already."""
+    outputs: tuple[Output, ...] = ()
 
 
 class Absent(_Answer):
@@ -52,6 +71,9 @@ class Absent(_Answer):
     kind: Literal["absent"] = "absent"
     where: tuple[str, ...]
     """What was asked: `("squeue", "sacct")`."""
+    newer: tuple[Seen, ...] = ()
+    """As `Seen.newer`, submitted after it."""
+    outputs: tuple[Output, ...] = ()
 
 
 class DependsOn(_Answer):
@@ -88,6 +110,12 @@ class Wanted(BaseModel):
     registered_at: Utc | None = None
     log_known: bool = False
     """Whether the record has the log's path already, so that the source need not look for it."""
+    resubmitted_as: str | None = None
+    """The id under which it lives now, where that is not `id`; then `submitted_at` is that submission's."""
+    work_dir: str | None = None
+    expect: tuple[Expectation, ...] = ()
+    """What must be there when it has succeeded; looked for by the verdict, not by the source."""
+    absent_since: Utc | None = None
     facts: Mapping[str, JsonValue] = Field(default_factory=dict)
     """`JobRecord.facts`: what this source itself put there."""
 
