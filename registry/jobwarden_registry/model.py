@@ -152,7 +152,7 @@ class JobRecord(_Frozen):
     attempts: tuple[Attempt, ...] = ()
     expect: tuple[Expectation, ...] = ()
     output_missing_since: Utc | None = None
-    """When it had succeeded, by its source, and an expected output was not there; looked for once more, then it failed."""
+    """When its source said that it had succeeded and an expected output was not there: one more look, and it failed."""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     """What this type's source needs to ask about it (a pid and its start time, a path of `nel`). Never secret;
     never taken from a hand-written entry."""
