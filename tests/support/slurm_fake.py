@@ -88,6 +88,7 @@ class FakeSlurm:
     by_id: Said = ()
     scontrol: str = ""
     scancel: Trouble = Trouble(0, "")
+    unlisted: Trouble = Trouble(1, "slurm_load_jobs error: Invalid job id specified")
     noise: str = ""
     cut: int | None = None
     host: str = "paper"
@@ -108,9 +109,11 @@ class FakeSlurm:
             text += _part(nonce, "squeue", self.queue, _queue_text)
         else:
             text = _part(nonce, "squeue", self.by_id, _queue_text) if words[2] else ""
-            text += "".join(
-                framed(nonce, f"node.{one}", f"NodeName={one} NodeHostName=vm.example") for one in words[3:]
-            )
+            for entity, _, name in (word.partition("=") for word in words[3:]):
+                if entity == "node":
+                    text += framed(nonce, f"node.{name}", f"NodeName={name} NodeHostName=vm.example")
+                else:
+                    text += framed(nonce, f"job.{name}", "", self.unlisted.status, self.unlisted.text)
         whole = f"{self.noise}{text}\n{nonce} done\n{self.noise}".encode()
         return Completed(0, whole[: self.cut], b"")
 

@@ -19,13 +19,14 @@ from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guar
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import Expectation, JobRecord
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -203,6 +204,9 @@ class Rounds:
                 source = self.sources.get(name)
                 async with self.host(target) as host:
                     answer: object = await source.observe(host, wanted)
+                    if any(one.expect for one in wanted):
+                        folders = self.config.host(target.host).read
+                        answer = await look_for_outputs(host, wanted, believed(name, answer), folders=folders)
         except (TransportError, SourceError):
             raise
         except JobwardenError as error:
@@ -254,25 +258,37 @@ class Rounds:
 
 def wanted_of(record: JobRecord) -> Wanted:
     """Say what a source is told about a job that it is asked for."""
+    present = record.attempts[-1] if record.attempts else None
+    resubmitted_at = present.submitted_at if present is not None and record.resubmitted_as else None
     return Wanted(
         id=record.id,
         user=record.user,
-        name=record.name,
-        submitted_at=record.submitted_at,
+        name=record.job_name,
+        submitted_at=resubmitted_at or record.submitted_at,
         registered_at=record.registered_at,
         facts=record.facts,
         log_known=record.log is not None,
+        resubmitted_as=record.resubmitted_as,
+        work_dir=record.work_dir,
+        expect=record.expect,
+        absent_since=record.absence.since if record.absence is not None else None,
     )
 
 
-def _wanted(records: Iterable[JobRecord]) -> list[Wanted]:
+def _wanted(records: Sequence[JobRecord]) -> list[Wanted]:
     """Ask once for each id. Of two sessions that watch a job the later registration says what can be its answer."""
     latest: dict[str, JobRecord] = {}
     for record in records:
         known = latest.get(record.id)
         if known is None or _is_later(record, known):
             latest[record.id] = record
-    return [wanted_of(record) for record in latest.values()]
+    expects: dict[str, list[Expectation]] = {}
+    for record in records:
+        expects.setdefault(record.id, []).extend(record.expect)
+    return [
+        wanted_of(record).model_copy(update={"expect": tuple(dict.fromkeys(expects[record.id]))})
+        for record in latest.values()
+    ]
 
 
 def _is_later(record: JobRecord, known: JobRecord) -> bool:

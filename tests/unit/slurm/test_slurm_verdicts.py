@@ -201,7 +201,7 @@ async def test_without_accounting_squeue_by_id_has_the_last_word() -> None:
     for none in (NO_ACCOUNTING, Trouble(127, "sacct: not found")):
         one = await told(FakeSlurm(account=none))
         assert isinstance(one, Absent)
-        assert one.where == ("squeue", "squeue -j")
+        assert one.where == ("squeue", "squeue -j", "scontrol")
 
 
 async def test_both_down_is_an_error_for_all() -> None:

@@ -51,6 +51,7 @@ class Row:
         line: The raw record, for the evidence.
         reason: squeue's reason, None for none.
         batch_host: squeue's node of the batch script.
+        partition: Its partition, or several that it may run in.
         exit: sacct's exit code (128 subtracted from 128 and more).
         derived: sacct's highest exit code of a step.
         stub: Whether it is sacct's unfinished record of a step that came before its job: no partition yet.
@@ -69,6 +70,7 @@ class Row:
     line: str
     reason: str | None = None
     batch_host: str = ""
+    partition: str = ""
     exit: ExitCode | None = None
     derived: ExitCode | None = None
     stub: bool = False
@@ -134,6 +136,7 @@ def _queue_row(pieces: Sequence[str]) -> Row:
         line="|".join((*fields, reason, work_dir, name)),
         reason=_some(reason) or None,
         batch_host=_some(host),
+        partition=partition,
         stub=not partition,
     )
 
@@ -178,6 +181,7 @@ def _account_row(fields: Sequence[str]) -> Row:
         work_dir=work_dir,
         name=name,
         line="|".join(fields),
+        partition=partition,
         exit=read_exit(code),
         derived=read_exit(derived),
         stub=not partition,
