@@ -78,10 +78,12 @@ class Absent(_Answer):
 
 
 class DependsOn(_Answer):
-    """The job's state is that of these Slurm jobs, on the same host."""
+    """The job's state is that of these Slurm jobs."""
 
     kind: Literal["depends_on"] = "depends_on"
     slurm_ids: tuple[str, ...]
+    host: str = ""
+    """Where that Slurm is, as ssh knows it; empty: on the job's own host."""
 
 
 class CouldNotAsk(_Answer):

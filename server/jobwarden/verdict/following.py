@@ -27,7 +27,9 @@ def observed_late(seen: Seen, asked_at: datetime, clocks: Clocks) -> bool:
 
 def successor(record: JobRecord, sighting: Seen | Absent, asked_at: datetime, clocks: Clocks) -> Seen | None:
     """Give the sighting of the job that continues this one, with both as its attempts; None where there is none."""
-    if record.observed_at is None or len(newer := _after(sighting)) != 1:
+    known = {record.id, record.resubmitted_as, *(run.id for run in record.attempts)}
+    newer = [one for one in _after(sighting) if one.attempts[-1].id not in known]
+    if record.observed_at is None or len(newer) != 1:
         return None
     if isinstance(sighting, Seen) and not (sighting.phase in _UNDONE and observed_late(sighting, asked_at, clocks)):
         return None

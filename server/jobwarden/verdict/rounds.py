@@ -19,7 +19,9 @@ from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guar
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.depends import resolved
 from jobwarden.verdict.looking import look_for_outputs
+from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
@@ -85,8 +87,11 @@ class Rounds:
         Raises:
             LocalSetupError, InvalidIdError: The host's name leads nowhere.
         """
-        site = record.site or (await self.transports.resolve(record.host)).key
-        target = Target(LedgerKey(record.type, site, self.config.host(record.host).cluster), record.host)
+        return await self._target(record.type, record.host, record.site)
+
+    async def _target(self, source: str, host: str, site: str | None = None) -> Target:
+        site = site or (await self.transports.resolve(host)).key
+        target = Target(LedgerKey(source, site, self.config.host(host).cluster), host)
         self.intervals.note(target)
         return target
 
@@ -203,15 +208,25 @@ class Rounds:
             with guarded(name):
                 source = self.sources.get(name)
                 async with self.host(target) as host:
-                    answer: object = await source.observe(host, wanted)
-                    if any(one.expect for one in wanted):
-                        folders = self.config.host(target.host).read
-                        answer = await look_for_outputs(host, wanted, believed(name, answer), folders=folders)
+                    answer = believed(name, await source.observe(host, wanted))
+                    answer = await resolved(answer, self._slurm(target))
+                    folders = self.config.host(target.host).read
+                    return await look_for_outputs(host, wanted, answer, folders=folders)
         except (TransportError, SourceError):
             raise
         except JobwardenError as error:
             raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
-        return believed(name, answer)
+
+    def _slurm(self, target: Target) -> SlurmThroughLedger:
+        """Give a way to ask about Slurm jobs that a job of another kind hangs on."""
+        return SlurmThroughLedger(
+            ledger=self.ledger,
+            target=partial(self._target, SLURM),
+            question=lambda slurm: partial(self._observe, slurm),
+            host=target.host,
+            max_age_s=self.config.clocks.floor_s,
+            clock=self.clock,
+        )
 
     @asynccontextmanager
     async def host(self, target: Target) -> AsyncGenerator[Host]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobwarden.sources.base import Absent, Output, Seen, Sighting
-from jobwarden.verdict.engine import Judgement, judge
+from jobwarden.verdict.engine import Draft, Judgement, judge
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Attempt, Expectation, JobRecord
 from jobwarden_registry.phases import Phase
@@ -113,7 +113,8 @@ def test_in_the_grace_after_a_submission_nothing_is_followed() -> None:
 
 
 def test_of_two_candidates_for_a_job_that_is_nowhere_none_is_taken_and_its_loss_names_them() -> None:
-    record, drafts = running(), []
+    record = running()
+    drafts: list[Draft] = []
     for step in range(8):
         judgement = after(record, gone(candidate("9", 1000), candidate("10", 1001)), FAR + 60 * step)
         record = judgement.record
@@ -239,7 +240,8 @@ def test_a_failure_needs_no_output_to_be_one() -> None:
 def test_a_job_that_is_nowhere_any_more_has_succeeded_only_if_its_output_is_there(
     found: bool | None, phase: Phase
 ) -> None:
-    record, drafts = running(expect=EXPECT), []
+    record = running(expect=EXPECT)
+    drafts: list[Draft] = []
     for step in range(8):
         judgement = after(record, absent().model_copy(update={"outputs": output(found=found)}), FAR + 60 * step)
         record = judgement.record

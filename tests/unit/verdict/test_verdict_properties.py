@@ -169,7 +169,9 @@ def test_only_positive_evidence_of_its_own_ends_a_job(
             assert record == before.changed(**kept)
             assert not judgement.finished
         if isinstance(sighting, Absent) and record.phase is not before.phase and record.phase is not Phase.SUCCEEDED:
-            followed = record.resubmitted_as != before.resubmitted_as and len(sighting.newer) == 1
+            known = {before.id, before.resubmitted_as, *(run.id for run in before.attempts)}
+            fresh = [one.attempts[-1].id for one in sighting.newer if one.attempts[-1].id not in known]
+            followed = fresh == [record.resubmitted_as]
             assert record.phase is Phase.LOST or followed
             assert record.ended_at is None
         if record.phase.final:
