@@ -234,7 +234,8 @@ def test_its_times_are_those_of_accounting_whoever_looked_and_when(book: Caseboo
         (run,) = case.truth
         assert case.record.ended_at == run.ended, case.label
         assert case.record.submitted_at == run.submitted, case.label
-        assert case.record.started_at == (run.started if ENDS[label].started else None), case.label
+        assert case.record.started_at == run.started, case.label
+        assert (run.started is not None) is ENDS[label].started, case.label
         assert [attempt.status for attempt in case.record.attempts] == [word(label)], case.label
 
 

@@ -56,12 +56,13 @@ class Look:
     phase: Phase
     status: str
     reason: str | None
+    stuck: str | None
     stale: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One row of `sacct -X -D`, asked by hand."""
+    """One row of `sacct -X -D`, asked by hand; what never had a node never started."""
 
     id: str
     state: str
@@ -192,6 +193,10 @@ class Casebook:
         """Wait until the job is shown with this word now."""
         await self.until(case, lambda case: bool(case.looks) and case.looks[-1].status == word)
 
+    async def until_phase(self, case: Case, phase: Phase) -> None:
+        """Wait until the job is shown in this phase now."""
+        await self.until(case, lambda case: bool(case.looks) and case.looks[-1].phase is phase)
+
     async def until_ended(self, case: Case) -> None:
         """Wait until the end is journaled."""
         await self.until(case, lambda case: case.ended)
@@ -267,7 +272,9 @@ class Casebook:
                 record, case.ended = JobRecord.model_validate(ends[case.uid].record), True
             if record is not None:
                 case.record = record
-                case.looks.append(Look(now, record.phase, record.last_status, record.reason, record.stale_because))
+                case.looks.append(
+                    Look(now, record.phase, record.last_status, record.reason, record.stuck, record.stale_because)
+                )
 
     async def _load(self, session: str) -> Mapping[str, JobRecord]:
         assert self._world is not None
@@ -303,11 +310,21 @@ async def _live(book: Casebook, lives: Sequence[Life]) -> None:
 
 def accounted(cluster: Cluster, job: str) -> list[Run]:
     """Ask sacct by hand, not as the product does: all runs of a job or of its elements, as they were submitted."""
-    words = "-X", "-D", "-n", "-P", "-j", job, "-o", "JobID,State,ExitCode,Submit,Start,End"
+    words = "-X", "-D", "-n", "-P", "-j", job, "-o", "JobID,State,ExitCode,Submit,Start,End,NodeList"
     done = cluster.slurm("env", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0", "sacct", *words)
     assert done.returncode == 0, done.stderr
     rows = [line.split("|") for line in done.stdout.splitlines()]
-    runs = [Run(row[0], row[1], row[2], _moment(row[3]), _moment(row[4]), _moment(row[5])) for row in rows]
+    runs = [
+        Run(
+            id=row[0],
+            state=row[1],
+            exit=row[2],
+            submitted=_moment(row[3]),
+            started=None if row[6] == "None assigned" else _moment(row[4]),
+            ended=_moment(row[5]),
+        )
+        for row in rows
+    ]
     return sorted(runs, key=lambda run: run.submitted.timestamp() if run.submitted else math.inf)
 
 

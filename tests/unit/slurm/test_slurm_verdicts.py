@@ -268,6 +268,7 @@ async def test_each_run_is_an_attempt() -> None:
     ]
     one = await seen(FakeSlurm(account=rows))
     assert [run.status for run in one.attempts] == ["PREEMPTED", "REQUEUED", "COMPLETED"]
+    assert all(run.started_at for run in one.attempts)
     assert one.submitted_at == NOW - timedelta(seconds=300)  # of the run that its state is about
 
 

@@ -185,7 +185,8 @@ def _attempt(row: Row) -> Attempt:
     return Attempt(
         id=str(row.raw),
         submitted_at=row.submitted,
-        started_at=None if row.state.phase is Phase.PENDING else row.started,
+        # REQUEUED is how a run ended: it had started. Of one that waits the start is no more than expected.
+        started_at=row.started if row.ended or row.state.phase is not Phase.PENDING else None,
         ended_at=row.ended,
         status=row.state.text,
         phase=row.state.phase,
