@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
 TWICE = '[ -n "$SLURM_RESTART_COUNT" ] || sleep 300; sleep 1; exit {code}'
 ITSELF = '[ "${SLURM_RESTART_COUNT:-0}" -lt %d ] && { scontrol requeue $SLURM_JOB_ID; sleep 60; }; exit %d'
+SOON = "StartTime=now+2seconds"
+"""Not after Slurm's two minutes; and not in the second in which slurmd killed the run before, which it would refuse."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,11 @@ async def waiting_again(book: Casebook, case: Case, run: int = 2) -> None:
 
 
 async def go_on(book: Casebook, case: Case) -> None:
-    """Start the next run now, not after the two minutes that Slurm lets a requeued job wait."""
+    """Start the next run soon, when accounting knows that there will be one."""
     await waiting_again(book, case)
     # It is told every five seconds: until then, look after look falls where an error could be made.
     await book.do(lambda: book.cluster.wait_until_accounted(case.job, {"PENDING"}))
-    await book.slurm("scontrol", "update", f"JobId={case.job}", "StartTime=now")
+    await book.slurm("scontrol", "update", f"JobId={case.job}", SOON)
     await book.until_ended(case)
 
 
@@ -152,7 +154,7 @@ async def loop(book: Casebook) -> None:
     case = await book.submit("loop", "--requeue", "--wrap", ITSELF % (4, 0))
     for run in range(2, 6):
         await waiting_again(book, case, run)
-        await book.slurm("scontrol", "update", f"JobId={case.job}", "StartTime=now")
+        await book.slurm("scontrol", "update", f"JobId={case.job}", SOON)
     await book.until_ended(case)
 
 
