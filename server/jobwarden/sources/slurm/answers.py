@@ -128,7 +128,7 @@ def _queue_row(pieces: Sequence[str]) -> Row:
         state=read_state(state),
         user=user,
         submitted=read_time(submitted),
-        started=read_time(started),
+        started=_start(started, read_state(state), nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
@@ -175,7 +175,7 @@ def _account_row(fields: Sequence[str]) -> Row:
         state=read_state(state),
         user=user,
         submitted=read_time(submitted),
-        started=read_time(started),
+        started=_start(started, read_state(state), nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
@@ -186,6 +186,11 @@ def _account_row(fields: Sequence[str]) -> Row:
         derived=read_exit(derived),
         stub=not partition,
     )
+
+
+def _start(text: str, state: State, nodes: str) -> datetime | None:
+    """Read a start. What ended before it had a node never started: its end is given as its start (22.05.8)."""
+    return read_time(text) if _some(nodes) or not state.ended else None
 
 
 def read_time(text: str) -> datetime | None:

@@ -27,6 +27,9 @@ BEHIND = "slurm.accounting_behind"
 STUB_AGE = timedelta(minutes=10)
 """A stub this old is all that accounting will ever have; a normal one is completed within 5 seconds (22.05.8)."""
 
+WHO_AGE = timedelta(seconds=10)
+"""squeue says `CANCELLED`, sacct also by whom, at most 5 seconds later (22.05.8); not waited for any longer."""
+
 _NO_OUTPUT_FILE = 53
 """Slurm's own "signal": output file or working directory could not be opened."""
 _LAST_SIGNAL = 64
@@ -70,6 +73,10 @@ def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) ->
         return _seen(wanted, row, account, asked, rule=f"squeue and sacct agree on {last.state.text}.")
     if row.state.requeueable and not asked.no_accounting:
         return _behind(asked, (row,), f"{row.state.text} can be followed by another run, and sacct does not confirm it")
+    if row.state.word is Word.CANCELLED and _will_be_accounted(row, asked):
+        return _behind(
+            asked, (row,), "squeue says CANCELLED, and sacct, which alone knows by whom, has not said it yet"
+        )
     return _seen(
         wanted,
         row,
@@ -77,6 +84,12 @@ def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) ->
         asked,
         rule=f"squeue remembers it as {row.state.text}; sacct has no end of it yet, or is not there.",
     )
+
+
+def _will_be_accounted(row: Row, asked: Asked) -> bool:
+    """Whether accounting answers, and its end of this row is only some seconds away."""
+    answers = asked.account is not None and asked.account.whole
+    return answers and row.ended is not None and asked.now - row.ended < WHO_AGE
 
 
 def _not_in_queue(job: SlurmId, account: Sequence[Row], asked: Asked) -> Sighting:
@@ -201,7 +214,8 @@ def _attempt(row: Row) -> Attempt:
     return Attempt(
         id=str(row.raw),
         submitted_at=row.submitted,
-        started_at=None if row.state.phase is Phase.PENDING else row.started,
+        # REQUEUED is how a run ended: it had started. Of one that waits the start is no more than expected.
+        started_at=row.started if row.ended or row.state.phase is not Phase.PENDING else None,
         ended_at=row.ended,
         status=row.state.text,
         phase=row.state.phase,
