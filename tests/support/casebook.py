@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -37,7 +38,13 @@ SESSION = "session-1"
 LATE = "late"
 """The session that hears of a job only when slurmctld has forgotten it."""
 
-CLOCKS: Mapping[str, float] = {"grace_s": 0.0, "lost_after_s": 2.0, "lost_answers": 2, "quick_budget": 1000}
+CLOCKS: Mapping[str, float] = {
+    "grace_s": 0.0,
+    "lost_after_s": 2.0,
+    "lost_answers": 2,
+    "quick_budget": 1000,
+    "expect_again_s": 1.0,
+}
 """A job that is absent from a few answers is lost at once: where Slurm's two programs leave a gap, it shows."""
 
 _PAUSE_S = 0.4
@@ -146,6 +153,7 @@ class Casebook:
         self._service: Service | None = None
         self._limit = CapacityLimiter(_AT_ONCE)
         self._round_over = anyio.Event()
+        self._resting = False
 
     def __getitem__(self, label: str) -> Case:
         assert label in self.cases, f"{label}: {self.troubles.get(label, 'it was never registered')}"
@@ -167,10 +175,13 @@ class Casebook:
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
 
-    async def register(self, label: str, job: str, *, session: str = SESSION, host: str = HOST) -> Case:
+    async def register(
+        self, label: str, job: str, *, session: str = SESSION, host: str = HOST, expect: Sequence[str] = ()
+    ) -> Case:
         """Put a job under watch as an agent does."""
         assert self._service is not None
-        view = await self._service.register(self.home.caller(session, session), type="slurm", ids=[job], host=host)
+        caller = self.home.caller(session, session)
+        view = await self._service.register(caller, type="slurm", ids=[job], host=host, expect=expect)
         records = await self._load(session)
         uid = next((uid for uid, record in records.items() if record.id == view.jobs[0].id), "")
         uid = uid or [event.uid for event in self.home.journal(session) if event.job_id == view.jobs[0].id][-1]
@@ -209,6 +220,17 @@ class Casebook:
         await self.until_ended(late)
         return late
 
+    @asynccontextmanager
+    async def nobody_watching(self, seconds: float = 5.0) -> AsyncGenerator[None]:
+        """Let no round go on, and leave what is done meanwhile in the past for so long, as a closed laptop does."""
+        self._resting = True
+        await self._round_over.wait()
+        try:
+            yield
+            await anyio.sleep(seconds)
+        finally:
+            self._resting = False
+
     # -- the rounds
 
     async def live(self, *lives: Life) -> None:
@@ -236,7 +258,8 @@ class Casebook:
         assert self._world is not None
         while True:
             try:
-                await self._round(self._world)
+                if not self._resting:
+                    await self._round(self._world)
             except Exception as error:
                 self.troubles["the rounds"] = f"{type(error).__name__}: {error}"
                 raise

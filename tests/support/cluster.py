@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import faults, install, layout, lifecycle
+from cluster import database, faults, install, layout, lifecycle
 from cluster.daemons import DAEMONS, command, tail
 from cluster.processes import identify, wait_until
 from support.require import require
@@ -203,6 +203,17 @@ class Cluster:
             yield
         finally:
             faults.show_programs(self._layout)
+
+    def purge(self, job: str, *, gone: bool = True) -> None:
+        """Take a job's records out of accounting, or put them back."""
+        database.strike_out(self._layout, job, gone=gone)
+
+    def lose_state(self) -> None:
+        """Have slurmctld forget every job, as a cold start after a lost StateSaveLocation does; ids begin anew."""
+        self.kill("slurmctld")
+        for file in (self.dir / "state").glob("job_state*"):
+            file.unlink()
+        self.start("slurmctld")
 
     def mend(self) -> None:
         """Undo all faults: wake and start daemons, bring programs back, end the noise."""

@@ -301,6 +301,16 @@ async def test_an_id_reused_by_ones_own_other_job_is_not_followed() -> None:
     assert (await seen(FakeSlurm(account=rows), wanted)).phase is Phase.SUCCEEDED
 
 
+async def test_an_id_reused_at_once_by_a_controller_that_lost_its_state_is_not_followed() -> None:
+    """slurmdbd notes the lost ones as CANCELLED at that moment (22.05.8), just before the ids begin anew."""
+    wanted = Wanted(id="7", submitted_at=NOW - timedelta(seconds=600), log_known=True)
+    rows = [
+        account_row("7", "CANCELLED", submit=T0 - 600, end=T0 - 60),
+        account_row("7", "COMPLETED", submit=T0 - 58, start=T0 - 50, name="other"),
+    ]
+    assert (await seen(FakeSlurm(account=rows), wanted)).status == "CANCELLED"
+
+
 async def test_a_renamed_job_that_is_requeued_is_still_ours() -> None:
     wanted = Wanted(id="7", submitted_at=NOW - timedelta(days=2), log_known=True)
     old = account_row("7", "PREEMPTED", submit=T0 - 172800, end=T0 - 3600)
