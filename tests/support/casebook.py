@@ -20,7 +20,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from jobwarden.service.service import Service
-from jobwarden.service.views import JobView
+from jobwarden.service.views import JobView, StatusView
 from jobwarden.sources.base import Seen, Sighting
 from jobwarden.verdict.world import World, open_world
 from jobwarden_registry.clock import utc_now
@@ -142,6 +142,8 @@ class Casebook:
         self.troubles: dict[str, str] = {}
         """Lives that could not be lived, and rounds that failed, with why."""
         self.rounds = 0
+        self.views: dict[str, StatusView] = {}
+        """What was shown at moments that lives have chosen."""
         self._world: World | None = None
         self._service: Service | None = None
         self._limit = CapacityLimiter(_AT_ONCE)
@@ -185,6 +187,7 @@ class Casebook:
         """Wait until a round has made it so."""
         deadline = anyio.current_time() + within_s
         while not is_so(case):
+            assert not case.ended, f"{case.label} has ended without: {case.words}"
             assert anyio.current_time() < deadline, f"{case.label}: not so after {within_s:g} s: {case.words}"
             with anyio.move_on_after(max(0.0, deadline - anyio.current_time())):
                 await self._round_over.wait()
@@ -208,6 +211,11 @@ class Casebook:
         late = await self.register(f"{case.label}, late", case.job, session=LATE)
         await self.until_ended(late)
         return late
+
+    async def shown(self, session: str = SESSION) -> StatusView:
+        """Give what an agent or a person is shown now."""
+        assert self._service is not None
+        return await self._service.status(self.home.caller(session, session))
 
     # -- the rounds
 
