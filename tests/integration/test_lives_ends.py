@@ -252,6 +252,12 @@ def test_its_end_is_journaled_with_the_rows_and_the_questions_that_decided(book:
     assert "sacct has its end" in late.rule
 
 
+def test_most_ends_were_first_seen_in_squeue(book: Casebook) -> None:
+    """It remembers them for five seconds: who watches hears of them from there, who comes late from sacct alone."""
+    rules = [book[label].end.evidence.rule for label in ENDS if book[label].end.evidence]  # type: ignore[union-attr]
+    assert sum(rule.startswith("squeue") for rule in rules) > len(ENDS) / 2, rules
+
+
 @pytest.mark.parametrize("label", ENDS)
 def test_until_its_end_it_was_only_ever_waiting_or_running(book: Casebook, label: str) -> None:
     case = book[label]

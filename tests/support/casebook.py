@@ -83,6 +83,7 @@ class Case:
         record: As it stands; its journaled end once it has ended.
         events: The journal about it, filled when all is over.
         truth: What sacct says by hand when all is over, oldest run first.
+        marks: How many looks there were at moments that its life has named.
     """
 
     label: str
@@ -96,6 +97,7 @@ class Case:
     ended: bool = False
     events: list[Event] = field(default_factory=list[Event])
     truth: list[Run] = field(default_factory=list[Run])
+    marks: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def words(self) -> list[str]:
