@@ -21,7 +21,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from jobwarden.service.service import Service
-from jobwarden.service.views import JobView
+from jobwarden.service.views import JobView, StatusView
 from jobwarden.sources.base import Seen, Sighting
 from jobwarden.verdict.world import World, open_world
 from jobwarden_registry.clock import utc_now
@@ -90,6 +90,7 @@ class Case:
         record: As it stands; its journaled end once it has ended.
         events: The journal about it, filled when all is over.
         truth: What sacct says by hand when all is over, oldest run first.
+        marks: How many looks there were at moments that its life has named.
     """
 
     label: str
@@ -103,6 +104,7 @@ class Case:
     ended: bool = False
     events: list[Event] = field(default_factory=list[Event])
     truth: list[Run] = field(default_factory=list[Run])
+    marks: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def words(self) -> list[str]:
@@ -149,6 +151,8 @@ class Casebook:
         self.troubles: dict[str, str] = {}
         """Lives that could not be lived, and rounds that failed, with why."""
         self.rounds = 0
+        self.views: dict[str, StatusView] = {}
+        """What was shown at moments that lives have chosen."""
         self._world: World | None = None
         self._service: Service | None = None
         self._limit = CapacityLimiter(_AT_ONCE)
@@ -196,6 +200,7 @@ class Casebook:
         """Wait until a round has made it so."""
         deadline = anyio.current_time() + within_s
         while not is_so(case):
+            assert not case.ended, f"{case.label} has ended without: {case.words}"
             assert anyio.current_time() < deadline, f"{case.label}: not so after {within_s:g} s: {case.words}"
             with anyio.move_on_after(max(0.0, deadline - anyio.current_time())):
                 await self._round_over.wait()
@@ -230,6 +235,11 @@ class Casebook:
             await anyio.sleep(seconds)
         finally:
             self._resting = False
+
+    async def shown(self, session: str = SESSION) -> StatusView:
+        """Give what an agent or a person is shown now."""
+        assert self._service is not None
+        return await self._service.status(self.home.caller(session, session))
 
     # -- the rounds
 

@@ -338,7 +338,7 @@ async def test_an_array_is_counted_from_both() -> None:
     )
     one = await seen(slurm)
     assert one.status == "RUNNING 1, PENDING 5, COMPLETED 1, FAILED 1"
-    assert (one.phase, one.reason) == (Phase.RUNNING, "JobArrayTaskLimit; failed: 2")
+    assert (one.phase, one.reason) == (Phase.RUNNING, "failed: 2; JobArrayTaskLimit")
 
 
 @pytest.mark.parametrize(
@@ -354,6 +354,19 @@ async def test_an_array_is_counted_from_both() -> None:
 async def test_an_array_has_ended_when_every_element_has(words: tuple[str, str], phase: Phase) -> None:
     rows = [account_row(f"7_{at}", word, raw=7 + at, end=T0 - 100) for at, word in enumerate(words)]
     assert (await seen(FakeSlurm(account=rows))).phase is phase
+
+
+async def test_ten_thousand_ended_elements_are_told_in_a_few_words() -> None:
+    """Rows of paper: to run so many takes half an hour."""
+    words = ["FAILED" if index % 3 == 0 else "COMPLETED" for index in range(10_000)]
+    rows = [account_row(f"7_{index}", word, raw=100 + index) for index, word in enumerate(words)]
+    one = await seen(FakeSlurm(account=rows))
+    assert (one.status, one.phase) == ("COMPLETED 6666, FAILED 3334", Phase.FAILED)
+    assert one.reason is not None
+    assert one.reason.startswith("failed: 0,3,6,9,12,")
+    assert one.reason.endswith(",… (3334 in all)")
+    assert len(one.reason) < 200
+    assert len(one.model_dump_json()) < 8000
 
 
 async def test_elements_cancelled_while_waiting_stay_one_row() -> None:

@@ -144,9 +144,9 @@ def _counts(rows: Sequence[Row]) -> str:
 def _why(elements: Mapping[int, Row]) -> str | None:
     waiting = sorted({row.reason for row in elements.values() if row.reason and row.state.phase is Phase.PENDING})
     failed = [key for key, row in elements.items() if row.state.phase is Phase.FAILED]
-    said = [", ".join(waiting)] if waiting else []
-    if failed:
-        said.append(f"failed: {compact(failed)}")
+    said = [f"failed: {compact(failed)}"] if failed else []  # first: a narrow cell shows the beginning alone
+    if waiting:
+        said.append(", ".join(waiting))
     return "; ".join(said) or None
 
 
