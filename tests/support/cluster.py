@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import faults, install, layout, lifecycle
+from cluster import faults, install, layout, lifecycle, second
 from cluster.daemons import DAEMONS, command, tail
 from cluster.processes import identify, wait_until
 from support.require import require
@@ -243,6 +243,12 @@ class Cluster:
         finally:
             with self.stopped("slurmctld"):
                 self.slurm_conf.write_text(before, encoding="utf-8")
+
+    @contextmanager
+    def second(self) -> Generator[str]:
+        """Have a second cluster beside this one for a while, reached with `-M NAME`; gives its name."""
+        with second.second_cluster(self._layout) as name:
+            yield name
 
     def mend(self) -> None:
         """Undo all faults: wake and start daemons, bring programs back, end the noise."""

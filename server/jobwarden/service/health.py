@@ -180,5 +180,8 @@ def _not_found(desk: Desk, host: str, found: Found) -> Check:
 
 def _write(desk: Desk, host: str, key: str, value: str) -> str:
     """Say what to write into the configuration; JSON's strings are TOML's."""
-    text = json.dumps(value, ensure_ascii=False)
-    return f"in {config_path(desk.world.env)}: [hosts.{json.dumps(host)}] {key} = {text}"
+    line = (
+        f"in {config_path(desk.world.env)}: [hosts.{json.dumps(host)}] {key} = {json.dumps(value, ensure_ascii=False)}"
+    )
+    # The one that runs has read the file as it was; the next call starts another.
+    return f"{line}  # then: jobwarden watcher stop" if read_info(desk.world.places) else line

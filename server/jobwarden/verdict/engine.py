@@ -161,7 +161,8 @@ def _new_run(record: JobRecord, told: JobRecord, seen: Seen) -> Draft:
 
 
 def _finish(after: JobRecord, seen: Seen, asked_at: datetime, clocks: Clocks) -> Draft:
-    late = seen.ended_at is not None and (asked_at - seen.ended_at).total_seconds() > clocks.gap_ticks * clocks.poll_s
+    since_s = (asked_at - seen.ended_at).total_seconds() + seen.clock_ahead_s if seen.ended_at is not None else 0.0
+    late = since_s > clocks.gap_ticks * clocks.poll_s
     return Draft(EventKind.FINISHED, after, evidence=seen.evidence, extra={"observed_late": True} if late else {})
 
 
