@@ -6,20 +6,17 @@ the questions become fewer, and each session hears once that it began and once t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import anyio
 import pytest
-from anyio import to_thread
 
 from support.agent import agent
 from support.cluster import Cluster
-from support.household import Household, household
-from support.watched import OUTAGE_CLOCKS, Gated, Watched, end_of, submit, use_cluster
+from support.watched import Gated, Watched, end_of, submit
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
@@ -27,23 +24,9 @@ _QUICK = {"ask_timeout_s": 6.0}
 """A hung part is given up after 3 s instead of 70."""
 
 
-@pytest.fixture
-def lend(clean_environment: Path, faulty_cluster: Cluster) -> Iterator[Callable[..., Watched]]:
-    with ExitStack() as stack:
-
-        def make(extra: str = "", **clocks: float) -> Watched:
-            home: Household = stack.enter_context(household(clean_environment, {**OUTAGE_CLOCKS, **clocks}, extra))
-            use_cluster(home, faulty_cluster)
-            return Watched(home)
-
-        yield make
-        faulty_cluster.mend()
-        faulty_cluster.slurm("scancel", "--user", "alice")
-
-
 def stopped(cluster: Cluster, *daemons: str) -> AbstractContextManager[object]:
     @contextmanager
-    def fault() -> Iterator[None]:
+    def fault() -> Generator[None]:
         for daemon in daemons:
             cluster.stop(daemon)
         try:
@@ -57,7 +40,7 @@ def stopped(cluster: Cluster, *daemons: str) -> AbstractContextManager[object]:
 
 def killed(cluster: Cluster, daemon: str) -> AbstractContextManager[object]:
     @contextmanager
-    def fault() -> Iterator[None]:
+    def fault() -> Generator[None]:
         cluster.kill(daemon)
         try:
             yield
@@ -65,6 +48,15 @@ def killed(cluster: Cluster, daemon: str) -> AbstractContextManager[object]:
             cluster.start(daemon)
 
     return fault()
+
+
+@pytest.fixture(scope="module")
+def forgotten(faulty_cluster: Cluster) -> str:
+    """A job that has ended with 4, and that slurmctld has forgotten."""
+    job = faulty_cluster.sbatch("--wrap", "exit 4")
+    faulty_cluster.wait_until_accounted(job, {"FAILED"})
+    faulty_cluster.wait_until_forgotten(job)
+    return job
 
 
 @dataclass(frozen=True)
@@ -186,7 +178,7 @@ async def test_a_connection_cut_in_the_middle_of_an_answer_is_no_answer_and_the_
 async def test_an_outage_is_asked_about_ever_more_rarely_by_everybody_together(
     lend: Callable[..., Watched], faulty_cluster: Cluster
 ) -> None:
-    """Counted on the far side. In the time of the outage the usual pace would be 20 questions of each asker."""
+    """Counted on the far side. In the time of the outage the usual pace would be 12 questions of each asker."""
     asked = faulty_cluster.home() / "asked"
     counting = f'echo >>{asked}; exec /usr/bin/squeue "$@"'
     watched = lend(backoff_first_s=2.0, backoff_most_s=30.0)
@@ -197,11 +189,11 @@ async def test_an_outage_is_asked_about_ever_more_rarely_by_everybody_together(
         with stopped(faulty_cluster, "munged"):
             await watched.until_every("unreachable")
             before = len(asked.read_text(encoding="utf-8"))
-            ends = anyio.current_time() + 10.0
+            ends = anyio.current_time() + 6.0
             while anyio.current_time() < ends:  # two agents who ask all the time
                 await watched.status("one", refresh=True)
                 await watched.status("two", refresh=True)
-            assert len(asked.read_text(encoding="utf-8")) - before <= 4
+            assert len(asked.read_text(encoding="utf-8")) - before <= 3
     await watched.until_every("reachable")
     assert [watched.kinds(session).count("unreachable") for session in ("one", "two")] == [1, 1]
 
@@ -244,13 +236,12 @@ ACCOUNTING = {
 
 @pytest.mark.parametrize("name", ACCOUNTING)
 async def test_without_accounting_for_a_while_squeue_tells_the_ends_that_it_remembers(
-    lend: Callable[..., Watched], faulty_cluster: Cluster, name: str
+    lend: Callable[..., Watched], faulty_cluster: Cluster, forgotten: str, name: str
 ) -> None:
     """Two end meanwhile: squeue tells of the one; the other is registered when squeue has forgotten it."""
     outage = ACCOUNTING[name]
     watched = lend(**outage.clocks)
     ends, lives = await submit(faulty_cluster, status=6), await submit(faulty_cluster)
-    forgotten = await beside_id(faulty_cluster)
     await watched.register(ends.id, lives.id)
     with outage.breaks(faulty_cluster):
         await watched.register(forgotten)
@@ -274,18 +265,6 @@ async def test_without_accounting_for_a_while_squeue_tells_the_ends_that_it_reme
     assert watched.told(lives.id) == ["running"]
 
 
-async def beside_id(cluster: Cluster) -> str:
-    """Submit a job that has ended with 4, and that slurmctld has forgotten."""
-
-    def work() -> str:
-        job = cluster.sbatch("--wrap", "exit 4")
-        cluster.wait_until_accounted(job, {"FAILED"})
-        cluster.wait_until_forgotten(job)
-        return job
-
-    return await to_thread.run_sync(work)
-
-
 @pytest.mark.parametrize(
     ("ask_timeout_s", "because"),
     [
@@ -295,21 +274,20 @@ async def beside_id(cluster: Cluster) -> str:
     ids=["our time-out", "Slurm's own time-out, up to 20 s"],
 )
 async def test_without_slurmctld_an_end_that_sacct_has_is_told_and_a_running_row_of_sacct_is_no_state(
-    lend: Callable[..., Watched], faulty_cluster: Cluster, ask_timeout_s: float, because: str
+    lend: Callable[..., Watched], faulty_cluster: Cluster, forgotten: str, ask_timeout_s: float, because: str
 ) -> None:
     """sacct says RUNNING of a job that has ended meanwhile; its true end is what slurmctld hears when it is back."""
     watched = lend(ask_timeout_s=ask_timeout_s)
-    over_before = await beside_id(faulty_cluster)
     lives = await submit(faulty_cluster)
     await watched.register(lives.id)
     with faulty_cluster.stopped("slurmctld"):
         lives.open()
-        view = await watched.register(over_before)
+        view = await watched.register(forgotten)
         if not view.jobs[0].phase.final:  # the answer is slower than the patience of a call
             await watched.until_every("finished")
         (end,) = [event for event in watched.home.journal("one") if event.event == "finished"]
         assert end.record is not None
-        assert (end.job_id, end.record["exit_code"]) == (over_before, 4)
+        assert (end.job_id, end.record["exit_code"]) == (forgotten, 4)
         assert end.evidence is not None
         assert "squeue could not be asked" in end.evidence.rule
         await watched.until_every("unreachable")
@@ -326,26 +304,25 @@ async def test_without_slurmctld_an_end_that_sacct_has_is_told_and_a_running_row
 
 
 async def test_without_sacct_an_end_is_told_by_squeue_and_what_it_forgets_is_never_called_ended(
-    lend: Callable[..., Watched], faulty_cluster: Cluster
+    lend: Callable[..., Watched], faulty_cluster: Cluster, forgotten: str
 ) -> None:
     watched = lend()
-    ends, gone = await submit(faulty_cluster, status=5), await beside_id(faulty_cluster)
+    ends = await submit(faulty_cluster, status=5)
     with faulty_cluster.hidden("sacct"):
-        await without_accounting(watched, ends, gone)
+        await without_accounting(watched, ends, forgotten)
 
 
 async def test_a_site_whose_accounting_is_disabled_is_served_by_squeue_alone(
-    lend: Callable[..., Watched], faulty_cluster: Cluster
+    lend: Callable[..., Watched], faulty_cluster: Cluster, forgotten: str
 ) -> None:
     def disabled(text: str) -> str:
         kept = [line for line in text.splitlines() if not line.startswith("AccountingStor")]
         return "\n".join([*kept, "AccountingStorageType=accounting_storage/none", ""])
 
     watched = lend()
-    gone = await beside_id(faulty_cluster)
     with faulty_cluster.configured(disabled):
         assert "disabled" in faulty_cluster.run(["sacct"]).stderr
-        await without_accounting(watched, await submit(faulty_cluster, status=5), gone)
+        await without_accounting(watched, await submit(faulty_cluster, status=5), forgotten)
 
 
 async def without_accounting(watched: Watched, ends: Gated, gone: str) -> None:

@@ -91,7 +91,7 @@ class Watched:
     async def until_every(self, kind: str, within_s: float = 60.0) -> None:
         """Wait until each session has such an event."""
         for session in self.sessions:
-            await self.until(lambda name=session: kind in self.kinds(name), f"{session}: {kind}", within_s)
+            await self.until(lambda: kind in self.kinds(session), f"{session}: {kind}", within_s)  # noqa: B023 -- awaited here
 
     def kinds(self, session: str = "one") -> list[str]:
         """Give the kinds of a session's events."""
@@ -114,7 +114,7 @@ class Watched:
         """Wait until so many further questions have been put."""
         for _ in range(times):
             before = self.ledger().tried_at
-            await self.until(lambda moment=before: self.ledger().tried_at != moment, "another question", within_s)
+            await self.until(lambda: self.ledger().tried_at != before, "another question", within_s)  # noqa: B023 -- awaited here
 
     def told(self, job: str, session: str = "one") -> list[str]:
         """Give the phases that were journaled of a job, each once in a row."""
