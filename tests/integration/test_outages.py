@@ -149,11 +149,12 @@ def over(watched: Watched, cluster: Cluster, ends: Gated) -> None:
 # -- an answer that is lost on its way
 
 
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
 async def test_a_connection_cut_in_the_middle_of_an_answer_is_no_answer_and_the_next_question_opens_another(
-    lend: Callable[..., Watched], faulty_cluster: Cluster
+    lend: Callable[..., Watched], faulty_cluster: Cluster, transport: str
 ) -> None:
     """squeue, the real one, has printed half of what it has to say when the sessions of the sshd are broken."""
-    watched = lend()
+    watched = lend(f'[hosts.cluster-a]\ntransport = "{transport}"\n')
     ends, lives = await submit(faulty_cluster), await submit(faulty_cluster)
     await watched.register(ends.id, lives.id)
     await watched.until(lambda: "RUNNING" in str(watched.rows().values()), "the watcher has looked")
