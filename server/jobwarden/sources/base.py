@@ -56,6 +56,8 @@ class Seen(_Answer):
     """Of a waiting job, where the source gives one."""
     started_at: Utc | None = None
     ended_at: Utc | None = None
+    clock_ahead_s: float = 0.0
+    """By how much the clock that these times are of is ahead of ours, where that is known."""
     work_dir: str | None = None
     log: LogPaths | None = None
     attempts: tuple[Attempt, ...] = ()

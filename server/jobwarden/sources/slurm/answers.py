@@ -108,7 +108,7 @@ def read_queue(answer: bytes, nonce: str) -> tuple[Row, ...]:
     """
     pieces = answer.decode("utf-8", "replace").split(nonce)[1:]
     width = 1 + len(QUEUE_TEXTS)
-    if len(pieces) % width:
+    if len(pieces) % width or (pieces and not pieces[-1].endswith("\n")):
         raise UnreadableAnswerError(f"squeue's answer has a torn record: {sample(answer)!r}")
     try:
         return tuple(_queue_row(pieces[at : at + width]) for at in range(0, len(pieces), width))

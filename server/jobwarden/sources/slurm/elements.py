@@ -114,6 +114,7 @@ def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], eleme
         expected_start_at=_first(row.started for row in rows) if phase is Phase.PENDING else None,
         started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
         ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=first.work_dir or None,
     )
 
