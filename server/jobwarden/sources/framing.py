@@ -30,9 +30,13 @@ part() {
   fi
   printf '\n%s error %s\n%s\n%s end %s %s\n' "$jw_nonce" "$jw_part" "$jw_err" "$jw_nonce" "$jw_part" "$jw_rc"
 }
+plain_part() {
+  printf '\n%s begin %s\n%s\n%s error %s\n\n%s end %s 0\n' "$jw_nonce" "$1" "$2" "$jw_nonce" "$1" "$jw_nonce" "$1"
+}
 jw_done() { printf '\n%s done\n' "$jw_nonce"; }
 """
-"""POSIX shell: `part NAME COMMAND...` runs and frames one command, `jw_done` ends the answer."""
+"""POSIX shell: `part NAME COMMAND...` runs and frames one command, `plain_part NAME TEXT` frames what is known already
+(a `part` costs five processes), `jw_done` ends the answer."""
 
 
 @dataclass(frozen=True, slots=True)
