@@ -62,7 +62,7 @@ class Kept:
 
 
 async def measure(
-    cluster: Cluster, ids: Sequence[str], asked: Sequence[str], name: str, *, ends: int, target: float
+    cluster: Cluster, ids: Sequence[str], asked: Sequence[str], name: str, *, ends: Sequence[str], target: float
 ) -> None:
     """Measure one case and print its line.
 
@@ -71,25 +71,28 @@ async def measure(
         ids: The jobs that are watched.
         asked: Those of them about which sacct is asked.
         name: The case.
-        ends: How many of them each round finds to have ended.
+        ends: Those that each round finds to have ended.
         target: How much longer than by hand it may take.
     """
     with a_home(cluster, CLOCKS) as home:
         async with a_ticker(home) as ticker, by_hand(cluster, asked) as hand:
             register(home, ticker.world, ids)
+            await ticker.tick()  # the first answer writes the first state
+            await anyio.to_thread.run_sync(cancel, cluster, ends)
+            await anyio.to_thread.run_sync(wait_until_purged, cluster)
             kept = Kept(home) if ends else None
             ours: list[float] = []
             hands: list[float] = []
             for number in range(PAIRS + 1):
                 if kept is not None:
                     await anyio.to_thread.run_sync(kept.put_back)
-                pair = (await timed(partial(_round, ticker, ends)), await timed(hand))
+                pair = (await timed(partial(_round, ticker, len(ends))), await timed(hand))
                 if number:  # the first of each opens the connection and fills caches
                     ours.append(pair[0])
                     hands.append(pair[1])
     ratio = median(ours) / median(hands)
     print(
-        f"{len(ids):>5}  {name:<15}  {median(ours):>9.3f} s  {median(hands):>7.3f} s   {ratio:>5.2f} x"
+        f"{len(ids):>5}  {name:<18}  {median(ours):>9.3f} s  {median(hands):>7.3f} s   {ratio:>5.2f} x"
         f"   {'within' if ratio <= target else 'MISSES'} {target} x",
         flush=True,
     )
@@ -100,20 +103,25 @@ async def _round(ticker: Ticker, ends: int) -> None:
     assert result.finished == ends, f"{result.finished} ended"
 
 
+def measure_size(cluster: Cluster, size: int, target: float) -> None:
+    """Measure all cases with so many jobs, and end them."""
+    case = partial(measure, cluster, target=target)
+    waiting = submit(cluster, "--hold --wrap true", size)
+    arrays = submit(cluster, "--hold --array=0-1 --wrap true", size // 2)
+    anyio.run(partial(case, waiting[: size // 2] + arrays, arrays, "nothing new", ends=()))
+    cancel(cluster, arrays)
+    some, half = waiting[: size // 10], waiting[size // 10 : size // 2 + size // 10]
+    anyio.run(partial(case, waiting, some, "a tenth have ended", ends=some))
+    waiting = waiting[len(some) :] + submit(cluster, "--hold --wrap true", len(some))
+    anyio.run(partial(case, waiting, half, "half have ended", ends=half))
+    cancel(cluster, waiting[len(half) :])
+
+
 def main() -> None:
     with a_cluster() as cluster:
-        half = max(TARGETS) // 2
-        ended = submit(cluster, "--hold --wrap true", half)
-        cancel(cluster, ended)
-        waiting = submit(cluster, "--hold --wrap true", half)
-        arrays = submit(cluster, "--hold --array=0-1 --wrap true", half)
-        wait_until_purged(cluster)
-        print(f"medians of {PAIRS} pairs, taken in turn\n jobs  case              jobwarden    by hand   ratio")
+        print(f"medians of {PAIRS} pairs, taken in turn\n jobs  case                 jobwarden    by hand   ratio")
         for size, target in TARGETS.items():
-            few = size // 2
-            case = partial(measure, cluster, target=target)
-            anyio.run(partial(case, waiting[:few] + arrays[:few], arrays[:few], "nothing new", ends=0))
-            anyio.run(partial(case, waiting[:few] + ended[:few], ended[:few], "half have ended", ends=few))
+            measure_size(cluster, size, target)
 
 
 if __name__ == "__main__":
