@@ -20,6 +20,7 @@ from jobwarden.transport.base import Chunk, Completed, Site, Transport, Transpor
 from jobwarden.verdict.rounds import RoundResult
 from jobwarden.verdict.world import World, open_world
 from jobwarden.watcher.leasing import Leasing
+from jobwarden.watcher.main import keep_what_is_loaded
 from jobwarden.watcher.survey import Surveyor
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.model import JobRecord, LogPaths
@@ -167,10 +168,11 @@ class _Counted:
 class Ticker:
     """What the watcher does when its time has come: look for what there is to watch, ask, judge, write."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, counting: bool) -> None:
         self.world = world
         self.counts = Counting(world.transports)
-        world.rounds.transports = self.counts
+        if counting:
+            world.rounds.transports = self.counts
         self._surveyor = Surveyor(world, Leasing(world))
 
     async def tick(self) -> list[RoundResult]:
@@ -186,10 +188,11 @@ class Ticker:
 
 
 @asynccontextmanager
-async def a_ticker(home: Household) -> AsyncGenerator[Ticker]:
-    """Open a home's wiring with a count of what is run."""
+async def a_ticker(home: Household, *, counting: bool = True) -> AsyncGenerator[Ticker]:
+    """Open a home's wiring, with a count of what is run unless time is measured."""
     async with open_world(home.env) as world:
-        yield Ticker(world)
+        keep_what_is_loaded()
+        yield Ticker(world, counting=counting)
 
 
 # -- Slurm's own counters

@@ -56,5 +56,3 @@ async def test_five_thousand_living_jobs_are_one_question_of_the_same_length_as_
     sightings = await SlurmSource(clock=lambda: NOW).observe(host(many), wanted())
     assert all(isinstance(seen, Seen) for seen in sightings.values())
     assert (len(many.asked), many.lengths) == (1, one.lengths)
-
-
