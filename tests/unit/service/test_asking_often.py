@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,6 @@ async def test_a_hundred_calls_in_a_minute_put_no_more_questions_than_the_floor_
     questions = paper.moments[asked_to_register:]
     assert len(questions) <= MINUTE_S / FLOOR_S
     assert len(questions) >= 3  # they are answers of this minute all the same
-    assert all(later - earlier >= FLOOR_S for earlier, later in zip(questions, questions[1:], strict=False))
+    assert all(later - earlier >= FLOOR_S for earlier, later in pairwise(questions))
     assert len(ages) > 10  # and say how old they are
     assert view.counts.succeeded == 1
