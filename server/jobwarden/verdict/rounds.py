@@ -18,7 +18,7 @@ from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
-from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.apply import Applied, Quiet, apply_answer
 from jobwarden.verdict.depends import resolved
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger
@@ -80,6 +80,7 @@ class Rounds:
         self.sources = sources
         self.machine_id = machine_id
         self.clock = clock
+        self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
@@ -146,10 +147,12 @@ class Rounds:
     async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
         found: dict[LedgerKey, Group] = {}
+        targets: dict[tuple[str, str | None, str], Target] = {}
         for session, records in watched:
             for record in records:
+                place = (record.type, record.site, record.host)
                 try:
-                    target = await self.target(record)
+                    target = targets[place] = targets.get(place) or await self.target(record)
                 except JobwardenError:
                     continue
                 group = found.setdefault(target.key, Group(target))
@@ -255,6 +258,7 @@ class Rounds:
         if interval_s > clocks.poll_s:
             clocks = clocks.model_copy(update={"poll_s": interval_s})
         hosts = {record.host for record in group.records}
+        quiet = self._quiet.setdefault((session.entry.session_id, group.target.key), {})
 
         def work(session: Session) -> Applied:
             return apply_answer(
@@ -266,6 +270,7 @@ class Rounds:
                 clocks=clocks,
                 lease=lease,
                 hosts=hosts,
+                quiet=quiet,
             )
 
         return await self.sessions.call(session, work)

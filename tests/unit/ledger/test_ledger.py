@@ -430,3 +430,21 @@ async def test_a_big_answer_is_stored_without_its_raw_lines(bench: Bench, monkey
     kept = bench.process().peek(KEY).answered["1"]
     assert isinstance(kept, Seen)
     assert (kept.status, kept.evidence.lines) == ("RUNNING", ())
+
+
+async def test_ten_thousand_jobs_that_pass_through_leave_nothing_behind(bench: Bench) -> None:
+    sizes = list[tuple[int, int]]()
+    for batch in range(10):
+        ids = [f"{batch}-{number}" for number in range(1000)]
+        bench.answers = {job_id: seen("RUNNING") for job_id in ids}
+        await bench.ask(*ids, registered=batch * 600)
+        bench.later(100)
+        bench.answers = {job_id: seen("COMPLETED") for job_id in ids}
+        known = await bench.ask(*ids, registered=batch * 600)
+        sizes.append((len(known.answered), sum(path.stat().st_size for path in bench.folder.glob("*.json"))))
+        bench.later(500)  # nobody wants them any more: after 8 minutes that is so
+    assert max(count for count, _ in sizes) <= 1000
+    assert max(size for _, size in sizes) < 1.1 * sizes[0][1]
+    assert len(bench.asked[-1]) == 1000
+    await bench.ask("last")
+    assert list(bench.ledger.peek(KEY).answered) == ["last"]

@@ -50,10 +50,11 @@ ask() {
 """Nothing of the user's environment changes an answer; `ask PART PROGRAM WORDS` adds the cluster, the first word."""
 
 _LOOK = r"""
-part user id -un
-part uid id -u
-part clock date +%s
-ask squeue squeue -h -a -t all -u "$(id -u)" -o "$1"
+jw_uid=$(id -u)
+plain_part user "$(id -un)"
+plain_part uid "$jw_uid"
+plain_part clock "$(date +%s)"
+ask squeue squeue -h -a -t all -u "$jw_uid" -o "$1"
 jw_done
 """
 
