@@ -57,7 +57,8 @@ class _Answer:
     def living(self, record: JobRecord) -> Seen | None:
         """Give the sighting of a job that lives, where time decides nothing: judging it rests on nothing else."""
         sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
-        timeless = record.stale_since is None and record.absence is None and self.snapshot.failure is None
+        waits = record.stale_since is not None or record.absence is not None or record.stuck is not None
+        timeless = not waits and self.snapshot.failure is None
         if not timeless or not isinstance(sighting, Seen) or sighting.phase.closed or asked_at is None:
             return None
         return None if is_late(asked_at, record.observed_at, self.now) else sighting

@@ -45,7 +45,7 @@ def all_questions() -> list[str]:
         for words in (
             commands.look_argv(NONCE, cluster="", limit_s=5),
             commands.detail_argv(NONCE, account=[5], show=["5"], cluster="", limit_s=5),
-            commands.by_id_argv(NONCE, ids=[5], nodes=["c1"], cluster="", limit_s=5),
+            commands.by_id_argv(NONCE, ids=[5], show=[5], nodes=["c1"], cluster="", limit_s=5),
             commands.cancel_argv(NONCE, ids=["5"], cluster="", limit_s=5),
         )
     ]

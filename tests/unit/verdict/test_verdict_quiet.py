@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jobwarden.ledger.snapshot import Failure, Snapshot
 from jobwarden.sources.base import Sighting
 from jobwarden.verdict import apply as applying
+from jobwarden.verdict import engine
 from jobwarden.verdict.apply import Applied, Quiet, apply_answer
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.paths import Places
@@ -85,7 +86,7 @@ def told(session: Session) -> list[dict[str, object]]:
 def test_an_equal_sighting_of_a_living_job_is_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session, quiet = watching(tmp_path, "7"), Quiet()
     judged: list[str] = []
-    judge = applying.judge
+    judge = engine.judge
 
     def counting(*words: object, **options: object) -> object:
         judged.append("")
