@@ -128,8 +128,7 @@ class Session:
             after = self._bytes(folder)
         apply_quietly(view.told, view.findings)
         records = tuple(record for raw in view.told.alive.values() if (record := read_record(raw)) is not None)
-        settled = before == after and not view.lines.torn and view.contents.found is not Found.BROKEN
-        self._loaded = _Loaded(after, view.lines.end, records) if settled else None
+        self._loaded = _Loaded(after, view.lines.end, records) if before == after else None
         return records
 
     @contextmanager

@@ -6,14 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobwarden.ledger.snapshot import Failure, Snapshot
 from jobwarden.sources.base import Sighting
-from jobwarden.verdict import apply as applying
-from jobwarden.verdict import engine
 from jobwarden.verdict.apply import Applied, Quiet, apply_answer
+from jobwarden.verdict.engine import judge
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.paths import Places
 from jobwarden_registry.session import Session
@@ -48,7 +47,7 @@ STEPS = st.lists(
         st.sampled_from(
             ["RUNNING", "PENDING", "COMPLETING", "NO_SUCH_WORD", "COMPLETED", "absent", "could not", "none"]
         ),
-        st.sampled_from([0, 0, 0, -150, -30]),  # a late answer was asked for earlier
+        st.sampled_from([0, 0, 0, -150, -90]),  # a late answer was asked for earlier
         st.sampled_from([False, False, False, True]),
     ),
     min_size=4,
@@ -58,6 +57,10 @@ STEPS = st.lists(
 
 @settings(max_examples=40)
 @given(steps=STEPS)
+@example(steps=[("RUNNING", 0, False), ("RUNNING", 0, False), ("RUNNING", -30, True)])
+@example(steps=[("RUNNING", 0, False), ("PENDING", -150, False), ("PENDING", 0, False)])
+@example(steps=[("RUNNING", 0, False), ("could not", 0, False), ("RUNNING", -90, False), ("RUNNING", 0, False)])
+@example(steps=[("RUNNING", 0, False), ("absent", 0, False), ("RUNNING", -90, False), ("RUNNING", 0, False)])
 def test_any_sequence_of_answers_comes_to_the_same_with_it_as_without(steps: list[tuple[str, int, bool]]) -> None:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         plain, remembering = watching(Path(one), "7"), watching(Path(other), "7")
@@ -83,16 +86,24 @@ def told(session: Session) -> list[dict[str, object]]:
     return [event.model_dump(exclude=apart) for event in session.journal.read()]
 
 
+def test_what_another_process_has_written_since_is_judged_against(tmp_path: Path) -> None:
+    session, quiet = watching(tmp_path, "7"), Quiet()
+    for now in (60.0, 120.0):
+        put(session, answered("RUNNING", now), now, quiet)
+    put(session, answered("COMPLETING", 180.0), 180.0, None)
+    put(session, answered("RUNNING", 240.0), 240.0, quiet)
+    assert [record.last_status for record in session.load()] == ["RUNNING"]
+
+
 def test_an_equal_sighting_of_a_living_job_is_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session, quiet = watching(tmp_path, "7"), Quiet()
     judged: list[str] = []
-    judge = engine.judge
 
     def counting(*words: object, **options: object) -> object:
         judged.append("")
         return judge(*words, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- passed on
 
-    monkeypatch.setattr(applying, "judge", counting)
+    monkeypatch.setattr("jobwarden.verdict.apply.judge", counting)
     for now in (60.0, 120.0, 180.0, 240.0):
         put(session, answered("RUNNING", now), now, quiet)
     # Twice when its state is written, and once more to find that nothing comes of it.
