@@ -1,0 +1,113 @@
+"""Every case of the corpus without a cluster: jobwarden is right at every moment, however the polls fall.
+
+The recordings are from a real Slurm; those marked as edited show what a real one could not be made to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import naive_rules
+import pytest
+import replay
+from emulated import Ask, NotEmulatedError
+
+from support.corpus import Jobwarden
+
+RECORDINGS = {recording["case"]: recording for recording in replay.load()}
+ROOT = Path(__file__).parents[3]
+
+FOLLOWED = 4
+"""Looks after each beginning: what one that begins late may take wrong, it takes wrong then."""
+
+each_case = pytest.mark.parametrize("recording", RECORDINGS.values(), ids=RECORDINGS.keys())
+
+
+@each_case
+def test_jobwarden_is_right_at_every_moment(recording: replay.Recording) -> None:
+    wrong = [one for one in replay.run(Jobwarden, recording) if not one.is_right]
+    assert wrong == []
+
+
+@each_case
+def test_it_ends_once_with_the_true_exit_code_and_attempts(recording: replay.Recording) -> None:
+    for job, end in recording["end"].items():
+        verdict = Jobwarden()
+        for moment in replay.moments(recording):
+            verdict(Ask(recording, moment), job)
+        assert verdict.record is not None
+        assert verdict.record.phase.value == end["phase"]
+        assert verdict.finished == (end["phase"] in replay.ENDED)
+        assert (verdict.record.exit_code, verdict.record.signal) == (end["exit_code"], end["signal"])
+        if "attempts" in end:
+            assert len(verdict.record.attempts) == end["attempts"]
+
+
+@each_case
+def test_it_is_right_wherever_watching_begins_and_whichever_looks_it_gets(recording: replay.Recording) -> None:
+    """Who has not seen the beginning may not know at first, and says so; wrong it may never be."""
+    whole = list(replay.moments(recording))
+    for job in recording["jobs"]:
+        for first in range(len(whole)):
+            for step in (1, 3):
+                _follow(recording, job, whole[first::step][:FOLLOWED])
+
+
+def _follow(recording: replay.Recording, job: str, moments: Sequence[Any]) -> None:
+    verdict = Jobwarden()
+    for moment in moments:
+        word = verdict(Ask(recording, moment), job)
+        said = replay.Saying(moment["at"], job, word, frozenset(moment["right"][job]) | {"unknown"})
+        assert said.is_right, (said, moments[0]["at"])
+
+
+@each_case
+def test_the_truth_never_lets_a_live_job_have_ended(recording: replay.Recording) -> None:
+    """Of the recording itself: nothing ended lives again, and the last truth is the end."""
+    for job, end in recording["end"].items():
+        over = False
+        for moment in replay.moments(recording):
+            right = set(moment["right"][job])
+            assert right
+            assert right <= replay.WORDS
+            assert not over or right & (replay.ENDED | {"lost"})
+            assert not right & replay.ENDED or end["phase"] in right
+            over = over or bool(right & replay.ENDED)
+        assert over == (end["phase"] in replay.ENDED)
+
+
+def test_the_corpus_says_how_each_case_was_made() -> None:
+    assert len(RECORDINGS) >= 35
+    for recording in RECORDINGS.values():
+        assert recording["how"] in ("recorded", "edited")
+        assert ("edits" in recording) == (recording["how"] == "edited")
+
+
+def test_no_name_of_the_test_cluster_is_left_in_a_recording() -> None:
+    for path in sorted(replay.CASES.glob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        assert not [word for word in ("alice", "bob", "/tmp", "localhost", "testbed") if word in text], path.name
+
+
+def test_the_table_in_the_docs_is_what_the_replay_finds() -> None:
+    """Written by `python tests/recorder/results.py`."""
+    from recorder.results import page
+
+    assert (ROOT / "docs" / "verdict-corpus.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("rule", naive_rules.RULES.values(), ids=naive_rules.RULES.keys())
+def test_each_comparison_rule_runs_over_everything_and_errs_somewhere(rule: replay.Verdict) -> None:
+    found = replay.tally(rule, list(RECORDINGS.values()))
+    assert found.cases == len(RECORDINGS)
+    assert found.wrong
+
+
+def test_what_was_not_recorded_is_not_invented() -> None:
+    recording = RECORDINGS["completed"]
+    ask = Ask(recording, next(replay.moments(recording)))
+    for argv in (["squeue", "-o", "%y"], ["sacct", "-o", "MaxRSS"], ["sinfo"], ["scontrol", "show", "config"]):
+        with pytest.raises(NotEmulatedError):
+            ask(argv)
