@@ -80,7 +80,7 @@ class Ask:
     """Answers command lines as the programs did at one moment.
 
     Attributes:
-        now: The cluster's time, in epoch seconds.
+        now: The time, in epoch seconds; the cluster's own clock (`date`) may be off.
     """
 
     def __init__(self, recording: Mapping[str, Any], moment: Mapping[str, Any]) -> None:
@@ -125,12 +125,12 @@ class Ask:
         if words and words[0] in ("-V", "--version") and program in PROGRAMS:
             return f"slurm {self._recording['slurm']}\n"
         known = {
-            ("id", "-un"): login["user"],
-            ("whoami",): login["user"],
-            ("id", "-u"): login["uid"],
-            ("date", "+%s"): int(self.now),
+            "id -un": login["user"],
+            "whoami": login["user"],
+            "id -u": login["uid"],
+            "date +%s": int(self.now) + self._recording.get("clock_off_s", 0),
         }
-        found = known.get((program, *words))
+        found = known.get(" ".join((program, *words)))
         return None if found is None else f"{found}\n"
 
     # -- squeue

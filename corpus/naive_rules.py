@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from emulated import Ask
 
-_QUEUE = {"PENDING": "pending", "CONFIGURING": "pending", "RUNNING": "running", "COMPLETING": "running"}
-_QUEUE |= {"SUSPENDED": "suspended"}
+_QUEUE = {
+    "PENDING": "pending", "CONFIGURING": "pending", "RUNNING": "running", "COMPLETING": "running",
+    "SUSPENDED": "suspended",
+}  # fmt: skip
 _END = {"COMPLETED": "succeeded", "FAILED": "failed", "TIMEOUT": "failed", "CANCELLED": "cancelled"}
 _SEVEN = _END | {"PENDING": "pending", "RUNNING": "running", "COMPLETING": "running"}
 

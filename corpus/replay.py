@@ -95,7 +95,7 @@ class Saying:
         if self.is_right or not self.right:
             return ""
         if self.word in ENDED and not self.right & ENDED:
-            return "live_called_ended"
+            return "live_called_ended" if self.right & ALIVE else "other"
         if self.word == "succeeded":
             return "failed_called_successful"
         if self.word in ALIVE and not self.right & ALIVE:

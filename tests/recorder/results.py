@@ -10,7 +10,6 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "corpus")]
 
 import naive_rules  # noqa: E402 -- the path above comes first
 import replay  # noqa: E402 -- as above
-
 from support.corpus import Jobwarden  # noqa: E402 -- as above
 
 PAGE = ROOT / "docs" / "verdict-corpus.md"
@@ -18,16 +17,18 @@ PAGE = ROOT / "docs" / "verdict-corpus.md"
 _PAGE = """\
 # Verdict functions over the corpus
 
-{cases} recordings of what Slurm's programs answered ({recorded} of them from a real Slurm {slurm}, {edited} edited from such
-a one) were replayed, moment by moment, to functions that say whether a job has ended. What was true is known from what
-was done to the job, not from any of these functions. How to run your own over it: [corpus/README.md](../corpus/README.md).
+{cases} recordings of what Slurm's programs answered ({recorded} of them from a real Slurm {slurm}, {edited} edited
+from such a one) were replayed, moment by moment, to functions that say whether a job has ended. What was true is known
+from what was done to the job, not from any of these functions. How to run your own over it:
+[corpus/README.md](../corpus/README.md).
 
 This page is written by `python tests/recorder/results.py`, and a test compares it with what the replay finds.
 
 {table}
-Mistakes are counted in cases. A word may be late by {late} s after an end, and by 10 s between two live states: that is no
-mistake. `unknown` is right while no program shows where the job stands, and only then. The rules besides jobwarden are
-ways that are in use, each in a few lines of our own (`corpus/naive_rules.py`); none is the code of a product.
+Mistakes are counted in cases. A word may be late by {late} s after an end, and by 10 s between two live states: that is
+no mistake. `unknown` is right while no program shows where the job stands, and only then. The rules besides jobwarden are
+ways that are in use, each in a few lines of our own (`corpus/naive_rules.py`); none is the code of a product. An array
+whose phase they give by a single line of it counts against them.
 
 ## Where each goes wrong
 

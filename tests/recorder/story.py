@@ -76,6 +76,7 @@ class Case:
         forgotten: Whether no answer can tell of the end.
         starts_at: The mark at which the recording begins, where that is later than the submission.
         keep: Names that stay as they are, for they are what the case is about.
+        also: What is as right as the end itself.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Case:
     forgotten: bool = False
     starts_at: str = "submit"
     keep: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -150,9 +152,10 @@ class Played:
         raws = {row["raw"] for look in self.looks for row in self.queue_rows(look)} | {self.id}
         found = sorted(at for raw in raws for what, at in self.stamps.get(raw, ()) if what == kind)
         if detail == "last":
+            # A part of a heterogeneous job in which nothing is launched has an epilog and no prolog (22.05.8).
             starts = [at for raw in raws for what, at in self.stamps.get(raw, ()) if what == "start"]
             alive = bool(self.looks) and any(row["state"] not in _TERMINAL for row in self.queue_rows(self.looks[-1]))
-            return found[-1] if found and len(found) == len(starts) and not alive else None
+            return found[-1] if found and len(found) >= len(starts) and not alive else None
         return found[int(detail) - 1] if len(found) >= int(detail) else None
 
     def phases(self) -> list[tuple[str, float]]:
@@ -193,6 +196,7 @@ def rights(played: Played, looks: Sequence[tuple[float, float, Look]]) -> list[f
             words |= {"unknown"} | (before - ENDED if not played.case.forgotten else set())
             if played.case.forgotten and any(phase in ENDED for phase in words):
                 words.add("lost")
+        words |= set(played.case.also) if words & ENDED else set()
         before = frozenset(words)
         every.append(before)
     return every

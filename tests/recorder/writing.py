@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from jobwarden.sources.slurm.anonymous import Anonymiser
 from jobwarden.sources.slurm.recording import Look, Row, Said, as_moments, as_text, document
@@ -25,12 +26,17 @@ TAIL_S = tuple(range(60, 901, 60))
 def write_case(played: Played, ends: Sequence[float], folder: Path) -> Path:
     """Write one case's recording; `ends` says when each look of the batch was done."""
     recording = make_recording(played, ends)
-    path = folder / f"{recording['case'].replace(' ', '-').replace(chr(39), '')}.json"
+    path = folder / file_name(played.case.name)
     path.write_text(as_text(recording), encoding="utf-8")
     return path
 
 
-def make_recording(played: Played, ends: Sequence[float]) -> dict[str, Any]:
+def file_name(case: str) -> str:
+    """Name a case's file."""
+    return f"{case.replace(' ', '-').replace(chr(39), '').replace(',', '')}.json"
+
+
+def make_recording(played: Played, ends: Sequence[float]) -> dict[str, JsonValue]:
     """Choose this case's looks and rows, say what was right at each, and leave the names out."""
     case = played.case
     start = played.when(case.starts_at)
@@ -55,21 +61,25 @@ def make_recording(played: Played, ends: Sequence[float]) -> dict[str, Any]:
     job = anonymiser.job_id(played.watched)
     for place, at in enumerate(kept):
         if place == 0 or right[at] != right[kept[place - 1]]:
-            moments[place]["right"] = {job: sorted(right[at])}
-    end = {"phase": case.end.phase, "exit_code": case.end.exit_code, "signal": case.end.signal}
-    recording: dict[str, Any] = {
-        **document(
-            hidden,
-            case=case.name,
-            says=case.says,
-            how="recorded",
-            jobs=[job],
-            observed_s=looked[-1][0].began - looks[0].began,
-            settings=SETTINGS,
-        )
+            moments[place]["right"] = {job: list[JsonValue](sorted(right[at]))}
+    end: dict[str, JsonValue] = {
+        "phase": case.end.phase,
+        "exit_code": case.end.exit_code,
+        "signal": case.end.signal,
     }
+    recording = document(
+        hidden,
+        case=case.name,
+        says=case.says,
+        how="recorded",
+        jobs=[job],
+        observed_s=looked[-1][0].began - looks[0].began,
+        settings=SETTINGS,
+    )
     recording["end"] = {job: end | ({"attempts": case.end.attempts} if case.end.attempts else {})}
-    return recording | {"moments": moments}  # which now come last
+    del recording["moments"]  # they come last
+    recording["moments"] = list[JsonValue](moments)
+    return recording
 
 
 def _answers(one: Look) -> tuple[Said, Said, Said]:

@@ -53,7 +53,7 @@ _KEPT_KEYS = (
     "StdErr", "StdIn", "StdOut",
 )  # fmt: skip
 _PATH_KEYS = frozenset({"Command", "WorkDir", "StdErr", "StdOut"})
-_TO_LINE_END = frozenset({*_PATH_KEYS, "StdIn"})
+_TO_LINE_END = frozenset({*_PATH_KEYS, "StdIn", "Comment", "AdminComment", "SystemComment", "Extra"})
 _KEY = re.compile(r"(?:^|(?<=\s))(?P<key>[A-Z][\w/:]*)=")
 
 
@@ -191,18 +191,20 @@ class Anonymiser:
         head, found, rest = text.partition(f"JobName={name}\n")
         if not found:  # squeue does not know the name: the record's first line is passed over
             head, _, rest = text.partition("\n")
-        lines = [f"{self._keys(head)} JobName={self._name('job', name)}"]
-        lines += [f"   {kept}" for kept in map(self._keys, rest.split("\n")) if kept]
+        seen: set[str] = set()  # what a comment of several lines may add comes later
+        lines = [f"{self._keys(head, seen)} JobName={self._name('job', name)}"]
+        lines += [f"   {kept}" for kept in (self._keys(line, seen) for line in rest.split("\n")) if kept]
         return "\n".join(lines)
 
-    def _keys(self, line: str) -> str:
+    def _keys(self, line: str, seen: set[str]) -> str:
         found = list(_KEY.finditer(line))
         kept: list[str] = []
         for at, key in enumerate(found):
             last = at + 1 == len(found) or key["key"] in _TO_LINE_END
             value = line[key.end() :] if last else line[key.end() : found[at + 1].start()]
-            if key["key"] in _KEPT_KEYS:
+            if key["key"] in _KEPT_KEYS and key["key"] not in seen:
                 kept.append(f"{key['key']}={self._value(key['key'], value.strip())}")
+            seen.add(key["key"])
             if last:
                 break
         return " ".join(kept)

@@ -150,7 +150,7 @@ async def look(host: Host, ids: Collection[int], before: Look | None = None, *, 
 async def _show(host: Host, now: Look, before: Look | None) -> Said:
     if now.squeue.failure is not None:
         return Said(failure=now.squeue.failure)  # it would ask the same daemon
-    old = before.scontrol.shown if before else {}
+    old: Mapping[str, str] = before.scontrol.shown if before else {}
     same = [row for row in now.squeue.rows if before and row in before.squeue.rows and row["raw"] in old]
     kept = {row["raw"]: old[row["raw"]] for row in same}
     ids = sorted({_base(row) for row in now.squeue.rows if row not in same})[:SHOW_MOST]
