@@ -178,7 +178,10 @@ class Ask:
         if not start.isdigit() or row["state"] == "PENDING":
             return "0:00"
         end = min(self.now, float(row["end"])) if row.get("end", "").isdigit() else self.now
-        return _clock(max(0, int(end) - int(start))).removeprefix("00:")
+        seconds = max(0, int(end) - int(start))
+        if seconds < 3600:
+            return f"{seconds // 60}:{seconds % 60:02d}"
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
     # -- sacct
 

@@ -26,9 +26,9 @@ This page is written by `python tests/recorder/results.py`, and a test compares 
 
 {table}
 Mistakes are counted in cases. A word may be late by {late} s after an end, and by 10 s between two live states: that is
-no mistake. `unknown` is right while no program shows where the job stands, and only then. The rules besides jobwarden are
-ways that are in use, each in a few lines of our own (`corpus/naive_rules.py`); none is the code of a product. An array
-whose phase they give by a single line of it counts against them.
+no mistake. `unknown` is right while no program shows where the job stands, and only then. The rules besides jobwarden
+are ways that are in use, each in a few lines of our own (`corpus/naive_rules.py`); none is the code of a product. An
+array whose phase they give by a single line of it counts against them.
 
 ## Where each goes wrong
 
