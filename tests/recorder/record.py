@@ -26,7 +26,7 @@ from jobwarden.transport.base import Chunk, Completed  # noqa: E402 -- as above
 from jobwarden.transport.quoting import command_line  # noqa: E402 -- as above
 from recorder.calm_cases import CALM, CROWDED  # noqa: E402 -- as above
 from recorder.fault_cases import FAULTS  # noqa: E402 -- as above
-from recorder.story import Case, Deed, Played  # noqa: E402 -- as above
+from recorder.story import Case, Deed, Played, is_hidden  # noqa: E402 -- as above
 from recorder.writing import write_case  # noqa: E402 -- as above
 from support.cluster import Cluster, temporary_cluster  # noqa: E402 -- as above
 
@@ -132,6 +132,8 @@ class Stage:
         if any(deed.name not in one.done for one in self.played for deed in one.case.deeds):
             return False
         over = [one for one in self.played if one.case.end.phase != "pending"]
+        if any(is_hidden(one, last, self.ends[-1]) for one in over if not one.case.forgotten):
+            return False  # accounting has not told of it yet
         return not any(one.queue_rows(last) for one in over)
 
 

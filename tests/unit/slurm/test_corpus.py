@@ -5,6 +5,8 @@ The recordings are from a real Slurm; those marked as edited show what a real on
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,19 @@ def test_it_ends_once_with_the_true_exit_code_and_attempts(recording: replay.Rec
         assert (verdict.record.exit_code, verdict.record.signal) == (end["exit_code"], end["signal"])
         if "attempts" in end:
             assert len(verdict.record.attempts) == end["attempts"]
+
+
+@each_case
+def test_who_comes_after_the_end_finds_every_run_in_accounting(recording: replay.Recording) -> None:
+    if "reused_s" in recording:
+        pytest.skip("the id is another job's by then")
+    for job, end in recording["end"].items():
+        if "attempts" not in end:
+            continue
+        verdict = Jobwarden()
+        assert verdict(Ask(recording, list(replay.moments(recording))[-1]), job) == end["phase"]
+        assert verdict.record is not None
+        assert len(verdict.record.attempts) == end["attempts"]
 
 
 @each_case
@@ -122,3 +137,13 @@ def test_what_was_not_recorded_is_not_invented() -> None:
     for argv in (["squeue", "-o", "%y"], ["sacct", "-o", "MaxRSS"], ["sinfo"], ["scontrol", "show", "config"]):
         with pytest.raises(NotEmulatedError):
             ask(argv)
+
+
+def test_the_replay_needs_nothing_but_the_standard_library() -> None:
+    command = [sys.executable, "-S", "-E", str(ROOT / "corpus" / "replay.py"), "naive_rules:left_the_queue"]
+    shown = subprocess.run([*command, "--case", "requeued"], capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("requeued: scontrol requeue while it runs")
+    assert "succeeded" in shown
+    counted = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert counted.returncode == 1
+    assert "| naive_rules:left_the_queue |" in counted.stdout
