@@ -195,10 +195,14 @@ class Cluster:
         finally:
             self.resume(daemon)
 
+    def hide(self, program: str) -> None:
+        """Have a program not installed until `mend`, on the far side of ssh."""
+        faults.hide_program(self._layout, program)
+
     @contextmanager
     def hidden(self, program: str) -> Generator[None]:
         """Have a program not installed for a while, on the far side of ssh."""
-        faults.hide_program(self._layout, program)
+        self.hide(program)
         try:
             yield
         finally:

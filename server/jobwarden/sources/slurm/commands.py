@@ -130,3 +130,8 @@ def question(program: str, *words: str, cluster: str = "") -> str:
 
 def _framed(body: str, nonce: str, *words: str, cluster: str, limit_s: float) -> list[str]:
     return framed_argv(_SETUP + body, nonce, cluster, *words, limit_s=limit_s)
+
+
+def slurm_argv(body: str, nonce: str, *words: str, cluster: str, limit_s: float) -> list[str]:
+    """Build a question of another form: `body` calls `ask PART PROGRAM WORDS` and, last, `jw_done`."""
+    return _framed(body, nonce, *words, cluster=cluster, limit_s=limit_s)
