@@ -23,7 +23,7 @@ class Widths:
     note: int
 
 
-WIDE = Widths(name=40, host=40, note=120)
+WIDE = Widths(name=40, host=40, note=160)
 NARROW = Widths(name=24, host=14, note=40)
 MANY = 12
 """From this many rows on, cells are narrow."""
@@ -98,8 +98,12 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
         said.append(f"exit {job.exit_code}")
     if job.signal:
         said.append(f"signal {job.signal}")
-    if job.reason and job.reason not in SAY_NOTHING:
+    if job.stuck is not None:
+        said.append(f"STUCK: {job.stuck}")
+    elif job.reason and job.reason not in SAY_NOTHING:
         said.append(job.reason)
+    if job.expected_start_at is not None and job.stuck is None:
+        said.append(f"may start {moment_text(job.expected_start_at, now)}")
     if job.phase.closed and job.ended_at is not None:
         said.append(f"ended {moment_text(job.ended_at, now)}")
     return said
@@ -108,7 +112,8 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
 def _origin(job: JobView) -> list[str]:
     said: list[str] = []
     if len(job.attempts) > 1:
-        said.append(f"attempt {len(job.attempts)}")
+        now_as = f" as {job.resubmitted_as}" if job.resubmitted_as else ""
+        said.append(f"attempt {len(job.attempts)}{now_as}")
     if job.orphan:
         said.append("orphan: rebuilt from the journal")
     if not job.mine:

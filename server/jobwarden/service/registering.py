@@ -11,13 +11,14 @@ from pathlib import Path, PurePosixPath
 
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
+from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.process.launch import start_process
 from jobwarden.sources.process.state import processes_folder
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
-from jobwarden_registry.model import Expectation, JobRecord, Owner
+from jobwarden_registry.model import JobRecord, Owner
 from jobwarden_registry.session import Session
 
 PROCESS = "process"
@@ -74,7 +75,7 @@ async def register(
             tags=tuple(tags),
             site=site.key,
             log_path=log_path,
-            expect=tuple(Expectation(path=path) for path in expect),
+            expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
         )
         for job_id in canonical
     ]
@@ -183,9 +184,12 @@ def _check(user: str, name: str | None, tags: Sequence[str], log_path: str | Non
             raise InvalidIdError(
                 f"{text[:50]!r} cannot be a {label}.", hint=f"Give 1 to {_NAME_CHARS} printable characters."
             )
-    for label, text in [("log path", log_path), *(("expected file", path) for path in expect)]:
-        if text is not None and not _is_plain(text, _PATH_CHARS):
-            raise InvalidIdError(f"{text[:50]!r} cannot be a {label}.", hint="Give printable characters, not too many.")
+    if log_path is not None and not _is_plain(log_path, _PATH_CHARS):
+        raise InvalidIdError(
+            f"{log_path[:50]!r} cannot be a log path.", hint="Give printable characters, not too many."
+        )
+    for text in expect:
+        read_expectation(text)
     if log_path is not None and not PurePosixPath(log_path).is_absolute():
         raise InvalidIdError(
             f"The log path {log_path!r} is not absolute.", hint="Give the path as the job's host has it."

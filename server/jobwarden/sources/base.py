@@ -29,7 +29,8 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     expect: Expectation
-    found: bool
+    found: bool | None
+    """None: it was not looked at, for it lies where nothing of this job may be read, or nobody knows where."""
     line: str
     """What was seen there, for the evidence."""
 
@@ -61,7 +62,7 @@ class Seen(_Answer):
     """All runs that the source knows of, oldest first; empty: only the present one."""
     newer: tuple[Seen, ...] = ()
     """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
-    working directory, submitted after its end), with that id in `attempts`. None that somebody watches already."""
+    working directory, submitted after it), with that id in `attempts`. None that somebody watches already."""
     outputs: tuple[Output, ...] = ()
 
 
@@ -72,15 +73,17 @@ class Absent(_Answer):
     where: tuple[str, ...]
     """What was asked: `("squeue", "sacct")`."""
     newer: tuple[Seen, ...] = ()
-    """As `Seen.newer`, submitted after it."""
+    """As `Seen.newer`."""
     outputs: tuple[Output, ...] = ()
 
 
 class DependsOn(_Answer):
-    """The job's state is that of these Slurm jobs, on the same host."""
+    """The job's state is that of these Slurm jobs."""
 
     kind: Literal["depends_on"] = "depends_on"
     slurm_ids: tuple[str, ...]
+    host: str = ""
+    """Where that Slurm is, as ssh knows it; empty: on the job's own host."""
 
 
 class CouldNotAsk(_Answer):
@@ -106,6 +109,7 @@ class Wanted(BaseModel):
     id: str
     user: str = ""
     name: str | None = None
+    """Its name in its own source, as far as it is known."""
     submitted_at: Utc | None = None
     registered_at: Utc | None = None
     log_known: bool = False

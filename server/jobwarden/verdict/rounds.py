@@ -19,13 +19,16 @@ from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guar
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.looking import look_for_outputs
+from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import Expectation, JobRecord
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -84,8 +87,11 @@ class Rounds:
         Raises:
             LocalSetupError, InvalidIdError: The host's name leads nowhere.
         """
-        site = record.site or (await self.transports.resolve(record.host)).key
-        target = Target(LedgerKey(record.type, site, self.config.host(record.host).cluster), record.host)
+        return await self._target(record.type, record.host, record.site)
+
+    async def _target(self, source: str, host: str, site: str | None = None) -> Target:
+        site = site or (await self.transports.resolve(host)).key
+        target = Target(LedgerKey(source, site, self.config.host(host).cluster), host)
         self.intervals.note(target)
         return target
 
@@ -202,12 +208,25 @@ class Rounds:
             with guarded(name):
                 source = self.sources.get(name)
                 async with self.host(target) as host:
-                    answer: object = await source.observe(host, wanted)
+                    answer = believed(name, await source.observe(host, wanted))
+                    answer = await resolved(answer, self._slurm(target))
+                    folders = self.config.host(target.host).read
+                    return await look_for_outputs(host, wanted, answer, folders=folders)
         except (TransportError, SourceError):
             raise
         except JobwardenError as error:
             raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
-        return believed(name, answer)
+
+    def _slurm(self, target: Target) -> SlurmThroughLedger:
+        """Give a way to ask about Slurm jobs that a job of another kind hangs on."""
+        return SlurmThroughLedger(
+            ledger=self.ledger,
+            target=partial(self._target, SLURM),
+            question=lambda slurm: partial(self._observe, slurm),
+            host=target.host,
+            max_age_s=self.config.clocks.floor_s,
+            clock=self.clock,
+        )
 
     @asynccontextmanager
     async def host(self, target: Target) -> AsyncGenerator[Host]:
@@ -254,25 +273,37 @@ class Rounds:
 
 def wanted_of(record: JobRecord) -> Wanted:
     """Say what a source is told about a job that it is asked for."""
+    present = record.attempts[-1] if record.attempts else None
+    resubmitted_at = present.submitted_at if present is not None and record.resubmitted_as else None
     return Wanted(
         id=record.id,
         user=record.user,
-        name=record.name,
-        submitted_at=record.submitted_at,
+        name=record.job_name,
+        submitted_at=resubmitted_at or record.submitted_at,
         registered_at=record.registered_at,
         facts=record.facts,
         log_known=record.log is not None,
+        resubmitted_as=record.resubmitted_as,
+        work_dir=record.work_dir,
+        expect=record.expect,
+        absent_since=record.absence.since if record.absence is not None else None,
     )
 
 
-def _wanted(records: Iterable[JobRecord]) -> list[Wanted]:
+def _wanted(records: Sequence[JobRecord]) -> list[Wanted]:
     """Ask once for each id. Of two sessions that watch a job the later registration says what can be its answer."""
     latest: dict[str, JobRecord] = {}
     for record in records:
         known = latest.get(record.id)
         if known is None or _is_later(record, known):
             latest[record.id] = record
-    return [wanted_of(record) for record in latest.values()]
+    expects: dict[str, list[Expectation]] = {}
+    for record in records:
+        expects.setdefault(record.id, []).extend(record.expect)
+    return [
+        wanted_of(record).model_copy(update={"expect": tuple(dict.fromkeys(expects[record.id]))})
+        for record in latest.values()
+    ]
 
 
 def _is_later(record: JobRecord, known: JobRecord) -> bool:

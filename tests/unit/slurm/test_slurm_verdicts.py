@@ -100,6 +100,22 @@ async def test_squeue_and_sacct_agree() -> None:
     assert (one.status, one.phase, one.exit_code) == ("CANCELLED by 1001", Phase.CANCELLED, None)
 
 
+async def test_who_cancelled_it_is_waited_for_as_long_as_accounting_may_need() -> None:
+    fresh, older = [queue_row("7", "CANCELLED", end=T0 - 2)], [queue_row("7", "CANCELLED", end=T0 - 10)]
+    assert await code(FakeSlurm(queue=fresh)) == "slurm.accounting_behind"
+    assert await code(FakeSlurm(queue=fresh, account=[account_row("7", "PENDING")])) == "slurm.accounting_behind"
+    for nobody_tells in (NO_ACCOUNTING, SACCT_DOWN):
+        assert (await seen(FakeSlurm(queue=fresh, account=nobody_tells))).status == "CANCELLED"
+    assert (await seen(FakeSlurm(queue=older))).status == "CANCELLED"
+
+
+async def test_what_ended_without_a_node_never_started() -> None:
+    waited, told = queue_row("7", "DEADLINE", nodes=""), account_row("7", "DEADLINE", nodes="None assigned")
+    assert (await seen(FakeSlurm(queue=[waited]))).started_at is None
+    assert (await seen(FakeSlurm(account=[told]))).started_at is None
+    assert (await seen(FakeSlurm(queue=[queue_row("7", "FAILED")]))).started_at is not None
+
+
 @pytest.mark.parametrize("lag", [[], [account_row("7", "RUNNING")], [account_row("7", "PENDING", partition="")]])
 async def test_an_end_in_squeue_counts_before_sacct_has_it(lag: list[tuple[str, ...]]) -> None:
     one = await seen(FakeSlurm(queue=[queue_row("7", "COMPLETED")], account=lag))
@@ -201,7 +217,7 @@ async def test_without_accounting_squeue_by_id_has_the_last_word() -> None:
     for none in (NO_ACCOUNTING, Trouble(127, "sacct: not found")):
         one = await told(FakeSlurm(account=none))
         assert isinstance(one, Absent)
-        assert one.where == ("squeue", "squeue -j")
+        assert one.where == ("squeue", "squeue -j", "scontrol")
 
 
 async def test_both_down_is_an_error_for_all() -> None:
@@ -252,6 +268,7 @@ async def test_each_run_is_an_attempt() -> None:
     ]
     one = await seen(FakeSlurm(account=rows))
     assert [run.status for run in one.attempts] == ["PREEMPTED", "REQUEUED", "COMPLETED"]
+    assert all(run.started_at for run in one.attempts)
     assert one.submitted_at == NOW - timedelta(seconds=300)  # of the run that its state is about
 
 

@@ -51,6 +51,7 @@ class Row:
         line: The raw record, for the evidence.
         reason: squeue's reason, None for none.
         batch_host: squeue's node of the batch script.
+        partition: Its partition, or several that it may run in.
         exit: sacct's exit code (128 subtracted from 128 and more).
         derived: sacct's highest exit code of a step.
         stub: Whether it is sacct's unfinished record of a step that came before its job: no partition yet.
@@ -69,6 +70,7 @@ class Row:
     line: str
     reason: str | None = None
     batch_host: str = ""
+    partition: str = ""
     exit: ExitCode | None = None
     derived: ExitCode | None = None
     stub: bool = False
@@ -126,7 +128,7 @@ def _queue_row(pieces: Sequence[str]) -> Row:
         state=read_state(state),
         user=user,
         submitted=read_time(submitted),
-        started=read_time(started),
+        started=_start(started, read_state(state), nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
@@ -134,6 +136,7 @@ def _queue_row(pieces: Sequence[str]) -> Row:
         line="|".join((*fields, reason, work_dir, name)),
         reason=_some(reason) or None,
         batch_host=_some(host),
+        partition=partition,
         stub=not partition,
     )
 
@@ -172,16 +175,22 @@ def _account_row(fields: Sequence[str]) -> Row:
         state=read_state(state),
         user=user,
         submitted=read_time(submitted),
-        started=read_time(started),
+        started=_start(started, read_state(state), nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
         name=name,
         line="|".join(fields),
+        partition=partition,
         exit=read_exit(code),
         derived=read_exit(derived),
         stub=not partition,
     )
+
+
+def _start(text: str, state: State, nodes: str) -> datetime | None:
+    """Read a start. What ended before it had a node never started: its end is given as its start (22.05.8)."""
+    return read_time(text) if _some(nodes) or not state.ended else None
 
 
 def read_time(text: str) -> datetime | None:

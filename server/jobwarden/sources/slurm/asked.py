@@ -74,6 +74,9 @@ class Asked:
         account: sacct; None while it was not asked.
         by_id: squeue by id, whosever the jobs are; None where it was not asked.
         shown: `scontrol show job`, by the wanted id.
+        unlisted: What scontrol said of ids that squeue does not have, on a site without accounting; empty text: that
+            there is no such job.
+        watched: The ids of all jobs that somebody watches here.
         host_names: Short host names of nodes.
     """
 
@@ -85,6 +88,8 @@ class Asked:
     by_id: Answer | None = None
     shown: Mapping[str, Shown] = field(default_factory=dict[str, Shown])
     host_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    unlisted: Mapping[int, str] = field(default_factory=dict[int, str])
+    watched: frozenset[int] = frozenset()
 
     def about(self, wanted: str, job: SlurmId) -> Asked:
         """Narrow to what was asked about one job."""

@@ -45,6 +45,13 @@ def read_account_part(part: Part, nonce: str, question: str) -> Answer:
     return _answer(part, nonce, question, read_account, "slurm.accounting_unavailable")
 
 
+def read_unlisted(part: Part) -> str:
+    """Read what `scontrol show job` says of an id that squeue does not have; empty when it knows no such job either."""
+    if part.status and "invalid job id" in f"{part.stderr} {part.stdout.decode('utf-8', 'replace')}".lower():
+        return ""
+    return _said(part) if part.status else "scontrol shows it, though squeue does not list it"
+
+
 def _answer(part: Part, nonce: str, question: str, read: Callable[[bytes, str], tuple[Row, ...]], code: str) -> Answer:
     if part.status:
         return Answer(question=question, trouble=_said(part), code=code)
