@@ -103,7 +103,9 @@ def _give_to_slurm(folder: Path) -> None:
 
 
 def _sql(layout: Layout, statements: str) -> None:
-    _checked(layout, ["mariadb", "--no-defaults", f"--socket={layout.database_socket}", "--user=root", "-e", statements])
+    _checked(
+        layout, ["mariadb", "--no-defaults", f"--socket={layout.database_socket}", "--user=root", "-e", statements]
+    )
 
 
 def _checked(layout: Layout, argv: list[str]) -> str:
