@@ -64,6 +64,7 @@ RELEASES = {
     "trixie": Release(
         slurm="24.11",
         packages=(*_COMMON, "slurm-wlm-mysql-plugin", "mariadb-server-core", "mariadb-client-core"),
+        cgroup_conf=(("CgroupAutomount=no", ""),),
     ),
 }
 

@@ -5,12 +5,16 @@ What differs between them stands in docs/slurm-versions.md.
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from cluster import lifecycle
 from cluster.errors import ClusterError
+from cluster.processes import identify
 from cluster.releases import RELEASES, make
 from jobwarden.sources.base import Absent, Seen
 from jobwarden_registry.phases import Phase
@@ -184,6 +188,35 @@ def test_another_users_job_is_found_alive_and_ended(book: Casebook) -> None:
     case = book["bob's"]
     assert set(case.phases[:-1]) <= {Phase.PENDING, Phase.RUNNING}
     assert (case.record.last_status, case.seen[-1].user) == ("COMPLETED", "bob")
+
+
+# -- the cluster itself
+
+
+def test_it_runs_beside_a_cluster_of_the_machines_own_slurm(other: Cluster, cluster: Cluster, release: str) -> None:
+    """Each answers with its own version and knows its own jobs alone."""
+    there, here = (one.sbatch("-H", "-J", release, "--wrap", "true") for one in (other, cluster))
+    assert other.squeue("-h", "-n", release, "-o", "%i") == f"{there}\n"
+    assert cluster.squeue("-h", "-n", release, "-o", "%i") == f"{here}\n"
+    other.run(["scancel", there])
+    cluster.run(["scancel", here])
+
+
+def test_when_its_test_run_was_killed_the_next_up_takes_its_mounts_away(release: str, other: Cluster) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="jw-", dir="/tmp"))
+    with subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL) as run:
+        left = lifecycle.up(folder, say=print, release=release, owner=identify(run.pid))
+        assert str(left.system) in mounts()
+        assert list((left.system / "tmp").glob(folder.name)), "the folder is at the same path inside"
+        run.kill()
+    other.mend()
+    assert str(left.system) not in mounts()
+    assert not folder.exists()
+    assert not left.system.exists()
+
+
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text(encoding="utf-8")
 
 
 # -- answers that fail
