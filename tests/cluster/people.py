@@ -60,14 +60,14 @@ def set_login(layout: Layout, user: str, *, text: str) -> None:
 
 
 def make_links(layout: Layout) -> None:
-    """Fill the folder that is the PATH of ssh sessions with links to all programs of the machine."""
+    """Fill the folder that is the PATH of ssh sessions with links to all programs of their system."""
     shutil.rmtree(layout.programs, ignore_errors=True)
     layout.programs.mkdir()
     for folder in PROGRAM_FOLDERS:
-        for program in folder.iterdir():
+        for program in (layout.system / folder.relative_to("/")).iterdir():
             link = layout.programs / program.name
             if not link.is_symlink():
-                link.symlink_to(program)
+                link.symlink_to(folder / program.name)
 
 
 def _key(path: Path) -> str:

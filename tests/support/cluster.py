@@ -29,9 +29,10 @@ class Cluster:
         return cls(layout.load(folder))
 
     @classmethod
-    def bring_up(cls, folder: Path, *, flavor: str | None = None) -> "Cluster":
+    def bring_up(cls, folder: Path, *, flavor: str | None = None, release: str | None = None) -> "Cluster":
         """Bring a cluster up in this folder; `bring_down` is for the caller to call, or the next run sweeps it."""
-        return cls(lifecycle.up(folder, say=_say_nothing, flavor=flavor, owner=identify(os.getpid())))
+        me = identify(os.getpid())
+        return cls(lifecycle.up(folder, say=_say_nothing, flavor=flavor, release=release, owner=me))
 
     def bring_down(self) -> None:
         """End every process of the cluster and remove its folder."""
@@ -286,11 +287,11 @@ def require_slurm() -> None:
 
 
 @contextmanager
-def temporary_cluster(*, flavor: str | None = None) -> Generator[Cluster]:
+def temporary_cluster(*, flavor: str | None = None, release: str | None = None) -> Generator[Cluster]:
     """Have a cluster of one's own; its folder's path is short, as Unix sockets need."""
     folder = Path(tempfile.mkdtemp(prefix="jw-", dir="/tmp"))
     try:
-        cluster = Cluster.bring_up(folder, flavor=flavor)
+        cluster = Cluster.bring_up(folder, flavor=flavor, release=release)
         try:
             yield cluster
         finally:

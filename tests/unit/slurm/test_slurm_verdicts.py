@@ -341,6 +341,24 @@ async def test_an_array_is_counted_from_both() -> None:
     assert (one.phase, one.reason) == (Phase.RUNNING, "failed: 2; JobArrayTaskLimit")
 
 
+CUT = "7_[1,8,15,22,29,36,43,50,57,64,71"
+"""sacct 20.11 cuts an id at 33 characters, whatever SLURM_BITSTR_LEN says."""
+
+
+async def test_a_range_that_sacct_has_cut_hides_no_other_job() -> None:
+    slurm = FakeSlurm(account=[account_row(CUT, "CANCELLED by 5"), account_row("9", "FAILED", code="3:0")])
+    assert (await seen(slurm, "9")).exit_code == 3
+    assert (await seen(slurm, "7")).phase is Phase.CANCELLED
+
+
+async def test_an_element_that_was_cut_off_a_range_ends_with_it_once_squeue_lacks_it_and_not_before() -> None:
+    rows = [account_row(CUT, "CANCELLED by 5"), account_row("7_92", "COMPLETED", raw=9)]
+    assert (await seen(FakeSlurm(account=rows), "7_99")).phase is Phase.CANCELLED
+    assert (await seen(FakeSlurm(account=rows), "7_92")).phase is Phase.SUCCEEDED
+    assert isinstance(await told(FakeSlurm(account=rows), "7_2"), Absent)
+    assert isinstance(await told(FakeSlurm(queue=SQUEUE_DOWN, account=rows), "7_99"), CouldNotAsk)
+
+
 @pytest.mark.parametrize(
     ("words", "phase"),
     [

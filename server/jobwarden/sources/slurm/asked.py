@@ -33,6 +33,10 @@ class RowIndex:
         found = tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.covers(wanted))
         return found or (tuple(self._by_raw.get(wanted.base, ())) if wanted.whole else ())
 
+    def cut_off(self, wanted: SlurmId) -> tuple[Row, ...]:
+        """Give the rows from whose range an element that has no row may have been cut off."""
+        return tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.may_cover(wanted))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -101,7 +105,8 @@ class Asked:
 
     def account_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give accounting's rows about a job, oldest run first."""
-        rows = self.account.rows.of(wanted) if self.account else ()
+        index = self.account.rows if self.account else RowIndex()
+        rows = index.of(wanted) or index.cut_off(wanted)
         return tuple(sorted(rows, key=_submitted))
 
     @property

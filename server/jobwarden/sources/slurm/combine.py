@@ -124,6 +124,8 @@ def _nowhere_without_accounting(job: SlurmId, asked: Asked) -> Sighting:
 def _ended_in_account(last: Row, account: Sequence[Row], asked: Asked) -> Sighting:
     if last.stub and not (last.ended and asked.now - last.ended >= STUB_AGE):
         return _behind(asked, account, "sacct has only the beginnings of its record")
+    if last.id.cut and not asked.queue.whole:  # only squeue can tell that an element has left the range
+        return _could_not(asked, asked.queue.code, asked.queue.trouble, account)
     if last.state.requeueable and not _gone_from_queue(last, asked):
         down = next((one for one in (asked.queue, asked.by_id) if one and not one.whole), None)
         if down is not None:
