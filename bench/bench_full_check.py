@@ -11,6 +11,7 @@ Needs root on Debian, or JOBWARDEN_TEST_CLUSTER.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import time
@@ -135,6 +136,7 @@ def main() -> None:
         print(" jobs  case                 jobwarden    by hand   ratio   our CPU")
         for size, target in TARGETS.items():
             measure_size(cluster, size, target)
+        print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: what others run tells against us")
 
 
 if __name__ == "__main__":
