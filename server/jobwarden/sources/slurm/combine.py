@@ -33,6 +33,7 @@ WHO_AGE = timedelta(seconds=10)
 _NO_OUTPUT_FILE = 53
 """Slurm's own "signal": output file or working directory could not be opened."""
 _LAST_SIGNAL = 64
+_NON_ZERO = "NonZeroExitCode"
 
 
 def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
@@ -156,8 +157,10 @@ def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked,
     agreeing = last if last and last.state.word is row.state.word else row
     shown = asked.shown.get(wanted.id) if wanted else None
     code, signal = exit_of(row, agreeing.exit, shown.exit if shown else None)
+    reason = _reason(row, agreeing)
     if code and not shown:
         rule += " sacct subtracts 128 from exit codes of 128 and more."
+        reason = _doubted(reason, code)
     waiting = row.state.phase is Phase.PENDING
     runs = tuple(_attempt(one) for one in account)
     evidence_rows = account if row in account else (row, *account)
@@ -165,7 +168,7 @@ def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked,
         evidence=asked.evidence(evidence_rows, rule, *(shown.lines if shown else ())),
         phase=row.state.phase,
         status=agreeing.state.text,
-        reason=_reason(row, agreeing),
+        reason=reason,
         stuck=stuck_because(row),
         exit_code=code,
         signal=signal,
@@ -210,6 +213,14 @@ def _reason(row: Row, accounted: Row) -> str | None:
     if row.state.word is Word.COMPLETED and derived and (derived.code or derived.signal):
         return f"a step ended with {derived.code}:{derived.signal}"
     return row.reason
+
+
+def _doubted(reason: str | None, code: int) -> str | None:
+    """Say that an exit code of accounting may be 128 too low; of 1 it is not said, for nobody means 129."""
+    if code == 1:
+        return reason
+    told = None if reason == _NON_ZERO else reason
+    return "; ".join(part for part in (told, f"or exit {code + 128}: sacct subtracts 128") if part)
 
 
 def _attempt(row: Row) -> Attempt:
