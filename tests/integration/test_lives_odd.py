@@ -127,9 +127,8 @@ async def slow_epilog(book: Casebook) -> None:
     await book.do(lambda: book.cluster.wait_until_accounted(failed.job, {"FAILED"}))
     for case in (well, failed):
         await book.until_shown(case, "COMPLETING")
-        seen = len(case.looks)
-        await book.until(case, lambda case, seen=seen: len(case.looks) > seen + 10)  # type: ignore[misc]
-        case.marks["accounted"] = seen
+        case.marks["accounted"] = len(case.looks)
+        await book.until(case, lambda case: len(case.looks) > case.marks["accounted"] + 10)
     for gate in gates:
         gate.unlink()
     for case in (well, failed):
@@ -153,9 +152,8 @@ async def words_that_nobody_knows(book: Casebook) -> None:
     )
     _doctor(book.cluster, "sacct", f"/^{over.job}jw/s/COMPLETED/ASCENDED/")
     await book.do(lambda: book.cluster.wait_until_forgotten(over.job))
-    seen = len(over.looks)
-    await book.until(over, lambda case: len(case.looks) > seen + 8)
-    over.marks["forgotten"] = seen
+    over.marks["forgotten"] = len(over.looks)
+    await book.until(over, lambda case: len(case.looks) > case.marks["forgotten"] + 8)
     _doctor(book.cluster, "sacct")
     await book.until_ended(over)
     await book.slurm("scancel", alive.job)

@@ -378,7 +378,7 @@ async def test_ten_thousand_ended_elements_are_told_in_a_few_words() -> None:
     """Rows of paper: to run so many takes half an hour."""
     words = ["FAILED" if index % 3 == 0 else "COMPLETED" for index in range(10_000)]
     rows = [account_row(f"7_{index}", word, raw=100 + index) for index, word in enumerate(words)]
-    one = await seen(FakeSlurm(account=rows))
+    one = await seen(FakeSlurm(account=rows), Wanted(id="7", registered_at=NOW))  # a minute, when rows meet all rows
     assert (one.status, one.phase) == ("COMPLETED 6666, FAILED 3334", Phase.FAILED)
     assert one.reason is not None
     assert one.reason.startswith("failed: 0,3,6,9,12,")

@@ -126,13 +126,14 @@ def _queue_row(head: str, reason: str, work_dir: str, name: str) -> Row:
         raise ValueError(head)
     job, raw, _uid, user, state, submitted, started, ended, partition, host, nodes = fields
     name = name.removesuffix("\n")
+    word = read_state(state)
     return Row(
         id=parse_row_id(job),
         raw=int(raw),
-        state=read_state(state),
+        state=word,
         user=user,
         submitted=read_time(submitted),
-        started=_start(started, read_state(state), nodes),
+        started=_start(started, word, nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
@@ -174,13 +175,14 @@ def read_account(answer: bytes, nonce: str) -> tuple[Row, ...]:
 @lru_cache(_ROWS_KEPT)
 def _account_row(*fields: str) -> Row:
     raw, job, user, state, code, derived, submitted, started, ended, partition, nodes, work_dir, name = fields
+    word = read_state(state)
     return Row(
         id=parse_row_id(job),
         raw=int(raw.partition("_")[0]),
-        state=read_state(state),
+        state=word,
         user=user,
         submitted=read_time(submitted),
-        started=_start(started, read_state(state), nodes),
+        started=_start(started, word, nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from jobwarden.sources.base import Wanted
 from jobwarden.sources.slurm.answers import Row
+from jobwarden.sources.slurm.ids import RowId
 from jobwarden.sources.slurm.vocabulary import Word
 
 TOLERANCE = timedelta(minutes=10)
@@ -41,12 +42,17 @@ def ours(wanted: Wanted, queue: Sequence[Row], account: Sequence[Row]) -> tuple[
     if known_by is None or not account:
         return tuple(queue), tuple(account)
     kept: list[Row] = []
+    runs: dict[RowId, list[Row]] = {}  # an array has thousands of rows: none is looked for among all
     for row in account:
-        earlier = [one for one in kept if one.id == row.id]
+        earlier = runs.setdefault(row.id, [])
         if row.submitted is None or row.submitted <= known_by or _follows(row, earlier):
             kept.append(row)
-    first = kept or list(account)
-    return tuple(row for row in queue if _fits(row, first, known_by)), tuple(first)
+            earlier.append(row)
+    if not kept:
+        kept = list(account)
+        for row in kept:
+            runs[row.id].append(row)
+    return tuple(row for row in queue if _fits(row, runs.get(row.id, ()), known_by)), tuple(kept)
 
 
 def _known_by(wanted: Wanted) -> datetime | None:
@@ -56,10 +62,10 @@ def _known_by(wanted: Wanted) -> datetime | None:
     return None if wanted.registered_at is None else wanted.registered_at + TOLERANCE
 
 
-def _fits(row: Row, account: Sequence[Row], known_by: datetime) -> bool:
+def _fits(row: Row, earlier: Sequence[Row], known_by: datetime) -> bool:
     if row.submitted is None or row.submitted <= known_by:
         return True
-    return _follows(row, [one for one in account if one.id == row.id])
+    return _follows(row, earlier)
 
 
 def _follows(row: Row, earlier: Sequence[Row]) -> bool:
