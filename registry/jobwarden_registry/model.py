@@ -153,6 +153,8 @@ class JobRecord(_Frozen):
     log_path: str | None = None
     """Where the caller said that it writes; read only where `log` or `work_dir` allows it."""
     attempts: tuple[Attempt, ...] = ()
+    elements: int | None = None
+    """Of a job with elements (an array): how many were seen."""
     expect: tuple[Expectation, ...] = ()
     output_missing_since: Utc | None = None
     """When its source said that it had succeeded and an expected output was not there: one more look, and it failed."""

@@ -62,6 +62,8 @@ class Seen(_Answer):
     log: LogPaths | None = None
     attempts: tuple[Attempt, ...] = ()
     """All runs that the source knows of, oldest first; empty: only the present one."""
+    elements: int | None = None
+    """Of a job with elements: how many are known of, now or earlier (`Wanted.elements`)."""
     newer: tuple[Seen, ...] = ()
     """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
     working directory, submitted after it), with that id in `attempts`. None that somebody watches already."""
@@ -124,6 +126,8 @@ class Wanted(BaseModel):
     expect: tuple[Expectation, ...] = ()
     """What must be there when it has succeeded; looked for by the verdict, not by the source."""
     absent_since: Utc | None = None
+    elements: int | None = None
+    """Of a job with elements: how many were seen."""
     facts: Mapping[str, JsonValue] = Field(default_factory=dict)
     """`JobRecord.facts`: what this source itself put there."""
 

@@ -164,6 +164,7 @@ def _fields(record: JobRecord, seen: Seen, run: Run, asked_at: datetime) -> dict
         "work_dir": seen.work_dir or record.work_dir,
         "log": _log(record.log, seen.log),
         "attempts": attempts,
+        "elements": seen.elements or record.elements,
         "absence": None,
         "observed_at": asked_at,
     }

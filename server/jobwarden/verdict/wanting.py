@@ -23,6 +23,7 @@ def wanted_of(record: JobRecord) -> Wanted:
         resubmitted_as=record.resubmitted_as,
         work_dir=record.work_dir,
         expect=record.expect,
+        elements=record.elements,
         absent_since=record.absence.since if record.absence is not None else None,
     )
 

@@ -41,7 +41,7 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     asked = asked.about(wanted.id, job)
     queue, account = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
     if is_many(job, (*queue, *account)):
-        sighting = see_many(asked, queue, account)
+        sighting = see_many(asked, queue, account, known=wanted.elements or 0)
     elif queue:
         row = next((one for one in queue if one.alive), queue[-1])
         sighting = _in_queue(wanted, row, account, asked)

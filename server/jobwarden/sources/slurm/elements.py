@@ -16,6 +16,7 @@ from jobwarden_registry.phases import Phase
 _SETTLED = timedelta(seconds=60)
 """An array's last end must be this old before accounting alone is believed to list every element."""
 
+_LAST_ROWS = timedelta(seconds=15)
 _REASONS_TOLD = 3
 
 _WHOLE = -1
@@ -33,20 +34,51 @@ def is_many(job: SlurmId, rows: Sequence[Row]) -> bool:
     )
 
 
-def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row]) -> Sighting:
-    """Say what was seen of a job with elements, from slurmctld's rows and accounting's (oldest run first)."""
+def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, known: int = 0) -> Sighting:
+    """Say what was seen of a job with elements.
+
+    Args:
+        asked: What was asked.
+        queue: slurmctld's rows about it.
+        account: Accounting's, oldest run first.
+        known: How many elements were seen earlier.
+    """
     queue = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
     elements = _latest(account) | _latest(queue)
     plain = [row for row in queue if not row.id.keys]
     if plain:
         elements[_WHOLE] = plain[-1]
     alive = any(row.alive for row in elements.values())
-    trouble = _untold(asked, queue, account, elements, alive=alive)
+    gone = 0 if alive else max(0, known - len(elements))
+    trouble = _untold(asked, queue, account, elements, alive=alive) or _untold_gone(asked, elements, gone)
     if trouble is not None:
         code, text = trouble
         rule = f"Nothing certain can be said of it: {text}"
         return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
-    return _described(asked, queue, account, elements)
+    seen = _described(asked, queue, account, elements)
+    return _without_trace(seen, gone, len(elements) + gone)
+
+
+def _untold_gone(asked: Asked, elements: Mapping[int, Row], gone: int) -> tuple[str, str] | None:
+    """Wait for accounting's last rows before elements are said to have none."""
+    ends = [row.ended for row in elements.values() if row.ended]
+    if gone and ends and asked.now - max(ends) < _LAST_ROWS:
+        return "slurm.accounting_behind", f"{gone} of its elements are in no answer yet."
+    return None
+
+
+def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
+    """Say how many elements have no record anywhere.
+
+    Those that are cancelled one by one while they wait leave none once their siblings go on (22.05.8); nothing else
+    makes an element vanish, so the whole is no success.
+    """
+    if not gone:
+        return seen.model_copy(update={"elements": known})
+    phase = Phase.CANCELLED if seen.phase is Phase.SUCCEEDED else seen.phase
+    told = f"{gone} of {known} elements left no record: cancelled while they waited"
+    reason = "; ".join(part for part in (seen.reason, told) if part)
+    return seen.model_copy(update={"elements": known, "phase": phase, "reason": reason})
 
 
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:
