@@ -23,7 +23,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 Utc = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(utc_text, return_type=str, when_used="json")]
@@ -125,6 +125,9 @@ class JobRecord(_Frozen):
     uid: str = ""
     """Names this record in the journal, so that a reused scheduler id is another job. Twelve hex digits."""
     name: str | None = None
+    """What people call it here; its own name unless one was given."""
+    job_name: str | None = None
+    """Its name in its own source, by which a resubmission is known."""
     tags: tuple[str, ...] = ()
     phase: Phase = Phase.UNKNOWN
     reason: str | None = None

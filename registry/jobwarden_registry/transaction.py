@@ -58,7 +58,8 @@ class Transaction:
 
         Returns:
             The record as it is watched, and whether it is new. The same type, site and id is the same job as long as
-            it has not ended; where one of the two has no site yet, the host as written decides.
+            it has not ended, and so is the id under which it was submitted again; where one of the two has no site
+            yet, the host as written decides.
         """
         for known in self._jobs.values():
             if _same_job(known, record):
@@ -239,7 +240,7 @@ _ABOUT = frozenset({"type", "host", "job_id", "uid"})
 
 
 def _same_job(known: JobRecord, record: JobRecord) -> bool:
-    if (known.type, known.id) != (record.type, record.id):
+    if known.type != record.type or record.id not in (known.id, known.resubmitted_as):
         return False
     if known.site and record.site:
         return known.site == record.site

@@ -17,7 +17,7 @@ from jobwarden.sources.framing import SHELL
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden.transport.base import Chunk, Completed
 from jobwarden.verdict.engine import judge, unanswered
-from jobwarden.verdict.rounds import wanted_of
+from jobwarden.verdict.wanting import wanted_of
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
 

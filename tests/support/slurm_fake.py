@@ -44,10 +44,11 @@ def queue_row(
     end: int | str = T0 - 10,
     partition: str = "normal",
     reason: str = "None",
+    nodes: str = "c1",
 ) -> Row:
     """One squeue record, as its fields."""
     number = raw if raw is not None else int(job.partition("_")[0].partition("+")[0])
-    head = (job, number, 1001, user, state, submit, start, end, partition, "c1", "c1")
+    head = (job, number, 1001, user, state, submit, start, end, partition, nodes, nodes)
     return (*(str(one) for one in head), reason, "/home/alice", name)
 
 
@@ -64,10 +65,11 @@ def account_row(
     start: int | str = T0 - 500,
     end: int | str = T0 - 10,
     partition: str = "normal",
+    nodes: str = "c1",
 ) -> Row:
     """One sacct record, as its fields."""
     number = raw if raw is not None else int(job.partition("_")[0].partition("+")[0])
-    fields = (number, job, user, state, code, derived, submit, start, end, partition, "c1", "/home/alice", name)
+    fields = (number, job, user, state, code, derived, submit, start, end, partition, nodes, "/home/alice", name)
     return tuple(str(one) for one in fields)
 
 
@@ -88,6 +90,7 @@ class FakeSlurm:
     by_id: Said = ()
     scontrol: str = ""
     scancel: Trouble = Trouble(0, "")
+    unlisted: Trouble = Trouble(1, "slurm_load_jobs error: Invalid job id specified")
     noise: str = ""
     cut: int | None = None
     host: str = "paper"
@@ -108,9 +111,11 @@ class FakeSlurm:
             text += _part(nonce, "squeue", self.queue, _queue_text)
         else:
             text = _part(nonce, "squeue", self.by_id, _queue_text) if words[2] else ""
-            text += "".join(
-                framed(nonce, f"node.{one}", f"NodeName={one} NodeHostName=vm.example") for one in words[3:]
-            )
+            for entity, _, name in (word.partition("=") for word in words[3:]):
+                if entity == "node":
+                    text += framed(nonce, f"node.{name}", f"NodeName={name} NodeHostName=vm.example")
+                else:
+                    text += framed(nonce, f"job.{name}", "", self.unlisted.status, self.unlisted.text)
         whole = f"{self.noise}{text}\n{nonce} done\n{self.noise}".encode()
         return Completed(0, whole[: self.cut], b"")
 

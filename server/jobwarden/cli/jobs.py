@@ -54,7 +54,10 @@ def answer(face: Face, view: _V, text: Callable[[_V, datetime], Iterable[Rendera
 @click.option("--tag", "tags", multiple=True, help="A word to call several jobs by; may be given again.")
 @click.option("--log", "log_path", metavar="PATH", help="Its log there, where the scheduler does not say.")
 @click.option(
-    "--expect", multiple=True, metavar="PATH", help="A file that must be there at the end; may be given again."
+    "--expect",
+    multiple=True,
+    metavar="CHECK",
+    help='A file or glob that it must have made: out/*.json, "m.pt >= 1G", "log ~ REGEX"; may be given again.',
 )
 @shared_options
 @pass_face

@@ -79,8 +79,16 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:
         parts.append(f"signal {job.signal}")
-    if job.reason and job.reason not in _SAY_NOTHING:
+    if job.stuck is not None:
+        parts.append(f"STUCK: {clean(job.stuck)}")
+    elif job.reason and job.reason not in _SAY_NOTHING:
         parts.append(clean(job.reason))
+    if job.expected_start_at is not None and job.stuck is None:
+        parts.append(f"may start {moment(job.expected_start_at, now)}")
+    if len(job.attempts) > 1:
+        parts.append(
+            f"attempt {len(job.attempts)}" + (f", now as {clean(job.resubmitted_as)}" if job.resubmitted_as else "")
+        )
     if job.phase == "lost":
         parts.append("it is nowhere any more, and nothing says how it ended")
     if job.ended_at is not None:

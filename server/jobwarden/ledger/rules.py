@@ -13,6 +13,7 @@ from jobwarden.sources.base import CouldNotAsk, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.transport.errors import TransportError
 from jobwarden_registry.model import Evidence
+from jobwarden_registry.phases import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def turn(snapshot: Snapshot, ask: Ask, *, own: Failure | None, now: datetime, cl
     if paused(snapshot.failure, now) or paused(own, now):
         return Turn(ask=ask.person and age_s >= clocks.floor_s)
     covered = covers(snapshot, ask.wanted)
+    if covered and snapshot.silent and age_s < clocks.floor_s * 2.0 ** min(snapshot.silent, 3) and not ask.person:
+        return _NO
     if age_s >= clocks.floor_s and (not covered or age_s > ask.max_age_s or failing):
         return _YES
     early = not covered or (ask.quick and age_s > ask.max_age_s)
@@ -126,7 +129,15 @@ def open_questions(snapshot: Snapshot, wants: Mapping[str, Want]) -> list[Wanted
 
 
 def _remembered(snapshot: Snapshot, one: Wanted) -> bool:
-    return _ended(snapshot.answered.get(one.id)) and _covers(snapshot, one)
+    return _settled(snapshot.answered.get(one.id), one) and _covers(snapshot, one)
+
+
+def _settled(sighting: Sighting | None, one: Wanted) -> bool:
+    """Whether this end leaves nothing to ask: no output is missing, and no other job may be this one's next attempt."""
+    if not isinstance(sighting, Seen) or not sighting.phase.final or sighting.newer:
+        return False
+    there = {output.expect for output in sighting.outputs if output.found is not False}
+    return sighting.phase is not Phase.SUCCEEDED or there.issuperset(one.expect)
 
 
 def answered(
@@ -146,7 +157,12 @@ def answered(
     for job_id, want in wants.items():
         if _remembered(old, want.wanted) and not isinstance(sightings.get(job_id), Seen):
             sightings[job_id], moments[job_id] = old.answered[job_id], old.asked[job_id]
-    return Snapshot(asked_at=at, answered=sightings, asked=moments)
+    silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
+    return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)
+
+
+def _is_silent(sighting: Sighting) -> bool:
+    return isinstance(sighting, CouldNotAsk) and sighting.code.endswith(("unavailable", ".unreadable"))
 
 
 def _left_out(at: datetime) -> Sighting:
@@ -196,10 +212,14 @@ def _holds(want: Want, now: datetime, keep_s: float) -> bool:
 
 def _merged(before: Want | None, one: Wanted) -> Wanted:
     """Two sessions may watch one job: the later registration says from when on an answer is about it."""
-    earlier = before.wanted.registered_at if before else None
-    if earlier is None or (one.registered_at is not None and one.registered_at >= earlier):
+    if before is None:
         return one
-    return one.model_copy(update={"registered_at": earlier})
+    known = before.wanted
+    expect = tuple(dict.fromkeys((*known.expect, *one.expect)))
+    if known.resubmitted_as is not None and one.resubmitted_as is None:
+        one = known  # who has followed it knows where it is
+    moments = [moment for moment in (known.registered_at, one.registered_at) if moment is not None]
+    return one.model_copy(update={"registered_at": max(moments, default=None), "expect": expect})
 
 
 def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> bool:

@@ -68,6 +68,25 @@ async def allowed_path(transport: Transport, path: str, readable: Readable, *, t
     raise _refuse(path, f"it leads to {resolved}" if resolved != asked else "it is hidden, or no ordinary file")
 
 
+async def readable_folders(transport: Transport, readable: Readable, *, timeout_s: float) -> tuple[PurePosixPath, ...]:
+    """Give the folders below which this job's files may be read, links resolved, in one round trip.
+
+    Raises:
+        LogRefusedError: Links cannot be resolved there.
+        TransportError: As `Transport.run`.
+    """
+    trusted, work = _trusted(readable), _work_folder(readable)
+    if not trusted and not work:
+        return ()
+    homes = await _resolve(transport, (*trusted, *work), timeout_s)
+    return (*homes[: len(trusted)], *(home for home in homes[len(trusted) :] if _may_be_work(home)))
+
+
+def lies_below(path: PurePosixPath, folders: Sequence[PurePosixPath]) -> bool:
+    """Whether a resolved path may be read: below one of these resolved folders, and not hidden there."""
+    return any(_below(path, folder) for folder in folders)
+
+
 def _plain(path: str) -> PurePosixPath:
     found = PurePosixPath(path)
     if not found.is_absolute() or ".." in found.parts or any(ord(letter) < 32 for letter in path):

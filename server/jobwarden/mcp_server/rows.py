@@ -18,13 +18,14 @@ OLD_S = 150.0
 class Widths:
     """How many characters a cell may have."""
 
+    status: int
     name: int
     host: int
     note: int
 
 
-WIDE = Widths(name=40, host=40, note=120)
-NARROW = Widths(name=24, host=14, note=40)
+WIDE = Widths(status=64, name=40, host=40, note=160)
+NARROW = Widths(status=40, name=24, host=14, note=40)
 MANY = 12
 """From this many rows on, cells are narrow."""
 
@@ -56,7 +57,7 @@ def job_table(jobs: Sequence[JobView], now: datetime) -> list[str]:
     rows = [
         (
             cell(job.id) if len(types) == 1 else f"{job.type}:{cell(job.id)}",
-            cell(job.status, 24) or "?",
+            cell(job.status, widths.status) or "?",
             duration_text(job.elapsed_s) if job.elapsed_s is not None else "",
             cell(job.name or "", widths.name),
             cell(job.host, widths.host) if len(hosts) > 1 else "",
@@ -98,8 +99,12 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
         said.append(f"exit {job.exit_code}")
     if job.signal:
         said.append(f"signal {job.signal}")
-    if job.reason and job.reason not in SAY_NOTHING:
+    if job.stuck is not None:
+        said.append(f"STUCK: {job.stuck}")
+    elif job.reason and job.reason not in SAY_NOTHING:
         said.append(job.reason)
+    if job.expected_start_at is not None and job.stuck is None:
+        said.append(f"may start {moment_text(job.expected_start_at, now)}")
     if job.phase.closed and job.ended_at is not None:
         said.append(f"ended {moment_text(job.ended_at, now)}")
     return said
@@ -108,7 +113,8 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
 def _origin(job: JobView) -> list[str]:
     said: list[str] = []
     if len(job.attempts) > 1:
-        said.append(f"attempt {len(job.attempts)}")
+        now_as = f" as {job.resubmitted_as}" if job.resubmitted_as else ""
+        said.append(f"attempt {len(job.attempts)}{now_as}")
     if job.orphan:
         said.append("orphan: rebuilt from the journal")
     if not job.mine:

@@ -82,7 +82,7 @@ class Tools:
         tags: Words = [],  # noqa: B006 -- pydantic copies it for each call
         log_path: Annotated[str | None, Field(description="Absolute path on the host; default: asked of Slurm")] = None,
         expect: Annotated[
-            Words, Field(description="Files or globs that must exist on the host when it has succeeded")
+            Words, Field(description='Files or globs it must have made to have succeeded: "a.pt >= 1G", "log ~ REGEX"')
         ] = [],  # noqa: B006 -- likewise
         session_id: Session = None,
     ) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -11,16 +12,18 @@ from pathlib import Path, PurePosixPath
 
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
+from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.process.launch import start_process
 from jobwarden.sources.process.state import processes_folder
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
-from jobwarden_registry.model import Expectation, JobRecord, Owner
+from jobwarden_registry.model import JobRecord, Owner
 from jobwarden_registry.session import Session
 
 PROCESS = "process"
+SLURM = "slurm"
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._@-]{0,63}")
 _NAME_CHARS = 200
 _DESCRIPTION_CHARS = 500
@@ -60,6 +63,8 @@ async def register(
     _check(user, name, tags, log_path, expect)
     with guarded(job_type):
         canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
+    if job_type == SLURM:
+        _check_cluster(ids, host, desk.world.config.host(host).cluster)
     site = await desk.world.transports.resolve(host)
     records = [
         JobRecord(
@@ -74,7 +79,7 @@ async def register(
             tags=tuple(tags),
             site=site.key,
             log_path=log_path,
-            expect=tuple(Expectation(path=path) for path in expect),
+            expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
         )
         for job_id in canonical
     ]
@@ -173,6 +178,21 @@ def _check_ids(ids: Sequence[str], name: str | None) -> None:
         raise InvalidIdError("One name cannot stand for several jobs.", hint="Leave it out, and give them a tag.")
 
 
+def _check_cluster(ids: Sequence[str], host: str, asked: str) -> None:
+    """Refuse `123;gpu` (sbatch --parsable) where another cluster would be asked: its job 123 is somebody else's."""
+    for text in ids:
+        _, semicolon, cluster = text.strip().partition(";")
+        if semicolon and cluster != asked:
+            asks = f"asks the cluster {asked}" if asked else "asks the host's own cluster"
+            table = f"[hosts.{json.dumps(host)}]"
+            raise InvalidIdError(
+                f"{text[:80]!r} is a job of the cluster {cluster}, and jobwarden {asks} on {host}, whose job of that "
+                "number is another.",
+                hint=f'Write {table} cluster = "{cluster}" into the configuration, or, if that is the host\'s own '
+                "cluster, give the number alone.",
+            )
+
+
 def _check(user: str, name: str | None, tags: Sequence[str], log_path: str | None, expect: Sequence[str]) -> None:
     if user and not _USER.fullmatch(user):
         raise InvalidIdError(f"{user[:50]!r} cannot be a user name.", hint="Leave it out, or give the login there.")
@@ -183,9 +203,12 @@ def _check(user: str, name: str | None, tags: Sequence[str], log_path: str | Non
             raise InvalidIdError(
                 f"{text[:50]!r} cannot be a {label}.", hint=f"Give 1 to {_NAME_CHARS} printable characters."
             )
-    for label, text in [("log path", log_path), *(("expected file", path) for path in expect)]:
-        if text is not None and not _is_plain(text, _PATH_CHARS):
-            raise InvalidIdError(f"{text[:50]!r} cannot be a {label}.", hint="Give printable characters, not too many.")
+    if log_path is not None and not _is_plain(log_path, _PATH_CHARS):
+        raise InvalidIdError(
+            f"{log_path[:50]!r} cannot be a log path.", hint="Give printable characters, not too many."
+        )
+    for text in expect:
+        read_expectation(text)
     if log_path is not None and not PurePosixPath(log_path).is_absolute():
         raise InvalidIdError(
             f"The log path {log_path!r} is not absolute.", hint="Give the path as the job's host has it."

@@ -30,15 +30,21 @@ class JobView(_View):
     status: str
     """The source's own word; empty before the first answer."""
     reason: str | None
+    stuck: str | None
+    """Why it cannot go on unless somebody does something, and what."""
     exit_code: int | None
     signal: int | None
     node: str | None
     submitted_at: Utc | None
+    expected_start_at: Utc | None
+    """The scheduler's estimate for a waiting job; it moves."""
     started_at: Utc | None
     ended_at: Utc | None
     elapsed_s: float | None
     """Running time so far or in all; None before the start."""
     attempts: tuple[Attempt, ...]
+    resubmitted_as: str | None
+    """The id under which it lives now, where that is not `id`."""
     log_path: str | None
     observed_at: Utc | None
     age_s: float | None

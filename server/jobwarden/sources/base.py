@@ -29,7 +29,8 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     expect: Expectation
-    found: bool
+    found: bool | None
+    """None: it was not looked at, for it lies where nothing of this job may be read, or nobody knows where."""
     line: str
     """What was seen there, for the evidence."""
 
@@ -55,13 +56,15 @@ class Seen(_Answer):
     """Of a waiting job, where the source gives one."""
     started_at: Utc | None = None
     ended_at: Utc | None = None
+    clock_ahead_s: float = 0.0
+    """By how much the clock that these times are of is ahead of ours, where that is known."""
     work_dir: str | None = None
     log: LogPaths | None = None
     attempts: tuple[Attempt, ...] = ()
     """All runs that the source knows of, oldest first; empty: only the present one."""
     newer: tuple[Seen, ...] = ()
     """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
-    working directory, submitted after its end), with that id in `attempts`. None that somebody watches already."""
+    working directory, submitted after it), with that id in `attempts`. None that somebody watches already."""
     outputs: tuple[Output, ...] = ()
 
 
@@ -72,15 +75,17 @@ class Absent(_Answer):
     where: tuple[str, ...]
     """What was asked: `("squeue", "sacct")`."""
     newer: tuple[Seen, ...] = ()
-    """As `Seen.newer`, submitted after it."""
+    """As `Seen.newer`."""
     outputs: tuple[Output, ...] = ()
 
 
 class DependsOn(_Answer):
-    """The job's state is that of these Slurm jobs, on the same host."""
+    """The job's state is that of these Slurm jobs."""
 
     kind: Literal["depends_on"] = "depends_on"
     slurm_ids: tuple[str, ...]
+    host: str = ""
+    """Where that Slurm is, as ssh knows it; empty: on the job's own host."""
 
 
 class CouldNotAsk(_Answer):
@@ -106,7 +111,10 @@ class Wanted(BaseModel):
     id: str
     user: str = ""
     name: str | None = None
+    """Its name in its own source, as far as it is known."""
     submitted_at: Utc | None = None
+    run_submitted_at: Utc | None = None
+    """When the run was submitted that is known as the present one: a requeue is a new submission."""
     registered_at: Utc | None = None
     log_known: bool = False
     """Whether the record has the log's path already, so that the source need not look for it."""

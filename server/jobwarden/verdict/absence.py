@@ -5,33 +5,38 @@ from __future__ import annotations
 from datetime import datetime
 
 from jobwarden.config import Clocks
+from jobwarden.sources.base import Absent
+from jobwarden.verdict.following import said_of
 from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.outputs import GONE, decided_by_outputs
 from jobwarden.verdict.staleness import answered, is_late
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Absence, Evidence, JobRecord
 from jobwarden_registry.phases import Phase
 
 
-def absent(record: JobRecord, evidence: Evidence, *, asked_at: datetime, now: datetime, clocks: Clocks) -> Judgement:
+def absent(record: JobRecord, sighting: Absent, *, asked_at: datetime, now: datetime, clocks: Clocks) -> Judgement:
     """Judge a good answer without the job. Never an end by itself: after long enough the job is `lost`.
 
-    A job that has been lost for `lost_kept_s` is no longer watched.
+    Unless its expected output is there: then it has succeeded. A job that has been lost for `lost_kept_s` is no longer
+    watched.
     """
+    evidence = sighting.evidence
     if is_late(asked_at, record.observed_at, now):
         return Judgement(record)
     after = answered(record, asked_at, now)
     if record.phase is Phase.LOST:
         return _still_lost(record, after, evidence, asked_at, clocks)
-    if not _in_grace(record, asked_at, now, clocks):
+    if not in_grace(record, asked_at, now, clocks):
         after = after.changed(absence=_counted(record.absence, asked_at, now, clocks))
     if after == record:
         return Judgement(record)
     if _long_enough(after.absence, clocks):
-        return _lost(after, evidence)
+        return _closed(after, sighting)
     return Judgement(after, (Draft(EventKind.UPDATED, after, evidence=evidence),))
 
 
-def _in_grace(record: JobRecord, asked_at: datetime, now: datetime, clocks: Clocks) -> bool:
+def in_grace(record: JobRecord, asked_at: datetime, now: datetime, clocks: Clocks) -> bool:
     """Just after the submission a scheduler may know nothing. A moment to come is of another clock, and not counted."""
     moments = [moment for moment in (record.submitted_at, record.registered_at) if moment is not None and moment <= now]
     return any((asked_at - moment).total_seconds() < clocks.grace_s for moment in moments)
@@ -54,12 +59,19 @@ def _long_enough(absence: Absence | None, clocks: Clocks) -> bool:
     return (absence.last - absence.since).total_seconds() >= clocks.lost_after_s
 
 
-def _lost(record: JobRecord, evidence: Evidence) -> Judgement:
-    lost = record.changed(phase=Phase.LOST)
+def _closed(record: JobRecord, sighting: Absent) -> Judgement:
     absence = record.absence
     assert absence is not None
     minutes = (absence.last - absence.since).total_seconds() / 60
-    text = f"Nowhere in {absence.answers} whole answers over {minutes:.0f} min; no end was seen."
+    nowhere = f"Nowhere in {absence.answers} whole answers over {minutes:.0f} min"
+    phase, found, evidence = decided_by_outputs(record, sighting)
+    if phase is Phase.SUCCEEDED:
+        reason = "its scheduler has forgotten it; all its expected output is there"
+        over = record.changed(phase=phase, last_status=GONE, reason=reason, ended_at=absence.since, stuck=None)
+        draft = Draft(EventKind.FINISHED, over, text=f"{nowhere}. {found}", evidence=evidence)
+        return Judgement(over, (draft,), finished=True)
+    lost = record.changed(phase=Phase.LOST, stuck=None)
+    text = " ".join(part for part in (f"{nowhere}; no end was seen.", found, said_of(sighting.newer)) if part)
     return Judgement(lost, (Draft(EventKind.LOST, lost, text=text, evidence=evidence),))
 
 

@@ -18,27 +18,26 @@ _LIVELIEST_FIRST: Final = (Phase.RUNNING, Phase.SUSPENDED, Phase.PENDING, Phase.
 
 
 class ResolvesSlurm(Protocol):
-    """Asks the Slurm of one host, through the same code and the same ledger as for its own jobs."""
+    """Asks the Slurm of a host, through the same code and the same ledger as for its own jobs."""
 
-    async def resolve(self, slurm_ids: Sequence[str]) -> Mapping[str, Sighting]:
-        """Give one sighting for every id; `CouldNotAsk` where the host or Slurm did not answer.
+    async def resolve(self, host: str, slurm_ids: Sequence[str]) -> Mapping[str, Sighting]:
+        """Give one sighting for every id; `CouldNotAsk` where the host or Slurm did not answer. Raises nothing.
 
-        Raises:
-            TransportError, SourceError: As `Source.observe`.
+        Args:
+            host: As ssh knows it; empty: the job's own host.
+            slurm_ids: At least one.
         """
         ...
 
 
 async def resolved(answer: Mapping[str, Sighting], slurm: ResolvesSlurm) -> dict[str, Sighting]:
-    """Put what the Slurm jobs are in the place of every `DependsOn`; one question for all of them.
-
-    Raises:
-        TransportError, SourceError: As `ResolvesSlurm.resolve`.
-    """
+    """Put what the Slurm jobs are in the place of every `DependsOn`; one question a host for all of them."""
     pending = {job_id: one for job_id, one in answer.items() if isinstance(one, DependsOn)}
-    ids = sorted({slurm_id for one in pending.values() for slurm_id in one.slurm_ids})
-    sightings: Mapping[str, Sighting] = await slurm.resolve(ids) if ids else dict[str, Sighting]()
-    return {**answer, **{job_id: combine(one, sightings) for job_id, one in pending.items()}}
+    found: dict[str, Mapping[str, Sighting]] = {}
+    for host in sorted({one.host for one in pending.values()}):
+        ids = sorted({slurm_id for one in pending.values() if one.host == host for slurm_id in one.slurm_ids})
+        found[host] = await slurm.resolve(host, ids) if ids else {}
+    return {**answer, **{job_id: combine(one, found[one.host]) for job_id, one in pending.items()}}
 
 
 def judge_depends(

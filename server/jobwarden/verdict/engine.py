@@ -5,7 +5,9 @@ The rules:
 1. A sighting that is no newer than the one behind the present state changes nothing.
 2. Ended is ended: nothing changes a record in a final phase.
 3. Only a `Seen` with a final phase ends a job, and only of its present run, asked for after it was registered.
-4. `Absent` is counted (verdict.absence); it may close a job as `lost`, which is never an end.
+   A success without its expected output is none (verdict.outputs).
+4. `Absent` is counted (verdict.absence); it may close a job as `lost`, which is never an end, or as succeeded where its
+   expected output is there. A job that lives on under another id is followed there (verdict.following).
 5. Who could not be asked changes no state (verdict.staleness).
 6. A word that the source does not know is shown, told once, and is no end.
 """
@@ -15,12 +17,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, cast
 
+from pydantic import JsonValue
+
 from jobwarden.config import Clocks
 from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sighting
-from jobwarden.verdict.absence import absent
+from jobwarden.verdict.absence import absent, in_grace
 from jobwarden.verdict.attempts import Run, first_submission, merged, which_run
+from jobwarden.verdict.following import observed_late, said_of, successor, told_of
 from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.outputs import with_outputs
 from jobwarden.verdict.staleness import answered, is_late, unanswered
+from jobwarden.verdict.stuck import expected_start, stuck_because
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import JobRecord, LogPaths
 from jobwarden_registry.phases import Phase
@@ -50,7 +57,7 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
         case Seen():
             return _seen(record, sighting, asked_at, now, clocks)
         case Absent():
-            return absent(record, sighting.evidence, asked_at=asked_at, now=now, clocks=clocks)
+            return _absent(record, sighting, asked_at, now, clocks)
         case CouldNotAsk(code=code, text=text, evidence=evidence):
             return unanswered(record, code=code, text=text, at=asked_at, now=now, evidence=evidence)
         case DependsOn(slurm_ids=ids, evidence=evidence):
@@ -59,11 +66,9 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
 
 
 def _seen(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime, clocks: Clocks) -> Judgement:
-    if is_late(asked_at, record.observed_at, now):
-        return Judgement(record)
     if seen.phase is Phase.LOST:  # what is lost is said by nobody but us
         seen = seen.model_copy(update={"phase": Phase.UNKNOWN})
-    if seen.phase.final and _before_registration(record, asked_at, now):
+    if is_late(asked_at, record.observed_at, now) or _before_registration(record, seen, asked_at, now):
         return Judgement(record)
     run = which_run(record, seen)
     if run is Run.EARLIER and not seen.phase.final:
@@ -71,8 +76,19 @@ def _seen(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime, cloc
     if run is Run.EARLIER:
         # The source knows an earlier run and not the present one: of that it has said nothing.
         known = record.changed(attempts=merged(record, seen))
-        return _since(record, absent(known, seen.evidence, asked_at=asked_at, now=now, clocks=clocks))
+        nowhere = Absent(where=(), evidence=seen.evidence)
+        return _since(record, absent(known, nowhere, asked_at=asked_at, now=now, clocks=clocks))
+    found = successor(record, seen, asked_at, clocks)
+    if found is not None:
+        return _followed(record, found, seen, asked_at, now, clocks)
+    decided = with_outputs(record, seen, asked_at, now, clocks)
+    return decided if isinstance(decided, Judgement) else _present(record, decided, run, asked_at, now, clocks)
+
+
+def _present(record: JobRecord, seen: Seen, run: Run, asked_at: datetime, now: datetime, clocks: Clocks) -> Judgement:
+    """Judge a sighting of the present run, or of a new one."""
     after = answered(record.changed(**_fields(record, seen, run, asked_at)), asked_at, now)
+    after = after.changed(stuck=stuck_because(after, seen, asked_at, clocks))
     if after == record.changed(observed_at=asked_at):
         return Judgement(record)
     word_is_news = seen.phase is Phase.UNKNOWN and seen.status not in _told_words(record)
@@ -86,9 +102,36 @@ def _seen(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime, cloc
     return Judgement(after, tuple(drafts), finished=seen.phase.final)
 
 
-def _before_registration(record: JobRecord, asked_at: datetime, now: datetime) -> bool:
+def _followed(
+    record: JobRecord, found: Seen, sighting: Seen | Absent, asked_at: datetime, now: datetime, clocks: Clocks
+) -> Judgement:
+    """Go on with the job under its new id; its log is another one."""
+    told = told_of(record, found, sighting)
+    moved = record.changed(resubmitted_as=found.attempts[-1].id, log=None, output_missing_since=None)
+    judgement = _seen(moved, found, asked_at, now, clocks)
+    drafts = tuple(
+        Draft(draft.kind, draft.record, text=f"{draft.text} {told}", evidence=draft.evidence, extra=draft.extra)
+        if draft.kind is EventKind.ATTEMPT
+        else draft
+        for draft in judgement.drafts
+    )
+    return Judgement(judgement.record, drafts, finished=judgement.finished)
+
+
+def _absent(record: JobRecord, sighting: Absent, asked_at: datetime, now: datetime, clocks: Clocks) -> Judgement:
+    found = successor(record, sighting, asked_at, clocks)
+    if (
+        found is not None
+        and not is_late(asked_at, record.observed_at, now)
+        and not in_grace(record, asked_at, now, clocks)
+    ):
+        return _followed(record, found, sighting, asked_at, now, clocks)
+    return absent(record, sighting, asked_at=asked_at, now=now, clocks=clocks)
+
+
+def _before_registration(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime) -> bool:
     """An end that was seen before the job was registered may be that of another job, which had its id before."""
-    return record.registered_at is not None and asked_at < record.registered_at <= now
+    return seen.phase.final and record.registered_at is not None and asked_at < record.registered_at <= now
 
 
 def _since(record: JobRecord, judgement: Judgement) -> Judgement:
@@ -108,6 +151,8 @@ def _fields(record: JobRecord, seen: Seen, run: Run, asked_at: datetime) -> dict
         "phase": seen.phase,
         "last_status": seen.status,
         "reason": seen.reason,
+        "expected_start_at": expected_start(record, seen),
+        "job_name": seen.name or record.job_name,
         "name": record.name or seen.name,
         "user": record.user or seen.user or "",
         "submitted_at": record.submitted_at or first_submission(record.changed(attempts=attempts)),
@@ -145,8 +190,14 @@ def _drafts(record: JobRecord, after: JobRecord, seen: Seen, run: Run) -> list[D
         drafts.append(Draft(EventKind.FOUND_AGAIN, told, evidence=seen.evidence))
     if run is Run.NEW:
         drafts.append(_new_run(record, told, seen))
-    if drafts or seen.phase.final:
+    if seen.phase.final:
         return drafts
+    if after.stuck is not None and record.stuck is None:  # another reason to be stuck is no news
+        return [*drafts, Draft(EventKind.STUCK, after, text=f"It {after.stuck}.", evidence=seen.evidence)]
+    if drafts:
+        return drafts
+    if record.stuck is not None and after.stuck is None:
+        return [Draft(EventKind.STATUS_CHANGE, after, text="It is no longer stuck.", evidence=seen.evidence)]
     moved = record.phase is not after.phase or record.last_status != after.last_status
     kind = EventKind.STATUS_CHANGE if moved else EventKind.UPDATED
     return [Draft(kind, after, evidence=seen.evidence)]
@@ -161,8 +212,9 @@ def _new_run(record: JobRecord, told: JobRecord, seen: Seen) -> Draft:
 
 
 def _finish(after: JobRecord, seen: Seen, asked_at: datetime, clocks: Clocks) -> Draft:
-    late = seen.ended_at is not None and (asked_at - seen.ended_at).total_seconds() > clocks.gap_ticks * clocks.poll_s
-    return Draft(EventKind.FINISHED, after, evidence=seen.evidence, extra={"observed_late": True} if late else {})
+    extra: dict[str, JsonValue] = {"observed_late": True} if observed_late(seen, asked_at, clocks) else {}
+    text = said_of(seen.newer) if seen.phase is not Phase.SUCCEEDED else ""
+    return Draft(EventKind.FINISHED, after, text=text or None, evidence=seen.evidence, extra=extra)
 
 
 def _told_words(record: JobRecord) -> tuple[str, ...]:

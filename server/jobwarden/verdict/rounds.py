@@ -18,10 +18,14 @@ from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
-from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.apply import Applied, Quiet, apply_answer
+from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.looking import look_for_outputs
+from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
+from jobwarden.verdict.wanting import wanted_of_all
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
@@ -77,6 +81,7 @@ class Rounds:
         self.sources = sources
         self.machine_id = machine_id
         self.clock = clock
+        self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
@@ -84,8 +89,11 @@ class Rounds:
         Raises:
             LocalSetupError, InvalidIdError: The host's name leads nowhere.
         """
-        site = record.site or (await self.transports.resolve(record.host)).key
-        target = Target(LedgerKey(record.type, site, self.config.host(record.host).cluster), record.host)
+        return await self._target(record.type, record.host, record.site)
+
+    async def _target(self, source: str, host: str, site: str | None = None) -> Target:
+        site = site or (await self.transports.resolve(host)).key
+        target = Target(LedgerKey(source, site, self.config.host(host).cluster), host)
         self.intervals.note(target)
         return target
 
@@ -140,10 +148,12 @@ class Rounds:
     async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
         found: dict[LedgerKey, Group] = {}
+        targets: dict[tuple[str, str | None, str], Target] = {}
         for session, records in watched:
             for record in records:
+                place = (record.type, record.site, record.host)
                 try:
-                    target = await self.target(record)
+                    target = targets[place] = targets.get(place) or await self.target(record)
                 except JobwardenError:
                     continue
                 group = found.setdefault(target.key, Group(target))
@@ -173,7 +183,7 @@ class Rounds:
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
-            _wanted(group.records),
+            wanted_of_all(group.records),
             partial(self._observe, target),
             max_age_s=max_age_s,
             person=person,
@@ -202,12 +212,25 @@ class Rounds:
             with guarded(name):
                 source = self.sources.get(name)
                 async with self.host(target) as host:
-                    answer: object = await source.observe(host, wanted)
+                    answer = believed(name, await source.observe(host, wanted))
+                    answer = await resolved(answer, self._slurm(target))
+                    folders = self.config.host(target.host).read
+                    return await look_for_outputs(host, wanted, answer, folders=folders)
         except (TransportError, SourceError):
             raise
         except JobwardenError as error:
             raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
-        return believed(name, answer)
+
+    def _slurm(self, target: Target) -> SlurmThroughLedger:
+        """Give a way to ask about Slurm jobs that a job of another kind hangs on."""
+        return SlurmThroughLedger(
+            ledger=self.ledger,
+            target=partial(self._target, SLURM),
+            question=lambda slurm: partial(self._observe, slurm),
+            host=target.host,
+            max_age_s=self.config.clocks.floor_s,
+            clock=self.clock,
+        )
 
     @asynccontextmanager
     async def host(self, target: Target) -> AsyncGenerator[Host]:
@@ -236,6 +259,7 @@ class Rounds:
         if interval_s > clocks.poll_s:
             clocks = clocks.model_copy(update={"poll_s": interval_s})
         hosts = {record.host for record in group.records}
+        quiet = self._quiet.setdefault((session.entry.session_id, group.target.key), {})
 
         def work(session: Session) -> Applied:
             return apply_answer(
@@ -247,35 +271,7 @@ class Rounds:
                 clocks=clocks,
                 lease=lease,
                 hosts=hosts,
+                quiet=quiet,
             )
 
         return await self.sessions.call(session, work)
-
-
-def wanted_of(record: JobRecord) -> Wanted:
-    """Say what a source is told about a job that it is asked for."""
-    return Wanted(
-        id=record.id,
-        user=record.user,
-        name=record.name,
-        submitted_at=record.submitted_at,
-        registered_at=record.registered_at,
-        facts=record.facts,
-        log_known=record.log is not None,
-    )
-
-
-def _wanted(records: Iterable[JobRecord]) -> list[Wanted]:
-    """Ask once for each id. Of two sessions that watch a job the later registration says what can be its answer."""
-    latest: dict[str, JobRecord] = {}
-    for record in records:
-        known = latest.get(record.id)
-        if known is None or _is_later(record, known):
-            latest[record.id] = record
-    return [wanted_of(record) for record in latest.values()]
-
-
-def _is_later(record: JobRecord, known: JobRecord) -> bool:
-    if record.registered_at is None or known.registered_at is None:
-        return known.registered_at is None
-    return record.registered_at > known.registered_at

@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jobwarden_registry.clock import utc_now
+from jobwarden_registry.disk import Steps
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.index import Index
 from jobwarden_registry.leases import Lease
-from jobwarden_registry.locks import Excluder, local_flock
+from jobwarden_registry.locks import Excluder, Surroundings, local_flock
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.paths import Places
 from jobwarden_registry.phases import Phase
@@ -34,6 +35,20 @@ def excludes_nobody(descriptor: int) -> bool:
 def fails(descriptor: int) -> bool:
     """Fail, as flock does over others."""
     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+class DeadlySteps(Steps):
+    """Ends the process at once, with nothing tidied up, before the `count`-th change of this name."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._name = name
+        self._left = count
+
+    def before(self, what: str) -> None:
+        if what.startswith(self._name):
+            self._left -= 1
+            if self._left == 0:
+                os._exit(9)  # as SIGKILL does, which the first process of a pid namespace cannot send to itself
 
 
 EXCLUDERS: dict[str, Excluder] = {"flock": local_flock, "nobody": excludes_nobody, "error": fails}
@@ -126,6 +141,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stale-s", type=float, default=10.0)
     parser.add_argument("--lease-s", type=float, default=1.0)
+    parser.add_argument("--die-before", default="", help="the change on disk before which the process kills itself")
+    parser.add_argument("--die-at", type=int, default=1, help="at which of those changes")
     options = parser.parse_args()
     places = Places(options.root / "state", options.root / options.runtime)
     entry = Index(places).get(options.session)
@@ -137,6 +154,7 @@ def main() -> None:
         lock_timeout_s=120.0,
         lock_stale_s=options.stale_s,
         exclude=EXCLUDERS[options.exclude],
+        around=Surroundings(steps=DeadlySteps(options.die_before, options.die_at) if options.die_before else Steps()),
     )
     MODES[options.mode](session, options)
 

@@ -185,7 +185,7 @@ def test_no_question_is_ever_put_with_an_empty_list() -> None:
 
 
 def test_a_single_id_is_asked_for_twice() -> None:
-    words = commands.by_id_argv(NONCE, ids=[5], nodes=(), cluster="", limit_s=5)
+    words = commands.by_id_argv(NONCE, ids=[5], show=(), nodes=(), cluster="", limit_s=5)
     assert words[8] == "5,5"
 
 

@@ -95,11 +95,11 @@ def test_a_part_that_ends_first_is_no_new_run_and_one_submitted_later_is() -> No
 
 
 async def test_all_dependences_of_an_answer_are_one_question() -> None:
-    questions: list[Sequence[str]] = []
+    questions: list[tuple[str, Sequence[str]]] = []
 
     class Slurm:
-        async def resolve(self, slurm_ids: Sequence[str]) -> Mapping[str, Sighting]:
-            questions.append(slurm_ids)
+        async def resolve(self, host: str, slurm_ids: Sequence[str]) -> Mapping[str, Sighting]:
+            questions.append((host, slurm_ids))
             return {"8": seen("COMPLETED"), "9": seen("COMPLETED"), "10": seen("RUNNING")}
 
     answer: dict[str, Sighting] = {
@@ -108,7 +108,7 @@ async def test_all_dependences_of_an_answer_are_one_question() -> None:
         "c": seen("PENDING"),
     }
     known = await resolved(answer, Slurm())
-    assert questions == [["10", "8", "9"]]
+    assert questions == [("", ["10", "8", "9"])]
     phases = {name: one.phase for name, one in known.items() if isinstance(one, Seen)}
     assert phases == {"a": Phase.SUCCEEDED, "b": Phase.RUNNING, "c": Phase.PENDING}
     assert await resolved({"c": seen("PENDING")}, Slurm()) == {"c": seen("PENDING")}

@@ -8,10 +8,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sighting
+from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Output, Seen, Sighting
 from jobwarden.verdict.engine import Judgement, judge, unanswered
+from jobwarden.verdict.outputs import GONE
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import Attempt, JobRecord
+from jobwarden_registry.model import Attempt, Expectation, JobRecord
 from jobwarden_registry.phases import Phase
 from support.sightings import CLOCKS, absent, at, could_not_ask, job, proof
 
@@ -41,6 +42,26 @@ def attempts(draw: st.DrawFn) -> Attempt:
     )
 
 
+EXPECT = Expectation(path="out")
+OUTPUTS = st.sampled_from([(), *((Output(expect=EXPECT, found=found, line=""),) for found in (True, False, None))])
+RECORDS = st.sampled_from([job(), job(expect=(EXPECT,))])
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> tuple[Seen, ...]:
+    ids = draw(st.lists(st.sampled_from(["9", "10"]), max_size=2, unique=True))
+    runs = [Attempt(id=one, submitted_at=draw(MOMENTS), status="RUNNING", phase=Phase.RUNNING) for one in ids]
+    return tuple(
+        Seen(phase=run.phase, status=run.status, submitted_at=run.submitted_at, attempts=(run,), evidence=proof())
+        for run in runs
+    )
+
+
+@st.composite
+def absents(draw: st.DrawFn) -> Absent:
+    return absent().model_copy(update={"newer": draw(candidates()), "outputs": draw(OUTPUTS)})
+
+
 @st.composite
 def seens(draw: st.DrawFn) -> Seen:
     # Ends are drawn less often, so that stories go on.
@@ -52,6 +73,10 @@ def seens(draw: st.DrawFn) -> Seen:
         started_at=draw(MOMENTS),
         ended_at=draw(MOMENTS),
         attempts=tuple(draw(st.lists(attempts(), max_size=2))),
+        stuck=draw(st.sampled_from([None, None, "is held"])),
+        expected_start_at=draw(MOMENTS),
+        newer=draw(candidates()) if WORDS[word].final else (),
+        outputs=draw(OUTPUTS) if WORDS[word].final else (),
         evidence=proof(),
     )
 
@@ -59,6 +84,7 @@ def seens(draw: st.DrawFn) -> Seen:
 SIGHTINGS: st.SearchStrategy[Sighting] = st.one_of(
     seens(),
     st.builds(absent),
+    absents(),
     st.builds(could_not_ask, code=st.sampled_from(["a.b", "c.d"])),
     st.just(DependsOn(slurm_ids=("8",), evidence=proof())),
 )
@@ -95,11 +121,11 @@ def step(record: JobRecord, asked_at: datetime, now: datetime, sighting: Sightin
 
 
 @settings(max_examples=300, deadline=None)
-@given(STORIES)
+@given(RECORDS, STORIES)
 def test_no_job_goes_back_from_its_end_and_each_ends_at_most_once(
-    story: list[tuple[datetime, datetime, Sighting | None]],
+    record: JobRecord, story: list[tuple[datetime, datetime, Sighting | None]]
 ) -> None:
-    record, finished = job(), 0
+    finished = 0
     for asked_at, now, sighting in story:
         before, judgement = record, step(record, asked_at, now, sighting)
         record = judgement.record
@@ -120,39 +146,50 @@ def test_no_job_goes_back_from_its_end_and_each_ends_at_most_once(
 
 
 @settings(max_examples=300, deadline=None)
-@given(STORIES)
+@given(RECORDS, STORIES)
 def test_only_positive_evidence_of_its_own_ends_a_job(
-    story: list[tuple[datetime, datetime, Sighting | None]],
+    record: JobRecord, story: list[tuple[datetime, datetime, Sighting | None]]
 ) -> None:
-    record = job()
     for asked_at, now, sighting in story:
         before, judgement = record, step(record, asked_at, now, sighting)
         record = judgement.record
         if record.phase.final and not before.phase.final:
-            assert isinstance(sighting, Seen)
-            assert (sighting.phase, sighting.status) == (record.phase, record.last_status)
+            assert isinstance(sighting, Seen | Absent)
+            if isinstance(sighting, Absent):
+                assert (record.phase, record.last_status) == (Phase.SUCCEEDED, GONE)
+                assert record.expect
+                assert all(one.found for one in sighting.outputs)
+            elif sighting.phase is Phase.SUCCEEDED and record.phase is Phase.FAILED:
+                assert before.output_missing_since is not None
+                assert any(one.found is False for one in sighting.outputs)
+            else:
+                assert sighting.phase is record.phase
         if sighting is None or isinstance(sighting, CouldNotAsk | DependsOn):
             kept: dict[str, Any] = {"stale_since": record.stale_since, "stale_because": record.stale_because}
             assert record == before.changed(**kept)
             assert not judgement.finished
-        if isinstance(sighting, Absent) and record.phase is not before.phase:
-            assert record.phase is Phase.LOST
+        if isinstance(sighting, Absent) and record.phase is not before.phase and record.phase is not Phase.SUCCEEDED:
+            known = {before.id, before.resubmitted_as, *(run.id for run in before.attempts)}
+            fresh = [one.attempts[-1].id for one in sighting.newer if one.attempts[-1].id not in known]
+            followed = fresh == [record.resubmitted_as]
+            assert record.phase is Phase.LOST or followed
             assert record.ended_at is None
         if record.phase.final:
             break
 
 
 @settings(max_examples=300, deadline=None)
-@given(STORIES)
+@given(RECORDS, STORIES)
 def test_no_job_is_lost_before_its_time_over_enough_unbroken_good_answers(
-    story: list[tuple[datetime, datetime, Sighting | None]],
+    record: JobRecord, story: list[tuple[datetime, datetime, Sighting | None]]
 ) -> None:
-    record = job()
     absences: list[datetime] = []
     for asked_at, now, sighting in story:
         before, record = record, step(record, asked_at, now, sighting).record
         earlier_end = isinstance(sighting, Seen) and record.absence is not None and record.absence.last == asked_at
-        if isinstance(sighting, Absent) or earlier_end:  # of the present run neither says anything
+        if record.resubmitted_as != before.resubmitted_as:  # it goes on as another job
+            absences = []
+        elif isinstance(sighting, Absent) or earlier_end:  # of the present run neither says anything
             absences.append(asked_at)
         elif isinstance(sighting, Seen) and record.absence is None and before is not record:
             absences = []
@@ -167,11 +204,10 @@ def test_no_job_is_lost_before_its_time_over_enough_unbroken_good_answers(
 
 
 @settings(max_examples=200, deadline=None)
-@given(STORIES)
+@given(RECORDS, STORIES)
 def test_applying_an_answer_twice_is_applying_it_once(
-    story: list[tuple[datetime, datetime, Sighting | None]],
+    record: JobRecord, story: list[tuple[datetime, datetime, Sighting | None]]
 ) -> None:
-    record = job()
     for asked_at, now, sighting in story:
         judgement = step(record, asked_at, now, sighting)
         record = judgement.record
@@ -185,11 +221,10 @@ def test_applying_an_answer_twice_is_applying_it_once(
 
 
 @settings(max_examples=200, deadline=None)
-@given(STORIES)
+@given(RECORDS, STORIES)
 def test_a_run_that_is_known_is_never_forgotten_and_the_file_gives_the_record_back(
-    story: list[tuple[datetime, datetime, Sighting | None]],
+    record: JobRecord, story: list[tuple[datetime, datetime, Sighting | None]]
 ) -> None:
-    record = job()
     for asked_at, now, sighting in story:
         before, record = record, step(record, asked_at, now, sighting).record
         assert len(record.attempts) >= len(before.attempts)

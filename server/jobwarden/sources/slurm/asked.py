@@ -14,6 +14,8 @@ from jobwarden_registry.model import Evidence
 EVIDENCE_LINES = 20
 EVIDENCE_CHARS = 2048
 
+_SAME_CLOCK_S = 60.0
+
 
 class RowIndex:
     """Rows by the job that they speak for. Built once per answer, for any number of jobs."""
@@ -30,6 +32,10 @@ class RowIndex:
         """Give the rows about a job, in the answer's order; a raw number of an array's element finds that element."""
         found = tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.covers(wanted))
         return found or (tuple(self._by_raw.get(wanted.base, ())) if wanted.whole else ())
+
+    def cut_off(self, wanted: SlurmId) -> tuple[Row, ...]:
+        """Give the rows from whose range an element that has no row may have been cut off."""
+        return tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.may_cover(wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,9 @@ class Asked:
         account: sacct; None while it was not asked.
         by_id: squeue by id, whosever the jobs are; None where it was not asked.
         shown: `scontrol show job`, by the wanted id.
+        unlisted: What scontrol said of ids that squeue does not have, on a site without accounting; empty text: that
+            there is no such job.
+        watched: The ids of all jobs that somebody watches here.
         host_names: Short host names of nodes.
     """
 
@@ -81,6 +90,8 @@ class Asked:
     by_id: Answer | None = None
     shown: Mapping[str, Shown] = field(default_factory=dict[str, Shown])
     host_names: Mapping[str, str] = field(default_factory=dict[str, str])
+    unlisted: Mapping[int, str] = field(default_factory=dict[int, str])
+    watched: frozenset[int] = frozenset()
 
     def about(self, wanted: str, job: SlurmId) -> Asked:
         """Narrow to what was asked about one job."""
@@ -94,13 +105,20 @@ class Asked:
 
     def account_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give accounting's rows about a job, oldest run first."""
-        rows = self.account.rows.of(wanted) if self.account else ()
+        index = self.account.rows if self.account else RowIndex()
+        rows = index.of(wanted) or index.cut_off(wanted)
         return tuple(sorted(rows, key=_submitted))
 
     @property
     def no_accounting(self) -> bool:
         """Whether this site is known to have no accounting."""
         return self.account is not None and not self.account.exists
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much the cluster's clock is ahead of ours; 0 below a minute, for the question has its way to go."""
+        ahead_s = (self.now - self.at).total_seconds()
+        return ahead_s if abs(ahead_s) > _SAME_CLOCK_S else 0.0
 
     def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
         """Write down what decided."""

@@ -17,13 +17,18 @@ from jobwarden.sources.slurm.elements import is_many, see_many
 from jobwarden.sources.slurm.identity import ours
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden.sources.slurm.logs import log_of
+from jobwarden.sources.slurm.resubmission import newer_jobs
 from jobwarden.sources.slurm.vocabulary import Word
+from jobwarden.sources.slurm.waiting import stuck_because
 from jobwarden_registry.model import Attempt
 from jobwarden_registry.phases import Phase
 
 BEHIND = "slurm.accounting_behind"
 STUB_AGE = timedelta(minutes=10)
 """A stub this old is all that accounting will ever have; a normal one is completed within 5 seconds (22.05.8)."""
+
+WHO_AGE = timedelta(seconds=10)
+"""squeue says `CANCELLED`, sacct also by whom, at most 5 seconds later (22.05.8); not waited for any longer."""
 
 _NO_OUTPUT_FILE = 53
 """Slurm's own "signal": output file or working directory could not be opened."""
@@ -35,11 +40,27 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     asked = asked.about(wanted.id, job)
     queue, account = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
     if is_many(job, (*queue, *account)):
-        return see_many(asked, queue, account)
-    if queue:
+        sighting = see_many(asked, queue, account)
+    elif queue:
         row = next((one for one in queue if one.alive), queue[-1])
-        return _in_queue(wanted, row, account, asked)
-    return _not_in_queue(account, asked)
+        sighting = _in_queue(wanted, row, account, asked)
+    else:
+        sighting = _not_in_queue(job, account, asked)
+    return _with_newer(sighting, wanted, job, asked)
+
+
+def _with_newer(sighting: Sighting, wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
+    """Beside an end or an absence put what may be its resubmission."""
+    match sighting:
+        case Seen(phase=phase) if phase.final:
+            name, folder = sighting.name or wanted.name or "", sighting.work_dir or wanted.work_dir or ""
+            after = sighting.submitted_at or wanted.submitted_at
+        case Absent():
+            name, folder, after = wanted.name or "", wanted.work_dir or "", wanted.submitted_at
+        case _:
+            return sighting
+    newer = newer_jobs(wanted, job, asked, name=name, work_dir=folder, after=after)
+    return sighting.model_copy(update={"newer": newer}) if newer else sighting
 
 
 def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) -> Sighting:
@@ -52,6 +73,10 @@ def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) ->
         return _seen(wanted, row, account, asked, rule=f"squeue and sacct agree on {last.state.text}.")
     if row.state.requeueable and not asked.no_accounting:
         return _behind(asked, (row,), f"{row.state.text} can be followed by another run, and sacct does not confirm it")
+    if row.state.word is Word.CANCELLED and _will_be_accounted(row, asked):
+        return _behind(
+            asked, (row,), "squeue says CANCELLED, and sacct, which alone knows by whom, has not said it yet"
+        )
     return _seen(
         wanted,
         row,
@@ -61,7 +86,13 @@ def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) ->
     )
 
 
-def _not_in_queue(account: Sequence[Row], asked: Asked) -> Sighting:
+def _will_be_accounted(row: Row, asked: Asked) -> bool:
+    """Whether accounting answers, and its end of this row is only some seconds away."""
+    answers = asked.account is not None and asked.account.whole
+    return answers and row.ended is not None and asked.now - row.ended < WHO_AGE
+
+
+def _not_in_queue(job: SlurmId, account: Sequence[Row], asked: Asked) -> Sighting:
     last = account[-1] if account else None
     if last is not None and last.state.ended:
         return _ended_in_account(last, account, asked)
@@ -74,16 +105,27 @@ def _not_in_queue(account: Sequence[Row], asked: Asked) -> Sighting:
     if asked.account is None or asked.by_id is None:
         return _could_not(asked, "slurm.not_asked", "not every part of the site was asked", ())
     if asked.no_accounting:
-        rule = "squeue lacks it, also by its id, and this site has no accounting."
-        return Absent(where=("squeue", "squeue -j"), evidence=asked.evidence((), rule))
+        return _nowhere_without_accounting(job, asked)
     if not asked.account.whole:
         return _could_not(asked, asked.account.code, asked.account.trouble, ())
     return Absent(where=("squeue", "sacct"), evidence=asked.evidence((), "Neither squeue nor sacct knows it."))
 
 
+def _nowhere_without_accounting(job: SlurmId, asked: Asked) -> Sighting:
+    said = asked.unlisted.get(job.base)
+    if said:
+        return _could_not(asked, BEHIND, f"Not settled: squeue lacks it, and scontrol says: {said}.", ())
+    also = ", and scontrol says that there is no such job" if said == "" else ""
+    rule = f"squeue lacks it, also by its id{also}; and this site has no accounting."
+    where = ("squeue", "squeue -j", *(["scontrol"] if said == "" else []))
+    return Absent(where=where, evidence=asked.evidence((), rule))
+
+
 def _ended_in_account(last: Row, account: Sequence[Row], asked: Asked) -> Sighting:
     if last.stub and not (last.ended and asked.now - last.ended >= STUB_AGE):
         return _behind(asked, account, "sacct has only the beginnings of its record")
+    if last.id.cut and not asked.queue.whole:  # only squeue can tell that an element has left the range
+        return _could_not(asked, asked.queue.code, asked.queue.trouble, account)
     if last.state.requeueable and not _gone_from_queue(last, asked):
         down = next((one for one in (asked.queue, asked.by_id) if one and not one.whole), None)
         if down is not None:
@@ -124,14 +166,17 @@ def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked,
         phase=row.state.phase,
         status=agreeing.state.text,
         reason=_reason(row, agreeing),
+        stuck=stuck_because(row),
         exit_code=code,
         signal=signal,
         name=row.name,
         user=row.user or None,
         node=row.nodes or None,
         submitted_at=row.submitted,
+        expected_start_at=row.started if waiting else None,
         started_at=None if waiting else row.started,
         ended_at=(row.ended or agreeing.ended) if row.state.ended else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=row.work_dir or None,
         log=log_of(row, shown, asked.host_names) if shown else None,
         attempts=runs if len(runs) > 1 else (),
@@ -172,7 +217,8 @@ def _attempt(row: Row) -> Attempt:
     return Attempt(
         id=str(row.raw),
         submitted_at=row.submitted,
-        started_at=None if row.state.phase is Phase.PENDING else row.started,
+        # REQUEUED is how a run ended: it had started. Of one that waits the start is no more than expected.
+        started_at=row.started if row.ended or row.state.phase is not Phase.PENDING else None,
         ended_at=row.ended,
         status=row.state.text,
         phase=row.state.phase,

@@ -50,10 +50,11 @@ ask() {
 """Nothing of the user's environment changes an answer; `ask PART PROGRAM WORDS` adds the cluster, the first word."""
 
 _LOOK = r"""
-part user id -un
-part uid id -u
-part clock date +%s
-ask squeue squeue -h -a -t all -u "$(id -u)" -o "$1"
+jw_uid=$(id -u)
+plain_part user "$(id -un)"
+plain_part uid "$jw_uid"
+plain_part clock "$(date +%s)"
+ask squeue squeue -h -a -t all -u "$jw_uid" -o "$1"
 jw_done
 """
 
@@ -67,7 +68,7 @@ jw_done
 _BY_ID = r"""
 format=$1 ids=$2; shift 2
 if [ -n "$ids" ]; then ask squeue squeue -h -a -t all -j "$ids" -o "$format"; fi
-for node in "$@"; do ask "node.$node" scontrol show node "$node"; done
+for entity in "$@"; do ask "${entity%%=*}.${entity#*=}" scontrol show "${entity%%=*}" "${entity#*=}"; done
 jw_done
 """
 
@@ -96,14 +97,19 @@ def detail_argv(nonce: str, *, account: Sequence[int], show: Sequence[str], clus
     return _framed(_DETAIL, nonce, ",".join(ACCOUNT_FIELDS), ids, *show, cluster=cluster, limit_s=limit_s)
 
 
-def by_id_argv(nonce: str, *, ids: Sequence[int], nodes: Sequence[str], cluster: str, limit_s: float) -> list[str]:
-    """Ask squeue about jobs by their ids, whosever they are (part `squeue`), and scontrol about nodes (`node.NAME`).
+def by_id_argv(
+    nonce: str, *, ids: Sequence[int], show: Sequence[int], nodes: Sequence[str], cluster: str, limit_s: float
+) -> list[str]:
+    """Ask squeue about jobs by their ids, whosever they are (part `squeue`).
+
+    And scontrol about some of them once more (parts `job.ID`), and about nodes (parts `node.NAME`).
 
     A single id is given twice: squeue exits 1 for one unknown id, and passes over one among several.
     """
     listed = list(ids) * 2 if len(ids) == 1 else list(ids)
     text = ",".join(str(one) for one in listed)
-    return _framed(_BY_ID, nonce, queue_format(nonce), text, *nodes, cluster=cluster, limit_s=limit_s)
+    entities = [*(f"job={one}" for one in show), *(f"node={one}" for one in nodes)]
+    return _framed(_BY_ID, nonce, queue_format(nonce), text, *entities, cluster=cluster, limit_s=limit_s)
 
 
 def cancel_argv(nonce: str, *, ids: Sequence[str], cluster: str, limit_s: float) -> list[str]:

@@ -10,10 +10,13 @@ from jobwarden.sources.base import CouldNotAsk, Seen, Sighting
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.ids import SlurmId
+from jobwarden.sources.slurm.waiting import stuck_because
 from jobwarden_registry.phases import Phase
 
 _SETTLED = timedelta(seconds=60)
 """An array's last end must be this old before accounting alone is believed to list every element."""
+
+_REASONS_TOLD = 3
 
 _WHOLE = -1
 """Stands for a row of squeue that names the whole job beside its elements: not known to happen, and not passed over."""
@@ -104,13 +107,24 @@ def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], eleme
         phase=phase,
         status=_counts(rows),
         reason=_why(elements),
+        stuck=_stuck(rows),
         name=first.name,
         user=first.user or None,
         submitted_at=_first(row.submitted for row in (*account, *queue)),
+        expected_start_at=_first(row.started for row in rows) if phase is Phase.PENDING else None,
         started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
         ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=first.work_dir or None,
     )
+
+
+def _stuck(rows: Sequence[Row]) -> str | None:
+    """Say why no living element can go on; None when one can."""
+    living = {id(row): row for row in rows if row.alive}  # a range's row stands there for each of its elements
+    reasons = dict.fromkeys(stuck_because(row) for row in living.values())
+    told = [reason for reason in reasons if reason is not None]
+    return "; ".join(told[:_REASONS_TOLD]) if told and None not in reasons else None
 
 
 def _first(moments: Iterable[datetime | None]) -> datetime | None:
@@ -131,9 +145,9 @@ def _counts(rows: Sequence[Row]) -> str:
 def _why(elements: Mapping[int, Row]) -> str | None:
     waiting = sorted({row.reason for row in elements.values() if row.reason and row.state.phase is Phase.PENDING})
     failed = [key for key, row in elements.items() if row.state.phase is Phase.FAILED]
-    said = [", ".join(waiting)] if waiting else []
-    if failed:
-        said.append(f"failed: {compact(failed)}")
+    said = [f"failed: {compact(failed)}"] if failed else []  # first: a narrow cell shows the beginning alone
+    if waiting:
+        said.append(", ".join(waiting))
     return "; ".join(said) or None
 
 

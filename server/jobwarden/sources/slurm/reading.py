@@ -30,7 +30,7 @@ def read_queue_part(part: Part, nonce: str, question: str) -> Answer:
             f"There is no squeue there: {part.stderr[:_TEXT]}",
             code="slurm.not_installed",
             retryable=False,
-            hint="Say in the configuration what to run before commands: "
+            hint="`jobwarden doctor --host NAME` looks where it is and says what to write: "
             '[hosts.NAME] prelude = "module load slurm", or a PATH.',
         )
     if part.status and "authentication error" in part.stderr.lower():
@@ -43,6 +43,13 @@ def read_account_part(part: Part, nonce: str, question: str) -> Answer:
     if part.status == _NOT_FOUND or (part.status and _DISABLED in part.stderr.lower()):
         return Answer(question=f"{question}  # {_said(part)}", exists=False)
     return _answer(part, nonce, question, read_account, "slurm.accounting_unavailable")
+
+
+def read_unlisted(part: Part) -> str:
+    """Read what `scontrol show job` says of an id that squeue does not have; empty when it knows no such job either."""
+    if part.status and "invalid job id" in f"{part.stderr} {part.stdout.decode('utf-8', 'replace')}".lower():
+        return ""
+    return _said(part) if part.status else "scontrol shows it, though squeue does not list it"
 
 
 def _answer(part: Part, nonce: str, question: str, read: Callable[[bytes, str], tuple[Row, ...]], code: str) -> Answer:

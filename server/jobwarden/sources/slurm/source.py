@@ -15,8 +15,8 @@ from jobwarden.sources.slurm.cancelling import judge, read_outcomes
 from jobwarden.sources.slurm.combine import see
 from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.logs import needs_host_name
-from jobwarden.sources.slurm.plan import Job, deciding, to_show, wants_account, wants_by_id
-from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, word_of
+from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence
@@ -49,7 +49,7 @@ class SlurmSource:
         jobs, sightings = self._readable(wanted)
         if not jobs:
             return sightings
-        asked = await self._look(host)
+        asked = replace(await self._look(host), watched=frozenset(job.id.base for job in jobs.values()))
         asked = await self._detail(host, asked, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
@@ -70,7 +70,7 @@ class SlurmSource:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
         absent = {name: job for name, job in jobs.items() if not asked.queue_rows(job.id)}
         if absent:
-            asked = await self._ask_by_id(host, asked, absent, nodes=())
+            asked = await self._ask_by_id(host, asked, absent)
         accepted: dict[str, str] = {}
         for name, job in jobs.items():
             refused = judge(asked.queue_rows(job.id), asked)
@@ -85,7 +85,7 @@ class SlurmSource:
         unreadable: dict[str, Sighting] = {}
         for one in wanted:
             try:
-                jobs.setdefault(one.id, Job(one, parse_id(one.id)))
+                jobs.setdefault(one.id, Job(one, parse_id(one.resubmitted_as or one.id)))
             except InvalidIdError as error:
                 evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
                 unreadable[one.id] = CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
@@ -119,21 +119,26 @@ class SlurmSource:
     async def _by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
         missing = {name: job for name, job in jobs.items() if wants_by_id(job, asked)}
         nodes = _nodes(asked, jobs)
-        return await self._ask_by_id(host, asked, missing, nodes=nodes) if missing or nodes else asked
+        if not missing and not nodes:
+            return asked
+        # Without accounting slurmctld has the last word, so its other program is asked as well.
+        show = sorted({job.id.base for job in missing.values()})[:SHOW_MOST] if asked.no_accounting else []
+        return await self._ask_by_id(host, asked, missing, show=show, nodes=nodes)
 
-    async def _ask_by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job], *, nodes: Sequence[str]) -> Asked:
+    async def _ask_by_id(
+        self, host: Host, asked: Asked, jobs: Mapping[str, Job], *, show: Sequence[int] = (), nodes: Sequence[str] = ()
+    ) -> Asked:
         answers: list[Answer] = []
         names: dict[str, str] = {}
+        unlisted: dict[int, str] = {}
         for chunk in _chunks(sorted({job.id.base for job in jobs.values()})) or [[]]:
-            nonce = new_nonce()
+            nonce, limit_s = new_nonce(), _limit(host)
+            shown = [id_ for id_ in show if id_ in chunk]
             argv = commands.by_id_argv(
-                nonce,
-                ids=chunk,
-                nodes=() if names else nodes,
-                cluster=host.cluster,
-                limit_s=_limit(host),
+                nonce, ids=chunk, show=shown, nodes=() if names else nodes, cluster=host.cluster, limit_s=limit_s
             )
             parts = await _run(host, argv, nonce)
+            unlisted |= {id_: read_unlisted(_required(parts, f"job.{id_}")) for id_ in shown}
             for node in nodes:
                 part = parts.get(f"node.{node}")
                 names[node] = (read_host_name(part.stdout) if part else None) or node
@@ -141,7 +146,7 @@ class SlurmSource:
                 question = commands.question("squeue", "-h", "-a", "-t", "all", "-j", _few(chunk), cluster=host.cluster)
                 answer = read_queue_part(_required(parts, "squeue"), nonce, question)
                 answers.append(replace(answer, ids=frozenset(chunk)))
-        return replace(asked, by_id=_joined(answers), host_names=names)
+        return replace(asked, by_id=_joined(answers), host_names=names, unlisted=unlisted)
 
     async def _scancel(self, host: Host, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:
         nonce = new_nonce()
