@@ -209,6 +209,13 @@ def test_names_that_are_nobodys_own_can_be_kept() -> None:
     assert kept.squeue.rows[0]["user"] == "user-1"
 
 
+def test_an_id_of_another_form_costs_no_other_row() -> None:
+    """20.11 cuts a range without its bracket; what is not known at all is masked."""
+    cut, new = account_row(JobID="7654321_[1,3,5,7,9,11"), account_row(JobID="*7654400", JobIDRaw="*7654400")
+    rows = hidden(look(sacct=Said(rows=(cut, new)))).sacct.rows
+    assert [row["JobID"] for row in rows] == ["1001_[1,3,5,7,9,11", "masked"]
+
+
 def test_array_ids_keep_their_form() -> None:
     one = look(
         squeue=Said(rows=(queue_row(id="7654321_[3-9%2]", task="3-9%2"), queue_row(id="7654321_2", raw="7654330")))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from jobwarden.sources.slurm.recording import Failure, Look, Row, Said
+from jobwarden.sources.slurm.recording import Failure, Look, Row, Said, bases
 
 FIRST_ID = 1001
 FIRST_UID = 1001
@@ -21,7 +21,7 @@ _EMPTY = frozenset(
 _PLAIN = re.compile(r"[\d:.T+-]{1,32}")
 """Numbers, lengths of time, moments and exit codes. Words are kept by name only."""
 _STATE = re.compile(r"(?P<word>[A-Z_]{1,24})(?: by (?P<uid>\d+))?(?P<cut>\+?)")
-_ID = re.compile(r"(?P<base>\d+)(?P<rest>(?:[_+]\d+|_\[[\d,:%.-]*\])?(?:\.[\w+]{1,12})?)")
+_ID = re.compile(r"(?P<base>\d+)(?P<rest>(?:[_+]\d+|_\[[\d,:%.-]*\]?)?(?:\.[\w+]{1,12})?)")
 _REASON_WORD = re.compile(r"[A-Z][A-Za-z]{1,47}")
 _REASONS = (
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
@@ -69,8 +69,7 @@ class Anonymiser:
     """
 
     def __init__(self, looks: Collection[Look], keep: Collection[str] = ()) -> None:
-        ids = [int(row["raw"]) for one in looks for row in one.squeue.rows]
-        ids += [int(row["JobIDRaw"].partition("_")[0]) for one in looks for row in one.sacct.rows]
+        ids = {one for kept in looks for one in bases(kept)}
         self._shift = FIRST_ID - min(ids, default=FIRST_ID)
         self._keep = frozenset(keep)
         self._names: dict[str, dict[str, str]] = {}
