@@ -260,7 +260,7 @@ def _names(wanted: str, shown: str, raw: str) -> bool:
     base = re.match(r"\d+", shown)
     if wanted in (shown, raw.partition("_")[0]) or (base and wanted == base[0]):
         return True
-    of_range = re.fullmatch(r"(\d+)_\[([^\]]*)\]", shown)
+    of_range = re.fullmatch(r"(\d+)_\[([^\]]*)\]?", shown)
     element = re.fullmatch(r"(\d+)_(\d+)", wanted)
     return bool(of_range and element and of_range[1] == element[1] and int(element[2]) in _elements(of_range[2]))
 
@@ -275,7 +275,7 @@ def _elements(text: str) -> list[int]:
 
 
 def _exploded(row: Row) -> list[Row]:
-    found = re.fullmatch(r"(\d+)_\[([^\]]*)\]", row["id"])
+    found = re.fullmatch(r"(\d+)_\[([^\]]*)\]?", row["id"])
     if not found:
         return [row]
     return [{**row, "id": f"{found[1]}_{at}", "task": str(at)} for at in _elements(found[2])]

@@ -70,7 +70,9 @@ def test_it_is_right_wherever_watching_begins_and_whichever_looks_it_gets(record
     # Who begins to look when the id is another job's means that one.
     whole = [moment for moment in replay.moments(recording) if moment["at"] < recording.get("reused_s", float("inf"))]
     for job in recording["jobs"]:
-        for first in range(len(whole)):
+        # Of the repetitions of the last answer one beginning is as good as another.
+        beginnings = [at for at, moment in enumerate(whole) if moment["at"] <= recording["observed_s"] + 90]
+        for first in beginnings:
             for step in (1, 3):
                 _follow(recording, job, whole[first::step][:FOLLOWED])
 

@@ -57,7 +57,7 @@ SHOWN = """JobId=7654321 JobName=secret-name
    Comment=secret plan JobState=COMPLETED
    JobState=FAILED
    StdErr=/lustre/carol/secret/7654321.err
-   StdIn=/dev/null
+   StdIn=/lustre/carol/input
    StdOut=/lustre/carol/secret/7654321.out"""
 
 
@@ -148,6 +148,12 @@ def test_nothing_of_a_site_or_a_person_is_left() -> None:
     assert not [secret for secret in SECRETS if secret in text]
 
 
+def test_a_word_in_a_column_of_numbers_is_not_kept() -> None:
+    one = hidden(look(squeue=Said(rows=(queue_row(cpus="carol", end="/lustre/x", short="secret", task="carol"),))))
+    row = one.squeue.rows[0]
+    assert {row[column] for column in ("cpus", "end", "short", "task")} == {"masked"}
+
+
 def test_the_same_name_is_the_same_placeholder_everywhere() -> None:
     one = hidden(look())
     row, account = one.squeue.rows[0], one.sacct.rows[0]
@@ -177,6 +183,7 @@ def test_what_a_verdict_reads_stays() -> None:
     [
         ("Priority", "Priority"),
         ("job requeued in held state", "job requeued in held state"),
+        ("job_requeued_in_held_state", "job_requeued_in_held_state"),
         ("carol's nodes are busy", "masked"),
     ],
 )
@@ -200,6 +207,13 @@ def test_names_that_are_nobodys_own_can_be_kept() -> None:
     kept = Anonymiser([one], keep=["secret-name", "gpu-a100"]).look(one)
     assert (kept.squeue.rows[0]["name"], kept.squeue.rows[0]["partition"]) == ("secret-name", "gpu-a100")
     assert kept.squeue.rows[0]["user"] == "user-1"
+
+
+def test_an_id_of_another_form_costs_no_other_row() -> None:
+    """20.11 cuts a range without its bracket; what is not known at all is masked."""
+    cut, new = account_row(JobID="7654321_[1,3,5,7,9,11"), account_row(JobID="*7654400", JobIDRaw="*7654400")
+    rows = hidden(look(sacct=Said(rows=(cut, new)))).sacct.rows
+    assert [row["JobID"] for row in rows] == ["1001_[1,3,5,7,9,11", "masked"]
 
 
 def test_array_ids_keep_their_form() -> None:

@@ -9,16 +9,19 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from jobwarden.sources.slurm.recording import Failure, Look, Row, Said
+from jobwarden.sources.slurm.recording import Failure, Look, Row, Said, bases
 
 FIRST_ID = 1001
 FIRST_UID = 1001
 MASKED = "masked"
 
-_EMPTY = frozenset({"", "(null)", "None assigned", "N/A", "n/a", "None", "Unknown", "UNLIMITED", "(None)"})
-_PLAIN = re.compile(r"[\w:.+/-]{1,32}")
+_EMPTY = frozenset(
+    {"", "(null)", "None assigned", "N/A", "n/a", "None", "Unknown", "UNLIMITED", "Partition_Limit", "(None)"}
+)
+_PLAIN = re.compile(r"[\d:.T+-]{1,32}")
+"""Numbers, lengths of time, moments and exit codes. Words are kept by name only."""
 _STATE = re.compile(r"(?P<word>[A-Z_]{1,24})(?: by (?P<uid>\d+))?(?P<cut>\+?)")
-_ID = re.compile(r"(?P<base>\d+)(?P<rest>(?:[_+]\d+|_\[[\d,:%.-]*\])?(?:\.[\w+]{1,12})?)")
+_ID = re.compile(r"(?P<base>\d+)(?P<rest>(?:[_+]\d+|_\[[\d,:%.-]*\]?)?(?:\.[\w+]{1,12})?)")
 _REASON_WORD = re.compile(r"[A-Z][A-Za-z]{1,47}")
 _REASONS = (
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
@@ -66,11 +69,11 @@ class Anonymiser:
     """
 
     def __init__(self, looks: Collection[Look], keep: Collection[str] = ()) -> None:
-        ids = [int(row["raw"]) for one in looks for row in one.squeue.rows]
-        ids += [int(row["JobIDRaw"].partition("_")[0]) for one in looks for row in one.sacct.rows]
+        ids = {one for kept in looks for one in bases(kept)}
         self._shift = FIRST_ID - min(ids, default=FIRST_ID)
         self._keep = frozenset(keep)
         self._names: dict[str, dict[str, str]] = {}
+        self._how = self._hows()
 
     def look(self, one: Look) -> Look:
         """Give the look without names."""
@@ -106,7 +109,7 @@ class Anonymiser:
         return {column: value for column, value in hidden.items() if value}
 
     def _value(self, column: str, value: str) -> str:
-        how = self._hows().get(column)
+        how = self._how.get(column)
         if how is not None:
             return how(value)
         return value if value in _EMPTY or _PLAIN.fullmatch(value) else MASKED
@@ -125,9 +128,9 @@ class Anonymiser:
             "reason": self._reason, "Reason": self._reason, "dependency": self._dependency,
             "Dependency": self._dependency, "state": self._state, "State": self._state, "JobState": self._state,
             "work_dir": self._path, "WorkDir": self._path, "Command": self._path, "command": self._path,
-            "StdOut": self._path, "StdErr": self._path, "comment": self._kind("comment"),
-            "Comment": self._kind("comment"), "name": self._kind("job"), "JobName": self._job_name,
-            "ArrayTaskId": _array_task, "task": _array_task,
+            "StdOut": self._path, "StdErr": self._path, "StdIn": self._path, "short": _short,
+            "comment": self._kind("comment"), "Comment": self._kind("comment"), "name": self._kind("job"),
+            "JobName": self._job_name, "ArrayTaskId": _array_task, "task": _array_task,
         }  # fmt: skip
 
     def _kind(self, kind: str) -> Callable[[str], str]:
@@ -169,7 +172,8 @@ class Anonymiser:
 
     def _reason(self, value: str) -> str:
         word, comma, _ = value.partition(", UnavailableNodes:")
-        if _REASON_WORD.fullmatch(word) or value in _REASONS or value in _EMPTY:
+        # squeue writes blanks where scontrol writes underscores.
+        if _REASON_WORD.fullmatch(word) or value.replace("_", " ") in _REASONS or value in _EMPTY:
             return f"{word}{comma}" if comma else value
         return MASKED
 
@@ -208,6 +212,10 @@ class Anonymiser:
             if last:
                 break
         return " ".join(kept)
+
+
+def _short(value: str) -> str:
+    return value if re.fullmatch(r"[A-Z]{1,3}", value) else MASKED
 
 
 def _array_task(value: str) -> str:

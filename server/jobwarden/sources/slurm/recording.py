@@ -18,7 +18,6 @@ from jobwarden.sources.base import Host
 from jobwarden.sources.errors import UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts
 from jobwarden.sources.slurm.commands import slurm_argv
-from jobwarden.sources.slurm.ids import parse_row_id
 
 FORMAT = "slurm-recording"
 VERSION = 1
@@ -136,7 +135,7 @@ async def look(host: Host, ids: Collection[int], before: Look | None = None, *, 
         TransportError: The host could not be asked.
         UnreadableAnswerError: Its answer is torn.
     """
-    known = {_base(row) for row in before.squeue.rows} if before else set[int]()
+    known = {_base(row["id"]) for row in before.squeue.rows} if before else set[int]()
     nonce = new_nonce()
     listed = ",".join(str(one) for one in sorted({*ids, *known})[-IDS_MOST:])
     whose = "everybody" if everybody else "own"
@@ -153,7 +152,7 @@ async def _show(host: Host, now: Look, before: Look | None) -> Said:
     old: Mapping[str, str] = before.scontrol.shown if before else {}
     same = [row for row in now.squeue.rows if before and row in before.squeue.rows and row["raw"] in old]
     kept = {row["raw"]: old[row["raw"]] for row in same}
-    ids = sorted({_base(row) for row in now.squeue.rows if row not in same})[:SHOW_MOST]
+    ids = sorted({_base(row["id"]) for row in now.squeue.rows if row not in same} - {0})[:SHOW_MOST]
     if not ids:
         return Said(shown=kept)
     nonce = new_nonce()
@@ -245,11 +244,13 @@ def read_shown_records(answer: bytes) -> dict[str, str]:
 
 def bases(one: Look) -> set[int]:
     """Give the ids of the jobs in it, as sbatch printed them."""
-    return {_base(row) for row in one.squeue.rows} | {parse_row_id(row["JobID"]).id.base for row in one.sacct.rows}
+    found = {_base(row["id"]) for row in one.squeue.rows} | {_base(row["JobID"]) for row in one.sacct.rows}
+    return found - {0}
 
 
-def _base(row: Row) -> int:
-    return parse_row_id(row["id"]).id.base
+def _base(text: str) -> int:
+    number = re.match(r"\d+", text)  # of a form that may be new, nothing else is needed
+    return int(number[0]) if number else 0
 
 
 def _clock(parts: Mapping[str, Part], name: str) -> float:
