@@ -31,7 +31,6 @@ ENDS = {
     "all well": (Phase.SUCCEEDED, "COMPLETED 4", None),
     "throttled": (Phase.FAILED, "COMPLETED 6, FAILED 2", "failed: 3-4"),
     "one cancelled": (Phase.CANCELLED, "COMPLETED 3, CANCELLED 1", None),
-    "cancelled in waiting": (Phase.SUCCEEDED, "COMPLETED 8", None),
     "one element again": (Phase.SUCCEEDED, "COMPLETED 3", None),
     "irregular": (Phase.CANCELLED, "CANCELLED 143", None),
     "huge": (Phase.CANCELLED, "CANCELLED 10000", None),
@@ -190,6 +189,10 @@ def test_elements_cancelled_while_they_wait_leave_no_trace_in_slurm_and_are_not_
     case, alone = book["cancelled in waiting"], book["cancelled alone"]
     assert not [run for run in case.truth if "CANCELLED" in run.state]
     assert {elements(look.status) for look in case.looks} == {10, 8}
+    told = "2 of 10 elements left no record: cancelled while they waited"
+    assert (case.record.phase, case.record.last_status, case.record.reason) == (Phase.CANCELLED, "COMPLETED 8", told)
+    late = book["cancelled in waiting, late"]  # who comes late cannot know of them
+    assert (late.record.phase, late.record.last_status, late.record.reason) == (Phase.SUCCEEDED, "COMPLETED 8", None)
     assert (alone.record.phase, alone.record.last_status) == (Phase.LOST, "PENDING")
     assert len(alone.kinds("lost")) == 1
     assert alone.kinds("finished") == []

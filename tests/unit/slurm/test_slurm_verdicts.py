@@ -394,6 +394,19 @@ async def test_elements_cancelled_while_waiting_stay_one_row() -> None:
     assert isinstance(await told(FakeSlurm(account=rows), "7_9"), Absent)
 
 
+async def test_elements_that_vanish_are_counted_and_make_no_success() -> None:
+    """Cancelled one by one while they waited, they are in no answer any more (22.05.8)."""
+    wanted = Wanted(id="7", elements=3, log_known=True)
+    rows = [account_row("7_1", "COMPLETED", raw=8, end=T0 - 100)]
+    one = await seen(FakeSlurm(account=rows), wanted)
+    assert (one.phase, one.status, one.elements) == (Phase.CANCELLED, "COMPLETED 1", 3)
+    assert one.reason == "2 of 3 elements left no record: cancelled while they waited"
+    alive = await seen(FakeSlurm(queue=[queue_row("7_2", "RUNNING", raw=9)], account=rows), wanted)
+    assert (alive.phase, alive.elements) == (Phase.RUNNING, 3)
+    fresh = [account_row("7_1", "COMPLETED", raw=8, end=T0 - 3)]
+    assert await code(FakeSlurm(account=fresh), wanted) == "slurm.accounting_behind"
+
+
 async def test_one_element_is_a_job_of_its_own() -> None:
     slurm = FakeSlurm(queue=[queue_row("7_[4-8%2]", "PENDING"), queue_row("7_3", "RUNNING", raw=10)])
     assert (await seen(slurm, "7_3")).status == "RUNNING"

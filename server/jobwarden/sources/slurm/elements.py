@@ -56,7 +56,7 @@ def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, know
         rule = f"Nothing certain can be said of it: {text}"
         return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
     seen = _described(asked, queue, account, elements)
-    return _without_trace(seen, gone, len(elements) + gone)
+    return _without_trace(seen, gone, max(known, len(elements)))
 
 
 def _untold_gone(asked: Asked, elements: Mapping[int, Row], gone: int) -> tuple[str, str] | None:
