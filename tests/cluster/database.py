@@ -70,6 +70,18 @@ def fill(layout: Layout) -> None:
     layout.accounting_ready.touch()
 
 
+def strike_out(layout: Layout, job: str, *, gone: bool) -> None:
+    """Take a job's records out of the table that sacct asks, or put them back, as a purge and an archive's load do."""
+    table, kept = f"{DATABASE}.{CLUSTER_NAME}_job_table", f"{DATABASE}.jobs_struck_out"
+    source, target = (table, kept) if gone else (kept, table)
+    _sql(
+        layout,
+        f"CREATE TABLE IF NOT EXISTS {kept} LIKE {table};"
+        f"INSERT INTO {target} SELECT * FROM {source} WHERE id_job={int(job)};"
+        f"DELETE FROM {source} WHERE id_job={int(job)};",
+    )
+
+
 def _template(layout: Layout) -> Path:
     """Return where the copy for clusters made like this one lies; another version or recipe has another name."""
     recipe = inspect.getsource(sys.modules[__name__]) + my_cnf(layout).replace(str(layout.root), "")

@@ -49,7 +49,12 @@ def make_homes(layout: Layout) -> None:
 
 def set_noise(layout: Layout, user: str, *, noise: str) -> None:
     """Write the user's .bashrc: sshd starts in the home of passwd(5), sessions shall begin in this cluster's."""
-    text = (f"echo {noise}\n" if noise else "") + 'cd "$HOME"\n'
+    set_login(layout, user, text=f"echo {noise}" if noise else "")
+
+
+def set_login(layout: Layout, user: str, *, text: str) -> None:
+    """Write the user's .bashrc and .profile with this shell text."""
+    text = (f"{text}\n" if text else "") + 'cd "$HOME"\n'
     for name in (".bashrc", ".profile"):
         (layout.home(user) / name).write_text(text, encoding="utf-8")
 

@@ -121,7 +121,7 @@ async def by_themselves(book: Casebook) -> None:
 async def cancelled(book: Casebook) -> None:
     user = await book.submit("cancelled by its user", "--wrap", "sleep 100")
     root = await book.submit("cancelled by root", "--wrap", "sleep 100")
-    waiting = await book.submit("cancelled while waiting", "-H", "--wrap", "true")
+    waiting = await book.submit("cancelled while waiting", "--begin=now+1hour", "--wrap", "true")
     for case in (user, root):
         await book.until_shown(case, "RUNNING")
     await book.do(lambda: book.cluster.run(["scancel", user.job, waiting.job]))
@@ -250,6 +250,12 @@ def test_its_end_is_journaled_with_the_rows_and_the_questions_that_decided(book:
     late = book[f"{label}, late"].end.evidence
     assert late is not None
     assert "sacct has its end" in late.rule
+
+
+def test_most_ends_were_first_seen_in_squeue(book: Casebook) -> None:
+    """It remembers them for five seconds: who watches hears of them from there, who comes late from sacct alone."""
+    rules = [evidence.rule for evidence in (book[label].end.evidence for label in ENDS) if evidence]
+    assert sum(rule.startswith("squeue") for rule in rules) > len(ENDS) / 2, rules
 
 
 @pytest.mark.parametrize("label", ENDS)

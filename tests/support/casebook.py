@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +21,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from jobwarden.service.service import Service
-from jobwarden.service.views import JobView
+from jobwarden.service.views import JobView, StatusView
 from jobwarden.sources.base import Seen, Sighting
 from jobwarden.verdict.world import World, open_world
 from jobwarden_registry.clock import utc_now
@@ -37,7 +38,13 @@ SESSION = "session-1"
 LATE = "late"
 """The session that hears of a job only when slurmctld has forgotten it."""
 
-CLOCKS: Mapping[str, float] = {"grace_s": 0.0, "lost_after_s": 2.0, "lost_answers": 2, "quick_budget": 1000}
+CLOCKS: Mapping[str, float] = {
+    "grace_s": 0.0,
+    "lost_after_s": 2.0,
+    "lost_answers": 2,
+    "quick_budget": 1000,
+    "expect_again_s": 1.0,
+}
 """A job that is absent from a few answers is lost at once: where Slurm's two programs leave a gap, it shows."""
 
 _PAUSE_S = 0.4
@@ -83,6 +90,7 @@ class Case:
         record: As it stands; its journaled end once it has ended.
         events: The journal about it, filled when all is over.
         truth: What sacct says by hand when all is over, oldest run first.
+        marks: How many looks there were at moments that its life has named.
     """
 
     label: str
@@ -96,6 +104,7 @@ class Case:
     ended: bool = False
     events: list[Event] = field(default_factory=list[Event])
     truth: list[Run] = field(default_factory=list[Run])
+    marks: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def words(self) -> list[str]:
@@ -142,10 +151,13 @@ class Casebook:
         self.troubles: dict[str, str] = {}
         """Lives that could not be lived, and rounds that failed, with why."""
         self.rounds = 0
+        self.views: dict[str, StatusView] = {}
+        """What was shown at moments that lives have chosen."""
         self._world: World | None = None
         self._service: Service | None = None
         self._limit = CapacityLimiter(_AT_ONCE)
         self._round_over = anyio.Event()
+        self._resting = False
 
     def __getitem__(self, label: str) -> Case:
         assert label in self.cases, f"{label}: {self.troubles.get(label, 'it was never registered')}"
@@ -167,10 +179,13 @@ class Casebook:
         assert done.returncode == 0, f"{argv}: {done.stderr}"
         return done.stdout
 
-    async def register(self, label: str, job: str, *, session: str = SESSION, host: str = HOST) -> Case:
+    async def register(
+        self, label: str, job: str, *, session: str = SESSION, host: str = HOST, expect: Sequence[str] = ()
+    ) -> Case:
         """Put a job under watch as an agent does."""
         assert self._service is not None
-        view = await self._service.register(self.home.caller(session, session), type="slurm", ids=[job], host=host)
+        caller = self.home.caller(session, session)
+        view = await self._service.register(caller, type="slurm", ids=[job], host=host, expect=expect)
         records = await self._load(session)
         uid = next((uid for uid, record in records.items() if record.id == view.jobs[0].id), "")
         uid = uid or [event.uid for event in self.home.journal(session) if event.job_id == view.jobs[0].id][-1]
@@ -185,6 +200,7 @@ class Casebook:
         """Wait until a round has made it so."""
         deadline = anyio.current_time() + within_s
         while not is_so(case):
+            assert not case.ended, f"{case.label} has ended without: {case.words}"
             assert anyio.current_time() < deadline, f"{case.label}: not so after {within_s:g} s: {case.words}"
             with anyio.move_on_after(max(0.0, deadline - anyio.current_time())):
                 await self._round_over.wait()
@@ -208,6 +224,22 @@ class Casebook:
         late = await self.register(f"{case.label}, late", case.job, session=LATE)
         await self.until_ended(late)
         return late
+
+    @asynccontextmanager
+    async def nobody_watching(self, seconds: float = 5.0) -> AsyncGenerator[None]:
+        """Let no round go on, and leave what is done meanwhile in the past for so long, as a closed laptop does."""
+        self._resting = True
+        await self._round_over.wait()
+        try:
+            yield
+            await anyio.sleep(seconds)
+        finally:
+            self._resting = False
+
+    async def shown(self, session: str = SESSION) -> StatusView:
+        """Give what an agent or a person is shown now."""
+        assert self._service is not None
+        return await self._service.status(self.home.caller(session, session))
 
     # -- the rounds
 
@@ -236,7 +268,8 @@ class Casebook:
         assert self._world is not None
         while True:
             try:
-                await self._round(self._world)
+                if not self._resting:
+                    await self._round(self._world)
             except Exception as error:
                 self.troubles["the rounds"] = f"{type(error).__name__}: {error}"
                 raise

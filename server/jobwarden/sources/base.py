@@ -56,6 +56,8 @@ class Seen(_Answer):
     """Of a waiting job, where the source gives one."""
     started_at: Utc | None = None
     ended_at: Utc | None = None
+    clock_ahead_s: float = 0.0
+    """By how much the clock that these times are of is ahead of ours, where that is known."""
     work_dir: str | None = None
     log: LogPaths | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -111,6 +113,8 @@ class Wanted(BaseModel):
     name: str | None = None
     """Its name in its own source, as far as it is known."""
     submitted_at: Utc | None = None
+    run_submitted_at: Utc | None = None
+    """When the run was submitted that is known as the present one: a requeue is a new submission."""
     registered_at: Utc | None = None
     log_known: bool = False
     """Whether the record has the log's path already, so that the source need not look for it."""

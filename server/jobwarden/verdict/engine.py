@@ -192,7 +192,7 @@ def _drafts(record: JobRecord, after: JobRecord, seen: Seen, run: Run) -> list[D
         drafts.append(_new_run(record, told, seen))
     if seen.phase.final:
         return drafts
-    if after.stuck is not None and after.stuck != record.stuck:
+    if after.stuck is not None and record.stuck is None:  # another reason to be stuck is no news
         return [*drafts, Draft(EventKind.STUCK, after, text=f"It {after.stuck}.", evidence=seen.evidence)]
     if drafts:
         return drafts

@@ -301,6 +301,16 @@ async def test_an_id_reused_by_ones_own_other_job_is_not_followed() -> None:
     assert (await seen(FakeSlurm(account=rows), wanted)).phase is Phase.SUCCEEDED
 
 
+async def test_an_id_reused_at_once_by_a_controller_that_lost_its_state_is_not_followed() -> None:
+    """slurmdbd notes the lost ones as CANCELLED at that moment (22.05.8), just before the ids begin anew."""
+    wanted = Wanted(id="7", submitted_at=NOW - timedelta(seconds=600), log_known=True)
+    rows = [
+        account_row("7", "CANCELLED", submit=T0 - 600, end=T0 - 60),
+        account_row("7", "COMPLETED", submit=T0 - 58, start=T0 - 50, name="other"),
+    ]
+    assert (await seen(FakeSlurm(account=rows), wanted)).status == "CANCELLED"
+
+
 async def test_a_renamed_job_that_is_requeued_is_still_ours() -> None:
     wanted = Wanted(id="7", submitted_at=NOW - timedelta(days=2), log_known=True)
     old = account_row("7", "PREEMPTED", submit=T0 - 172800, end=T0 - 3600)
@@ -328,7 +338,7 @@ async def test_an_array_is_counted_from_both() -> None:
     )
     one = await seen(slurm)
     assert one.status == "RUNNING 1, PENDING 5, COMPLETED 1, FAILED 1"
-    assert (one.phase, one.reason) == (Phase.RUNNING, "JobArrayTaskLimit; failed: 2")
+    assert (one.phase, one.reason) == (Phase.RUNNING, "failed: 2; JobArrayTaskLimit")
 
 
 CUT = "7_[1,8,15,22,29,36,43,50,57,64,71"
@@ -363,6 +373,19 @@ async def test_an_element_that_was_cut_off_a_range_ends_with_it_once_squeue_lack
 async def test_an_array_has_ended_when_every_element_has(words: tuple[str, str], phase: Phase) -> None:
     rows = [account_row(f"7_{at}", word, raw=7 + at, end=T0 - 100) for at, word in enumerate(words)]
     assert (await seen(FakeSlurm(account=rows))).phase is phase
+
+
+async def test_ten_thousand_ended_elements_are_told_in_a_few_words() -> None:
+    """Rows of paper: to run so many takes half an hour."""
+    words = ["FAILED" if index % 3 == 0 else "COMPLETED" for index in range(10_000)]
+    rows = [account_row(f"7_{index}", word, raw=100 + index) for index, word in enumerate(words)]
+    one = await seen(FakeSlurm(account=rows))
+    assert (one.status, one.phase) == ("COMPLETED 6666, FAILED 3334", Phase.FAILED)
+    assert one.reason is not None
+    assert one.reason.startswith("failed: 0,3,6,9,12,")
+    assert one.reason.endswith(",… (3334 in all)")
+    assert len(one.reason) < 200
+    assert len(one.model_dump_json()) < 8000
 
 
 async def test_elements_cancelled_while_waiting_stay_one_row() -> None:

@@ -14,6 +14,8 @@ from jobwarden_registry.model import Evidence
 EVIDENCE_LINES = 20
 EVIDENCE_CHARS = 2048
 
+_SAME_CLOCK_S = 60.0
+
 
 class RowIndex:
     """Rows by the job that they speak for. Built once per answer, for any number of jobs."""
@@ -111,6 +113,12 @@ class Asked:
     def no_accounting(self) -> bool:
         """Whether this site is known to have no accounting."""
         return self.account is not None and not self.account.exists
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much the cluster's clock is ahead of ours; 0 below a minute, for the question has its way to go."""
+        ahead_s = (self.now - self.at).total_seconds()
+        return ahead_s if abs(ahead_s) > _SAME_CLOCK_S else 0.0
 
     def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
         """Write down what decided."""

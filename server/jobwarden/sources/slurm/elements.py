@@ -114,6 +114,7 @@ def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], eleme
         expected_start_at=_first(row.started for row in rows) if phase is Phase.PENDING else None,
         started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
         ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=first.work_dir or None,
     )
 
@@ -149,9 +150,9 @@ def _kind(row: Row) -> tuple[int, str]:
 def _why(elements: Mapping[int, Row]) -> str | None:
     waiting = sorted({row.reason for row in elements.values() if row.reason and row.state.phase is Phase.PENDING})
     failed = [key for key, row in elements.items() if row.state.phase is Phase.FAILED]
-    said = [", ".join(waiting)] if waiting else []
-    if failed:
-        said.append(f"failed: {compact(failed)}")
+    said = [f"failed: {compact(failed)}"] if failed else []  # first: a narrow cell shows the beginning alone
+    if waiting:
+        said.append(", ".join(waiting))
     return "; ".join(said) or None
 
 

@@ -22,7 +22,7 @@ SHOW_MOST = 50
 _REQUEUE_WORDS = frozenset({Word.REQUEUED, Word.REQUEUE_FED, Word.REQUEUE_HOLD, Word.SPECIAL_EXIT, Word.EXPEDITING})
 _REQUEUE_REASONS = ("BeginTime", "job requeued", "launch failed requeued")
 _REQUEUED_AFTER = timedelta(seconds=90)
-"""A submit time this much later than the one we know is taken for a requeue's, until accounting has told."""
+"""Where no submission is known, one this much later than the registration is taken for a requeue's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,12 @@ def _may_be_requeued(wanted: Wanted, row: Row) -> bool:
         return True
     if row.state.phase is Phase.PENDING and row.reason and row.reason.startswith(_REQUEUE_REASONS):
         return True
-    known = wanted.submitted_at or wanted.registered_at
-    return bool(known and row.submitted and row.submitted > known + _REQUEUED_AFTER)
+    if row.submitted is None:
+        return False
+    known = wanted.run_submitted_at or wanted.submitted_at
+    if known is not None:
+        return row.submitted != known
+    return wanted.registered_at is not None and row.submitted > wanted.registered_at + _REQUEUED_AFTER
 
 
 def wants_by_id(job: Job, asked: Asked) -> bool:
