@@ -145,7 +145,7 @@ def test_a_suspended_job_is_shown_so_and_goes_on(book: Casebook) -> None:
 def test_a_job_with_a_slow_epilog_has_ended_when_that_has(book: Casebook) -> None:
     case = book["slow epilog"]
     completing = [look for look in case.looks if look.status == "COMPLETING"]
-    assert len(completing) > 3, case.words
+    assert completing, case.words
     assert {look.phase for look in completing} == {Phase.RUNNING}
 
 

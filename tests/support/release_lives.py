@@ -14,8 +14,8 @@ PATTERN = "logs/x=%x,j=%8j,u=%u,p=%%.out"
 ARRAY_LOG = "logs/%A_%a.out"
 TWICE = '[ -n "$SLURM_RESTART_COUNT" ] || sleep 300; sleep 1; exit {code}'
 SOON = "StartTime=now+2seconds"
-ELEMENTS = "sleep 3; [ $SLURM_ARRAY_TASK_ID = 3 ] && exit 5; exit 0"
-SLOW_EPILOG = '#!/bin/sh\n[ -e "$(dirname "$0")/slow-$SLURM_JOB_ID" ] && sleep 8\nexit 0\n'
+ELEMENTS = "sleep 6; [ $SLURM_ARRAY_TASK_ID = 3 ] && exit 5; exit 0"
+SLOW_EPILOG = '#!/bin/sh\n[ -e "$(dirname "$0")/slow-$SLURM_JOB_ID" ] && sleep 12\nexit 0\n'
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ async def timeout(book: Casebook) -> None:
 
 async def many(book: Casebook) -> None:
     """An array, one element of it by itself, a wide array that never runs, and a heterogeneous job."""
-    het = await book.submit("het", "-n1", ":", "-n1", "--wrap", "sleep 4")
+    het = await book.submit("het", "-n1", ":", "-n1", "--wrap", "sleep 8")
     wide = await book.submit("wide", "-H", "-a", "1-1000:7%5", "--wrap", "true")
     array = await book.submit("array", "-a", "1-4%2", "-o", ARRAY_LOG, "--wrap", ELEMENTS)
     element = await book.register("element", f"{array.job}_3")
@@ -121,11 +121,13 @@ async def many(book: Casebook) -> None:
 
 async def suspended(book: Casebook) -> None:
     """Stopped for a while by an administrator."""
-    case = await book.submit("suspended", "--wrap", "sleep 3")
+    case = await book.submit("suspended", "--wrap", "until [ -e enough ]; do sleep 0.3; done")
     await book.until_shown(case, "RUNNING")
     await book.slurm("scontrol", "suspend", case.job)
     await book.until_phase(case, Phase.SUSPENDED)
     await book.slurm("scontrol", "resume", case.job)
+    await book.until_shown(case, "RUNNING")
+    (book.cluster.home() / "enough").touch()
     await book.until_ended(case)
 
 

@@ -348,7 +348,8 @@ CUT = "7_[1,8,15,22,29,36,43,50,57,64,71"
 async def test_a_range_that_sacct_has_cut_hides_no_other_job() -> None:
     slurm = FakeSlurm(account=[account_row(CUT, "CANCELLED by 5"), account_row("9", "FAILED", code="3:0")])
     assert (await seen(slurm, "9")).exit_code == 3
-    assert (await seen(slurm, "7")).phase is Phase.CANCELLED
+    one = await seen(slurm, "7")
+    assert (one.phase, one.status) == (Phase.CANCELLED, "CANCELLED 10+")
 
 
 async def test_an_element_that_was_cut_off_a_range_ends_with_it_once_squeue_lacks_it_and_not_before() -> None:

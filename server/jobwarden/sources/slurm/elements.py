@@ -169,9 +169,14 @@ def _phase(rows: Sequence[Row]) -> Phase:
 
 
 def _counts(rows: Sequence[Row]) -> str:
-    """Write `RUNNING 3, PENDING 5, COMPLETED 2`."""
-    counted = Counter((_ORDER[row.state.phase], str(row.state.word or row.state.text)) for row in rows)
-    return ", ".join(f"{word} {count}" for (_, word), count in sorted(counted.items()))
+    """Write `RUNNING 3, PENDING 5, COMPLETED 2`; `PENDING 5+` where elements were cut off their list."""
+    counted = Counter(map(_kind, rows))
+    cut = {_kind(row) for row in rows if row.id.cut}
+    return ", ".join(f"{kind[1]} {count}{'+' if kind in cut else ''}" for kind, count in sorted(counted.items()))
+
+
+def _kind(row: Row) -> tuple[int, str]:
+    return _ORDER[row.state.phase], str(row.state.word or row.state.text)
 
 
 def _why(elements: Mapping[int, Row]) -> str | None:
