@@ -115,10 +115,10 @@ CALM = (
     Case("array with an element cancelled while it waited",
          "Three elements, one at a time. The third is cancelled before it starts, and no program of 22.05 mentions it "
          "ever after: who has not seen it wait cannot know.",
-         ("-a", "1-3%1", "--wrap", "sleep 4"), (_PENDING, _RUNNING, ("succeeded", "end:last")),
-         End("succeeded", attempts=0),
+         ("-a", "1-3%1", "--wrap", "sleep 4"), (_PENDING, _RUNNING, ("cancelled", "end:last")),
+         End("cancelled", attempts=0),
          (Deed("cancel", "start:1", 2, lambda cluster, job: cluster.run(["scancel", f"{job}_3"])),),
-         also=("cancelled",)),
+         also=("succeeded",)),
     Case("one element of an array", "Only the second element is watched: it completes while others wait.",
          ("-a", "1-4%1", "--wrap", "sleep 4; [ $SLURM_ARRAY_TASK_ID = 2 ]"),
          (_PENDING, ("running", "start:1"), ("succeeded", "end:1")), End("succeeded", 0, attempts=0), watch="{}_2"),
