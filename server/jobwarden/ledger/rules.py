@@ -215,6 +215,8 @@ def _merged(before: Want | None, one: Wanted) -> Wanted:
     if before is None:
         return one
     known = before.wanted
+    if known is one or known == one:
+        return one
     expect = tuple(dict.fromkeys((*known.expect, *one.expect)))
     if known.resubmitted_as is not None and one.resubmitted_as is None:
         one = known  # who has followed it knows where it is

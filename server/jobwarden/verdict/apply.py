@@ -57,8 +57,9 @@ class _Answer:
     def living(self, record: JobRecord) -> Seen | None:
         """Give the sighting of a job that lives, where time decides nothing: judging it rests on nothing else."""
         sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
-        waits = record.stale_since is not None or record.absence is not None or record.stuck is not None
-        timeless = not waits and self.snapshot.failure is None
+        looping = record.stuck is not None and len(record.attempts) > self.clocks.requeue_loop_count
+        timed = record.stale_since is not None or record.absence is not None or looping
+        timeless = not timed and self.snapshot.failure is None
         if not timeless or not isinstance(sighting, Seen) or sighting.phase.closed or asked_at is None:
             return None
         return None if is_late(asked_at, record.observed_at, self.now) else sighting

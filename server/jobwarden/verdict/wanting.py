@@ -8,8 +8,8 @@ from jobwarden.sources.base import Wanted
 from jobwarden_registry.model import Expectation, JobRecord
 
 
-def wanted_of(record: JobRecord) -> Wanted:
-    """Say what a source is told about a job that it is asked for."""
+def wanted_of(record: JobRecord, *, expect: tuple[Expectation, ...] | None = None) -> Wanted:
+    """Say what a source is told about a job that it is asked for; `expect` stands for the record's own."""
     present_at = record.attempts[-1].submitted_at if record.attempts else None
     return Wanted(
         id=record.id,
@@ -22,7 +22,7 @@ def wanted_of(record: JobRecord) -> Wanted:
         log_known=record.log is not None,
         resubmitted_as=record.resubmitted_as,
         work_dir=record.work_dir,
-        expect=record.expect,
+        expect=record.expect if expect is None else expect,
         elements=record.elements,
         absent_since=record.absence.since if record.absence is not None else None,
     )
@@ -38,10 +38,7 @@ def wanted_of_all(records: Sequence[JobRecord]) -> list[Wanted]:
     expects: dict[str, list[Expectation]] = {}
     for record in records:
         expects.setdefault(record.id, []).extend(record.expect)
-    return [
-        wanted_of(record).model_copy(update={"expect": tuple(dict.fromkeys(expects[record.id]))})
-        for record in latest.values()
-    ]
+    return [wanted_of(record, expect=tuple(dict.fromkeys(expects[record.id]))) for record in latest.values()]
 
 
 def _is_later(record: JobRecord, known: JobRecord) -> bool:

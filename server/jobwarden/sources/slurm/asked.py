@@ -30,8 +30,10 @@ class RowIndex:
 
     def of(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give the rows about a job, in the answer's order; a raw number of an array's element finds that element."""
-        found = tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.covers(wanted))
-        return found or (tuple(self._by_raw.get(wanted.base, ())) if wanted.whole else ())
+        rows = self._by_base.get(wanted.base, ())
+        if wanted.whole:
+            return tuple(rows or self._by_raw.get(wanted.base, ()))
+        return tuple(row for row in rows if row.id.covers(wanted))
 
     def cut_off(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give the rows from whose range an element that has no row may have been cut off."""
@@ -95,8 +97,11 @@ class Asked:
 
     def about(self, wanted: str, job: SlurmId) -> Asked:
         """Narrow to what was asked about one job."""
+        account, by_id = _about(self.account, job), _about(self.by_id, job)
+        if account is self.account and by_id is self.by_id and not self.shown:
+            return self
         shown = {wanted: self.shown[wanted]} if wanted in self.shown else {}
-        return replace(self, account=_about(self.account, job), by_id=_about(self.by_id, job), shown=shown)
+        return replace(self, account=account, by_id=by_id, shown=shown)
 
     def queue_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give slurmctld's rows about a job."""

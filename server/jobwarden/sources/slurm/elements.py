@@ -55,8 +55,9 @@ def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, know
         code, text = trouble
         rule = f"Nothing certain can be said of it: {text}"
         return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
-    seen = _described(asked, queue, account, elements)
-    return _without_trace(seen, gone, max(known, len(elements)))
+    known = max(known, len(elements))
+    seen = _described(asked, queue, account, elements, known=known)
+    return _without_trace(seen, gone, known) if gone else seen
 
 
 def _untold_gone(asked: Asked, elements: Mapping[int, Row], gone: int) -> tuple[str, str] | None:
@@ -73,12 +74,10 @@ def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
     Those that are cancelled one by one while they wait leave none once their siblings go on (22.05.8); nothing else
     makes an element vanish, so the whole is no success.
     """
-    if not gone:
-        return seen.model_copy(update={"elements": known})
     phase = Phase.CANCELLED if seen.phase is Phase.SUCCEEDED else seen.phase
     told = f"{gone} of {known} elements left no record: cancelled while they waited"
     reason = "; ".join(part for part in (seen.reason, told) if part)
-    return seen.model_copy(update={"elements": known, "phase": phase, "reason": reason})
+    return seen.model_copy(update={"phase": phase, "reason": reason})
 
 
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:
@@ -130,7 +129,9 @@ def _untold_without_queue(asked: Asked, account: Sequence[Row], *, alive: bool) 
     return asked.queue.code, asked.queue.trouble
 
 
-def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row]) -> Seen:
+def _described(
+    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, known: int
+) -> Seen:
     rows = list(elements.values())
     phase = _phase(rows)
     first = queue[0] if queue else account[0]
@@ -139,6 +140,7 @@ def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], eleme
         phase=phase,
         status=_counts(rows),
         reason=_why(elements),
+        elements=known,
         stuck=_stuck(rows),
         name=first.name,
         user=first.user or None,
