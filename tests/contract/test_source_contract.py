@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from jobwarden.sources import plugins
-from jobwarden.sources.base import Absent, CancelOutcome, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, Control, Host, Seen, Sighting, Wanted
 from jobwarden.sources.framing import Part, framed_argv, new_nonce, read_parts
 from jobwarden.testing import source_contract as contract
 from jobwarden.testing.paper import FramedTransport
@@ -155,6 +155,13 @@ class AcceptsAll(Tiny):
         return {one.id: CancelOutcome(accepted=True, text="done") for one in wanted}
 
 
+class ControlsAll(Tiny):
+    controls = frozenset({Control.SUSPEND})
+
+    async def control(self, _host: Host, wanted: Sequence[Wanted], _action: Control) -> Mapping[str, CancelOutcome]:
+        return {one.id: CancelOutcome(accepted=True, text="done") for one in wanted}
+
+
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Tiny]], None]:
     """Give what makes this class the source of the entry point `tiny`."""
@@ -194,6 +201,7 @@ def test_a_source_that_keeps_the_contract_passes(install: Callable[[type[Tiny]],
         (Forgets, contract.it_gives_one_sighting_for_every_id),
         (Unframed, contract.it_believes_no_torn_answer),
         (AcceptsAll, contract.it_cancels_nothing_that_it_does_not_know),
+        (ControlsAll, contract.it_controls_nothing_that_it_does_not_know),
     ],
 )
 def test_a_check_finds_the_fault_that_it_is_for(

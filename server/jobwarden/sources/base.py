@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -167,7 +168,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CancelOutcome:
-    """What became of one request to cancel; accepted is not ended.
+    """What became of one request to cancel or to control a job; accepted is not ended.
 
     Attributes:
         accepted: Whether the source took the request.
@@ -201,4 +202,34 @@ class LivesHere(Protocol):
     @property
     def local_only(self) -> bool:
         """True."""
+        ...
+
+
+class Control(StrEnum):
+    """What can be done to a living job beside ending it."""
+
+    SUSPEND = "suspend"
+    """Hold it up where it is; it keeps what it has."""
+    RESUME = "resume"
+    """Let it go on."""
+
+
+@runtime_checkable
+class Controls(Protocol):
+    """A source whose jobs can be controlled."""
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """What it can do; `control` is called with nothing else."""
+        ...
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
+        """Ask for this of these jobs, after a live look that each is the user's own. Twice is as good as once.
+
+        Returns:
+            One outcome for every id asked. What came of it is seen by `observe`.
+
+        Raises:
+            As `Cancels.cancel`.
+        """
         ...

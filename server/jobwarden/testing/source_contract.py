@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from pydantic import TypeAdapter
 
-from jobwarden.sources.base import Cancels, Host, LivesHere, Sighting, Source, Wanted
+from jobwarden.sources.base import CancelOutcome, Cancels, Control, Controls, Host, LivesHere, Sighting, Source, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import GROUP, believed, load_sources
 from jobwarden.testing.paper import PaperTransport, TornTransport, unreachable
@@ -83,6 +84,7 @@ class Subject:
 
 
 Check = Callable[[Subject], None]
+_Ask = Callable[[Host, Sequence[Wanted]], Awaitable[Mapping[str, CancelOutcome]]]
 
 
 def checks_for(subject: Subject) -> tuple[Check, ...]:
@@ -104,6 +106,8 @@ def checks_for(subject: Subject) -> tuple[Check, ...]:
         chosen.append(it_believes_no_torn_answer)
     if isinstance(subject.source, Cancels):
         chosen.append(it_cancels_nothing_that_it_does_not_know)
+    if isinstance(subject.source, Controls):
+        chosen.append(it_controls_nothing_that_it_does_not_know)
     return tuple(chosen)
 
 
@@ -210,15 +214,35 @@ def it_cancels_nothing_that_it_does_not_know(subject: Subject) -> None:
     source = subject.source
     if not isinstance(source, Cancels):
         raise ContractError("it cannot cancel")
+    _refuses_unknown(subject, source.cancel)
+
+
+def it_controls_nothing_that_it_does_not_know(subject: Subject) -> None:
+    """As for `cancel`, with each action that it says it can do."""
+    source = subject.source
+    if not isinstance(source, Controls):
+        raise ContractError("it cannot control")
+    _must(bool(source.controls), "it names no action that it can do")
+    for action in source.controls:
+        _refuses_unknown(subject, partial(_control, source, action))
+
+
+async def _control(
+    source: Controls, action: Control, host: Host, wanted: Sequence[Wanted]
+) -> Mapping[str, CancelOutcome]:
+    return await source.control(host, wanted, action)
+
+
+def _refuses_unknown(subject: Subject, ask: _Ask) -> None:
     asked = _wanted(subject.unknown_ids)
     for transport in (unreachable(), subject.host() if subject.host is not None else unreachable()):
         try:
-            outcomes = anyio.run(source.cancel, _host(transport), asked)
+            outcomes = anyio.run(ask, _host(transport), asked)
         except (TransportError, SourceError):
             continue
         _must(set(outcomes) == {one.id for one in asked}, f"it gave outcomes for {sorted(outcomes)}")
         for job, outcome in outcomes.items():
-            _must(not outcome.accepted, f"{job} does not exist, and its cancellation was accepted")
+            _must(not outcome.accepted, f"{job} does not exist, and the request was accepted")
             _must(bool(outcome.text), f"{job}: the outcome does not say why")
 
 

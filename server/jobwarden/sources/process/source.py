@@ -26,9 +26,10 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from jobwarden.sources.base import Absent, CancelOutcome, CouldNotAsk, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, Control, CouldNotAsk, Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.process.cancel import cancel_all
+from jobwarden.sources.process.control import control_all
 from jobwarden.sources.process.state import (
     ResultFile,
     State,
@@ -85,6 +86,15 @@ class ProcessSource:
         The grace is `clocks.cancel_grace_s`, or `cancel_grace_s` in `Host.settings`.
         """
         return await cancel_all(self._folder(host), host, wanted)
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """See `Controls.controls`."""
+        return frozenset({Control.SUSPEND, Control.RESUME})
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
+        """See `Controls.control`. SIGSTOP and SIGCONT to every process of the program's session."""
+        return await control_all(self._folder(host), host, wanted, action)
 
     def _folder(self, host: Host) -> Path:
         configured = host.settings.get("processes_folder")
