@@ -107,5 +107,5 @@ async def test_no_process_but_the_registered_one_is_suspended(warden: Warden) ->
     before_the_boot = forge(warden, job, "job.json", boot_id="another-boot")
     for wrong in (reused, before_the_boot):
         assert not (await warden.control(wrong, Control.SUSPEND)).accepted
-    assert [state_of(pid_of(one)) for one in (bystander, job)] == ["S", "S"]
+    assert not {"T", "Z", "X"} & {state_of(pid_of(one)) for one in (bystander, job)}
     assert alive(supervisor_of(bystander))
