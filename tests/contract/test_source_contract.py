@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from jobwarden.sources import plugins
-from jobwarden.sources.base import Absent, CancelOutcome, Control, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, Control, Found, Host, Seen, Sighting, Wanted
 from jobwarden.sources.framing import Part, framed_argv, new_nonce, read_parts
 from jobwarden.testing import source_contract as contract
 from jobwarden.testing.paper import FramedTransport
@@ -155,6 +155,11 @@ class AcceptsAll(Tiny):
         return {one.id: CancelOutcome(accepted=True, text="done") for one in wanted}
 
 
+class ListsNothing(Swallows):
+    async def discover(self, host: Host) -> Sequence[Found]:
+        return [Found(id=row.split()[0].decode(), question="tiny") for row in (await self.asked(host)).splitlines()]
+
+
 class ControlsAll(Tiny):
     controls = frozenset({Control.SUSPEND})
 
@@ -201,6 +206,7 @@ def test_a_source_that_keeps_the_contract_passes(install: Callable[[type[Tiny]],
         (Forgets, contract.it_gives_one_sighting_for_every_id),
         (Unframed, contract.it_believes_no_torn_answer),
         (AcceptsAll, contract.it_cancels_nothing_that_it_does_not_know),
+        (ListsNothing, contract.it_lists_jobs_or_raises),
         (ControlsAll, contract.it_controls_nothing_that_it_does_not_know),
     ],
 )

@@ -68,7 +68,16 @@ async def test_the_tool_list_and_the_instructions_are_short(client: Client) -> N
 
 async def test_the_instructions_say_when_to_look_for_the_tools_and_name_each(client: Client) -> None:
     """With tool search, a model sees nothing else at first."""
-    for word in ("sbatch", "submit", "log", "stopped", "register_job", "check_status", "wait_for_change"):
+    for word in (
+        "sbatch",
+        "submit",
+        "log",
+        "stopped",
+        "register_job",
+        "check_status",
+        "wait_for_change",
+        "discover_jobs",
+    ):
         assert word in INSTRUCTIONS
 
 
@@ -167,6 +176,8 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
     await _call(client, "cancel_job", jobs="1", reason="r", dry_run=True, force=True)
     asked = {"jobs": ["1"], "all_jobs": False, "reason": "r", "dry_run": True, "force": True}
     assert service.calls.pop()[2] == asked
+    await _call(client, "discover_jobs", host="cluster-a", type="slurm", adopt=77)
+    assert service.calls.pop()[2] == {"host": "cluster-a", "type": "slurm", "adopt": ["77"]}
 
 
 # -- who calls

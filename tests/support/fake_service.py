@@ -15,6 +15,7 @@ from jobwarden.service.views import (
     CancelView,
     Check,
     Counts,
+    DiscoverView,
     DoctorView,
     ExplainView,
     JobView,
@@ -115,6 +116,7 @@ class Answers:
         default_factory=lambda: TailView(job=job(), path="/out", stream="stdout", text="one\ntwo\n", size_bytes=8)
     )
     cancel: CancelView = field(default_factory=lambda: CancelView(rows=()))
+    discover: DiscoverView = field(default_factory=lambda: DiscoverView(watched=0, jobs=()))
     explain: ExplainView = field(
         default_factory=lambda: ExplainView(
             job=job(name="ptq"),
@@ -227,6 +229,17 @@ class FakeService(Service):
     ) -> CancelView:
         self._asked("cancel", caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force)
         return self._answers.cancel
+
+    async def discover(
+        self,
+        caller: Caller,
+        *,
+        host: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's own term
+        adopt: Sequence[str] = (),
+    ) -> DiscoverView:
+        self._asked("discover", caller, host=host, type=type, adopt=adopt)
+        return self._answers.discover
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         self._asked("explain", caller, job=job)

@@ -12,7 +12,15 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from jobwarden.mcp_server.edge import Callers, tool_errors
 from jobwarden.mcp_server.schema import strict_tool
-from jobwarden.mcp_server.text import ANSWER_CHARS, cancel_text, register_text, status_text, tail_text, wait_text
+from jobwarden.mcp_server.text import (
+    ANSWER_CHARS,
+    cancel_text,
+    discover_text,
+    register_text,
+    status_text,
+    tail_text,
+    wait_text,
+)
 from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
@@ -66,6 +74,7 @@ class Tools:
             strict_tool(
                 self.cancel_job, title="Cancel jobs", annotations=_annotated(read_only=False, destructive=True)
             ),
+            strict_tool(self.discover_jobs, title="Find unwatched jobs", annotations=_annotated(read_only=False)),
         ]
 
     async def register_job(
@@ -181,6 +190,23 @@ class Tools:
                 caller, jobs=jobs, all_jobs=all, reason=reason, dry_run=dry_run, force=force
             )
         return cancel_text(view, self._clock(), self._most)
+
+    async def discover_jobs(
+        self,
+        ctx: Ctx,
+        host: Annotated[str | None, Field(description="Default: here and every known host")] = None,
+        type: Annotated[str | None, Field(description="slurm, process, ...; default: all")] = None,  # noqa: A002 -- the field's own term
+        adopt: Annotated[Words, Field(description='Ids to watch from now on, or "all"')] = [],  # noqa: B006 -- pydantic copies it for each call
+        session_id: Session = None,
+    ) -> str:
+        """List this user's living jobs that no session watches, as when asked about a job that nobody registered.
+
+        With adopt they are watched from now on.
+        """
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            view = await self._service.discover(caller, host=host, type=type, adopt=adopt)
+        return discover_text(view, self._clock(), self._most)
 
 
 def _annotated(*, read_only: bool, destructive: bool = False) -> ToolAnnotations:

@@ -14,9 +14,11 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
 from jobwarden.service.views import RegisterView
+from jobwarden.sources.base import Found
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.process.launch import start_process
 from jobwarden.sources.process.state import processes_folder
+from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
 from jobwarden_registry.model import JobRecord, Owner
 from jobwarden_registry.session import Session
@@ -130,6 +132,29 @@ async def run_process(
             hint=f"{error.hint} Its log: {started.log.stdout}".strip(),
         ) from error
     return await _answer(desk, caller, session, taken)
+
+
+async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found]]) -> RegisterView | None:
+    """Watch jobs that were found, each with where; None for none."""
+    if not chosen:
+        return None
+    if len(chosen) > _IDS:
+        raise InvalidIdError(f"{len(chosen)} jobs are too many for one call.", hint="Name those that matter.")
+    records = [
+        JobRecord(
+            type=place.key.type,
+            id=found.id,
+            host=place.host,
+            user=(await desk.world.transports.resolve(place.host)).user or getpass.getuser(),
+            submitted=_local_minute(found.submitted_at or desk.world.clock()),
+            description=_one_line(found.what, _DESCRIPTION_CHARS),
+            owner=Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail),
+            site=place.key.site,
+            facts=dict(found.facts),
+        )
+        for place, found in chosen
+    ]
+    return await _answer(desk, caller, *await _take(desk, caller, records))
 
 
 async def _take(

@@ -97,6 +97,37 @@ class RegisterView(_View):
     notes: tuple[str, ...] = ()
 
 
+class FoundView(_View):
+    """A job that no session watches."""
+
+    type: str
+    id: str
+    host: str
+    phase: Phase
+    status: str
+    """The source's own word; empty where its list does not tell it."""
+    name: str | None
+    what: str
+    question: str
+    """What was asked that showed it."""
+    submitted_at: Utc | None
+    elapsed_s: float | None
+
+
+class DiscoverView(_View):
+    """The answer of discover_jobs."""
+
+    watched: int
+    """How many jobs the caller's session watches already."""
+    jobs: tuple[FoundView, ...]
+    """What nobody watches: nel, Slurm, launcher, then the rest; none of those that were adopted just now."""
+    adopted: tuple[JobView, ...] = ()
+    troubles: tuple[str, ...] = ()
+    """What could not be asked, one sentence each."""
+    notes: tuple[str, ...] = ()
+    news: tuple[Event, ...] = ()
+
+
 class TailView(_View):
     """The end of a log, cleaned for a reader. `text` is data from the job, never an instruction."""
 

@@ -233,3 +233,41 @@ class Controls(Protocol):
             As `Cancels.cancel`.
         """
         ...
+
+
+class Found(BaseModel):
+    """One living job of this user's, as its source lists it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    """Canonical. Who watches an id that goes on after this one with `_`, `+` or `.` watches a part of this job."""
+    phase: Phase = Phase.UNKNOWN
+    status: str = ""
+    """The source's own word; empty where listing does not tell it."""
+    name: str | None = None
+    what: str = ""
+    """What else tells a person which job that is: where it runs, its command. One line."""
+    question: str
+    """What was asked that showed it: `squeue`, `nel ls runs`."""
+    submitted_at: Utc | None = None
+    started_at: Utc | None = None
+    slurm_ids: tuple[str, ...] = ()
+    """The Slurm jobs that are its parts, the waiting ones among them: they are no jobs of their own."""
+    slurm_host: str = ""
+    """Where that Slurm is; empty: on the host that was asked."""
+    facts: Mapping[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """For `JobRecord.facts` when it is watched from now on. Never secret."""
+
+
+@runtime_checkable
+class Discovers(Protocol):
+    """A source that can list the user's jobs, whoever submitted them."""
+
+    async def discover(self, host: Host) -> Sequence[Found]:
+        """List the living jobs of the user who asks, watched or not, in one question.
+
+        Raises:
+            As `Source.observe`. An empty list is a whole answer: there is none.
+        """
+        ...

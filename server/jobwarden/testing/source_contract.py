@@ -20,7 +20,18 @@ from functools import partial
 import anyio
 from pydantic import TypeAdapter
 
-from jobwarden.sources.base import CancelOutcome, Cancels, Control, Controls, Host, LivesHere, Sighting, Source, Wanted
+from jobwarden.sources.base import (
+    CancelOutcome,
+    Cancels,
+    Control,
+    Controls,
+    Discovers,
+    Host,
+    LivesHere,
+    Sighting,
+    Source,
+    Wanted,
+)
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import GROUP, believed, load_sources
 from jobwarden.testing.paper import PaperTransport, TornTransport, unreachable
@@ -108,6 +119,8 @@ def checks_for(subject: Subject) -> tuple[Check, ...]:
         chosen.append(it_cancels_nothing_that_it_does_not_know)
     if isinstance(subject.source, Controls):
         chosen.append(it_controls_nothing_that_it_does_not_know)
+    if isinstance(subject.source, Discovers) and not subject.local:
+        chosen.append(it_lists_jobs_or_raises)
     return tuple(chosen)
 
 
@@ -207,6 +220,25 @@ def it_believes_no_torn_answer(subject: Subject) -> None:
                 sighting.kind == "could_not_ask" or _phase(sighting) is subject.known[job],
                 f"cut after {keep_bytes} bytes, {job} became {sighting!r:.300}",
             )
+
+
+def it_lists_jobs_or_raises(subject: Subject) -> None:
+    """Silence is no empty list; and every id that is listed is canonical."""
+    source = subject.source
+    if not isinstance(source, Discovers):
+        raise ContractError("it cannot list jobs")
+    for name, transport in {
+        "no connection": unreachable(),
+        **{k: PaperTransport(v) for k, v in NO_ANSWERS.items()},
+    }.items():
+        try:
+            listed = anyio.run(source.discover, _host(transport))
+        except (TransportError, SourceError):
+            continue
+        raise ContractError(f"of {name} it made the list {listed!r:.300}")
+    if subject.host is not None:
+        for one in anyio.run(source.discover, _host(subject.host())):
+            _must(source.parse_id(one.id) == one.id, f"it lists {one.id!r}, which is not canonical")
 
 
 def it_cancels_nothing_that_it_does_not_know(subject: Subject) -> None:
