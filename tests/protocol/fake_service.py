@@ -151,9 +151,11 @@ class FakeService(Service):
         tags: Sequence[str] = (),
         log_path: str | None = None,
         expect: Sequence[str] = (),
+        ready: str | None = None,
     ) -> RegisterView:
         asked = {"user": user, "description": description, "name": name, "tags": list(tags), "log_path": log_path}
-        self._note("register", caller, type=type, ids=list(ids), host=host, expect=list(expect), **asked)
+        asked |= {"expect": list(expect), "ready": ready}
+        self._note("register", caller, type=type, ids=list(ids), host=host, **asked)
         known = {job.id for job in self.jobs}
         created = tuple(id_ not in known for id_ in ids)
         for id_, new in zip(ids, created, strict=True):

@@ -154,6 +154,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         tags=["t"],
         log_path="/l",
         expect="out/*.ckpt",
+        ready="8000/health",
     )
     verb, _caller, given = service.calls.pop()
     assert (verb, given.pop("ids")) == ("register", ["1"])
@@ -166,6 +167,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         "tags": ["t"],
         "log_path": "/l",
         "expect": ["out/*.ckpt"],
+        "ready": "8000/health",
     }
     await _call(client, "check_status", jobs="1", refresh=False, scope="project")
     assert service.calls.pop()[2] == {"jobs": ["1"], "refresh": False, "scope": "project"}

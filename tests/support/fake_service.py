@@ -173,10 +173,11 @@ class FakeService(Service):
         tags: Sequence[str] = (),
         log_path: str | None = None,
         expect: Sequence[str] = (),
+        ready: str | None = None,
     ) -> RegisterView:
         self._asked(
             "register", caller, type=type, ids=ids, host=host, user=user, name=name, tags=tags, log_path=log_path,
-            description=description, expect=expect,
+            description=description, expect=expect, ready=ready,
         )  # fmt: skip
         return self._answers.register
 
@@ -189,8 +190,11 @@ class FakeService(Service):
         name: str | None = None,
         description: str = "",
         log_path: str | None = None,
+        ready: str | None = None,
     ) -> RegisterView:
-        self._asked("run", caller, argv=argv, cwd=cwd, name=name, description=description, log_path=log_path)
+        self._asked(
+            "run", caller, argv=argv, cwd=cwd, name=name, description=description, log_path=log_path, ready=ready
+        )
         return self._answers.register
 
     async def status(

@@ -107,6 +107,8 @@ def _trouble(job: JobView, now: datetime) -> list[str]:
         said.append("not a known state, not an end")
     if job.phase is Phase.LOST:
         said.append("lost: outcome not known")
+    if job.ready is not None:
+        said.append("up" if job.ready else "not up yet")
     return said
 
 

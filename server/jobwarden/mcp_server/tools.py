@@ -51,7 +51,7 @@ Words = Annotated[
 Jobs = Annotated[Words, Field(description="Ids, type:id, host:id, names or tags; default: all of this session")]
 Session = Annotated[str | None, Field(description="Only if an answer asks for it")]
 Ctx = Context[Any, Any]
-Until = Literal["change", "terminal", "all_terminal"]
+Until = Literal["change", "ready", "terminal", "all_terminal"]
 Scope = Literal["session", "project"]
 
 
@@ -93,6 +93,9 @@ class Tools:
         expect: Annotated[
             Words, Field(description='Files or globs it must have made to have succeeded: "a.pt >= 1G", "log ~ REGEX"')
         ] = [],  # noqa: B006 -- likewise
+        ready: Annotated[
+            str | None, Field(description='For a service, when it is up: "8000", "8000/health" or "~ REGEX" of its log')
+        ] = None,
         session_id: Session = None,
     ) -> str:
         """Watch a cluster job in the background until it has really ended.
@@ -113,6 +116,7 @@ class Tools:
                 tags=tags,
                 log_path=log_path,
                 expect=expect,
+                ready=ready,
             )
         return register_text(view, self._clock(), self._most)
 
@@ -138,7 +142,10 @@ class Tools:
         ctx: Ctx,
         jobs: Jobs = [],  # noqa: B006 -- pydantic copies it for each call
         until: Annotated[
-            Until, Field(description="change: any news; terminal: one of them ends; all_terminal: all have ended")
+            Until,
+            Field(
+                description="change: any news; ready: a service is up; terminal: one ends; all_terminal: all have ended"
+            ),
         ] = "change",
         timeout_s: Annotated[
             float, Field(ge=0, le=LONGEST_WAIT_S, description="Your client's own limit may be lower (Codex: 60)")

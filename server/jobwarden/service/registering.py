@@ -13,6 +13,7 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
+from jobwarden.service.readying import read_readiness
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.base import Found
 from jobwarden.sources.plugins import guarded
@@ -51,6 +52,7 @@ async def register(
     tags: Sequence[str],
     log_path: str | None,
     expect: Sequence[str],
+    ready: str | None,
 ) -> RegisterView:
     """See `Service.register`."""
     if job_type == PROCESS:
@@ -61,6 +63,7 @@ async def register(
     source = desk.world.sources.get(job_type)
     _check_ids(ids, name)
     _check(user, name, tags, log_path, expect)
+    readiness = None if ready is None else read_readiness(ready)
     with guarded(job_type):
         canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
     site = await desk.world.transports.resolve(host)
@@ -78,6 +81,7 @@ async def register(
             site=site.key,
             log_path=log_path,
             expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
+            ready=readiness,
         )
         for job_id in canonical
     ]
@@ -93,11 +97,13 @@ async def run_process(
     name: str | None,
     description: str,
     log_path: str | None,
+    ready: str | None,
 ) -> RegisterView:
     """See `Service.run_process`."""
     if not argv:
         raise InvalidIdError("No command was given.", hint="Write: jobwarden run -- COMMAND [ARGUMENT ...]")
     _check("", name, (), log_path, ())
+    readiness = None if ready is None else read_readiness(ready)
     await desk.session(caller, create=True)  # nothing is started that could not be registered
     site = await desk.world.transports.resolve("localhost")
     started = await start_process(
@@ -121,6 +127,7 @@ async def run_process(
         site=site.key,
         submitted_at=started.started_at,
         log=started.log,
+        ready=readiness,
         work_dir=started.work_dir,
         facts=dict(started.facts),
     )

@@ -65,6 +65,7 @@ class Service:
         tags: Sequence[str] = (),
         log_path: str | None = None,
         expect: Sequence[str] = (),
+        ready: str | None = None,
     ) -> RegisterView:
         """Watch these jobs from now on; idempotent. Looks at them once, and starts the watcher.
 
@@ -84,6 +85,7 @@ class Service:
             tags=tags,
             log_path=log_path,
             expect=expect,
+            ready=ready,
         )
 
     async def run_process(
@@ -95,10 +97,11 @@ class Service:
         name: str | None = None,
         description: str = "",
         log_path: str | None = None,
+        ready: str | None = None,
     ) -> RegisterView:
         """Start a local program under a supervisor that outlives us, and watch it."""
         return await registering.run_process(
-            self._desk, caller, argv, cwd=cwd, name=name, description=description, log_path=log_path
+            self._desk, caller, argv, cwd=cwd, name=name, description=description, log_path=log_path, ready=ready
         )
 
     async def status(

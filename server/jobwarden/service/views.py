@@ -52,6 +52,9 @@ class JobView(_View):
     stale_since: Utc | None
     """Set while the host or source cannot be asked: the state above is the last one known."""
     stale_because: str | None
+    ready: bool | None = None
+    """Of a running service: whether it has been seen to be up; None where nothing was said to show that."""
+    ready_at: Utc | None = None
     orphan: bool
     owner: Owner
     mine: bool
