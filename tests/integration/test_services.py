@@ -79,6 +79,14 @@ def looked(home: Household, said: str = "Not up yet") -> bool:
     return any(said in path.read_text(encoding="utf-8", errors="replace") for path in files)
 
 
+_STEPS = ("listening", "Application startup complete")
+"""What it writes after each gate; two gates opened at once would be one to it."""
+
+
+def has_written(log: Path, text: str) -> bool:
+    return log.exists() and text in log.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(("shows", "at_gate"), [("{port}", 1), ("{port}/health", 2), ("~ startup complete$", 2)])
 def test_a_service_is_up_only_when_what_shows_it_is_there(home: Household, port: int, shows: str, at_gate: int) -> None:
     gate = home.root / "gate"
@@ -105,6 +113,7 @@ def test_a_service_is_up_only_when_what_shows_it_is_there(home: Household, port:
         if opened == 0:
             assert "not up yet" in cli(home, "status").stdout
         gate.write_text("", encoding="utf-8")
+        eventually(partial(has_written, Path(shown["log_path"]), _STEPS[opened]), _STEPS[opened])
     waited = cli(home, "wait", "svc", "--until", "ready", "--timeout", "60", "--json")
     assert waited.returncode == 0, waited.stdout
     shown = view(home, "status")
@@ -112,8 +121,10 @@ def test_a_service_is_up_only_when_what_shows_it_is_there(home: Household, port:
     (event,) = [event for event in home.journal() if event.event == "ready"]
     assert event.evidence is not None
     assert "is there" in event.evidence.rule
-    for _ in range(3 - at_gate):
+    for step in _STEPS[at_gate:]:
         gate.write_text("", encoding="utf-8")
+        eventually(partial(has_written, Path(shown["log_path"]), step), step)
+    gate.write_text("", encoding="utf-8")
     assert cli(home, "wait", "svc", "--timeout", "60").returncode == 3
     assert view(home, "status")["ready"] is None
     assert home.kinds().count("ready") == 1
@@ -149,8 +160,9 @@ async def test_a_deployment_on_a_node_is_running_before_it_is_up_and_the_agent_i
             cluster.wait_for(job, {"RUNNING"})
             eventually(lambda: looked(home), "it was looked for", within_s=30)
             assert "not up yet" in await caller.call("check_status")
-            for _ in range(2):
+            for step in _STEPS:
                 cluster.run(["sh", "-c", f": > {folder}/gate"])
+                eventually(partial(has_written, folder / f"slurm-{job}.out", step), step)
             said = await caller.call("wait_for_change", until="ready", timeout_s=60)
             assert "It is up: port" in said, said
             assert "\tup" in said, said
