@@ -17,7 +17,7 @@ from jobwarden_registry.paths import machine_id
 from support.agent import agent
 from support.cluster import Cluster
 from support.household import Household, eventually, household
-from support.processes import pid_of
+from support.processes import Warden, pid_of
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def home(clean_environment: Path) -> Iterator[Household]:
     with household(clean_environment) as made:
         made.env["CLAUDE_CODE_SESSION_ID"] = "session-1"
         yield made
+        Warden(processes_folder(made.env)).clean()
 
 
 def cli(home: Household, *words: str) -> subprocess.CompletedProcess[str]:
@@ -109,7 +110,7 @@ async def test_an_agent_finds_jobs_that_it_did_not_register_and_adopts_one_or_al
             active = {str(row["id"]): row for row in home.active()}
             assert set(active) == mine
             assert active[plain]["job_name"] == "found-me"
-            assert plain not in await caller.call("discover_jobs", host="cluster-a", type="slurm")
+            assert f"slurm:{plain}" not in await caller.call("discover_jobs", host="cluster-a", type="slurm")
     finally:
         cluster.slurm("scancel", *mine, of_bob)
 

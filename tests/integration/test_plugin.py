@@ -83,6 +83,9 @@ def home(clean_environment: Path) -> Iterator[Household]:
         program.chmod(0o755)
         made.env |= {"PATH": f"{programs}:{made.env['PATH']}", "CLAUDE_CODE_SESSION_ID": "session-1"}
         yield made
+        for job in (Path(made.env["HOME"]) / "tinyq").glob("*.job"):
+            if "ACTIVE" in job.read_text(encoding="utf-8"):
+                subprocess.run([str(program), "kill", job.stem], env=made.env, check=False)
 
 
 def statuses(home: Household) -> list[object]:

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from jobwarden.sources.process.state import processes_folder
 from support.agent import agent
 from support.cluster import Cluster
 from support.household import Household, eventually, household
+from support.processes import Warden
 
 # It says where it is, serves 503 once the first line came, and 200 once the second did.
 _SERVICE = """
@@ -45,6 +47,7 @@ def home(clean_environment: Path) -> Iterator[Household]:
     with household(clean_environment) as made:
         made.env["CLAUDE_CODE_SESSION_ID"] = "session-1"
         yield made
+        Warden(processes_folder(made.env)).clean()
 
 
 @pytest.fixture
