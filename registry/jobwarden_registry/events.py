@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     UNREACHABLE = "unreachable"
     REACHABLE = "reachable"
     STALLED = "stalled"
+    READY = "ready"
     RULE_FIRED = "rule_fired"
     ACTION = "action"
     CANCEL_REQUESTED = "cancel_requested"

@@ -99,6 +99,16 @@ class Expectation(_Frozen):
     pattern: str | None = None
 
 
+class Readiness(_Frozen):
+    """What shows that a running service is up: a port of its node, an HTTP path there, or a line of its log."""
+
+    port: int | None = None
+    path: str | None = None
+    """Asked for by HTTP on that port; any answer below 400 will do."""
+    pattern: str | None = None
+    """An extended regular expression, as `grep -E` has them."""
+
+
 class JobRecord(_Frozen):
     """One watched job.
 
@@ -158,6 +168,10 @@ class JobRecord(_Frozen):
     expect: tuple[Expectation, ...] = ()
     output_missing_since: Utc | None = None
     """When its source said that it had succeeded and an expected output was not there: one more look, and it failed."""
+    ready: Readiness | None = None
+    """For a service: it runs before it is up."""
+    ready_at: Utc | None = None
+    """When it was first seen to be up; of an earlier run, where it lies before `started_at`."""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     """What this type's source needs to ask about it (a pid and its start time, a path of `nel`). Never secret;
     never taken from a hand-written entry."""

@@ -1,90 +1,28 @@
-"""What every source must do, over all that are installed: see `jobwarden.sources.base.Source`."""
+"""What every source must do, over all that are installed: the checks that are shipped, and that they find faults."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.metadata import entry_points
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from jobwarden.sources.base import Absent, Cancels, Host, LivesHere, Source, Wanted
-from jobwarden.sources.errors import SourceError
-from jobwarden.transport.base import Chunk, Completed
-from jobwarden.transport.errors import ConnectError, TransportError
+from jobwarden.sources import plugins
+from jobwarden.sources.base import Absent, CancelOutcome, Control, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.framing import Part, framed_argv, new_nonce, read_parts
+from jobwarden.testing import source_contract as contract
+from jobwarden.testing.paper import FramedTransport
+from jobwarden.testing.source_contract import Check, ContractError, Subject, checks_for
+from jobwarden_registry.clock import utc_now
 from jobwarden_registry.errors import InvalidIdError
-
-SOURCES: dict[str, Source] = {point.name: point.load()() for point in entry_points(group="jobwarden.sources")}
-UNKNOWN_IDS = {"slurm": ("4000000001", "4000000002"), "process": ("p-000000000001", "p-000000000002")}
-"""Ids in canonical form of jobs that do not exist; a new source adds its own here."""
-
-LOCAL = sorted(name for name, source in SOURCES.items() if isinstance(source, LivesHere))
-REMOTE = sorted(set(SOURCES) - set(LOCAL))
-
-NONSENSE = (
-    "",
-    " ",
-    "-1",
-    "--help",
-    "a b",
-    "1; rm",
-    "../1",
-    "$(id)",
-    "1\n2",
-    "x" * 10_000,
-    "\0",
-    "*",
-    "{}",
-    "None",
-    "🦜",
-)
-
-
-class StubTransport:
-    """A host that gives every command the same answer, or none; remembers what it was asked."""
-
-    def __init__(self, answer: Completed | TransportError) -> None:
-        self.answer = answer
-        self.asked: list[tuple[str, ...]] = []
-
-    @property
-    def host(self) -> str:
-        return "stub"
-
-    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
-        assert timeout_s > 0
-        self.asked.append((*argv, stdin.decode()))
-        if isinstance(self.answer, TransportError):
-            raise self.answer
-        return self.answer
-
-    async def read(self, path: PurePosixPath, *, start: int, max_bytes: int) -> Chunk | None:
-        assert max_bytes > 0
-        self.asked.append(("read", str(path), str(start)))
-        if isinstance(self.answer, TransportError):
-            raise self.answer
-        return None
-
-
-def host(answer: Completed | TransportError) -> tuple[Host, StubTransport]:
-    transport = StubTransport(answer)
-    return Host(transport=transport, machine_id="this-machine", timeout_s=5), transport
-
-
-def unreachable() -> ConnectError:
-    return ConnectError("No connection.", code="ssh.refused")
-
-
-@pytest.fixture(params=sorted(SOURCES))
-def source(request: pytest.FixtureRequest) -> Source:
-    return SOURCES[request.param]
-
-
-def wanted(source: Source) -> list[Wanted]:
-    return [Wanted(id=job_id) for job_id in UNKNOWN_IDS[source.name]]
+from jobwarden_registry.model import Evidence
+from jobwarden_registry.phases import Phase
+from support.slurm_fake import FakeSlurm, account_row, queue_row
 
 
 def break_local_parts() -> None:
@@ -94,98 +32,187 @@ def break_local_parts() -> None:
     (state / "processes").write_text("not a folder")
 
 
-def test_our_own_sources_are_installed() -> None:
-    assert {"slurm", "process"} <= set(SOURCES)
+SUBJECTS = {
+    "slurm": Subject(
+        name="slurm",
+        unknown_ids=("4000000001", "4000000002"),
+        known={"101": Phase.RUNNING, "102": Phase.SUCCEEDED, "103": Phase.FAILED},
+        host=lambda: FakeSlurm(
+            queue=[queue_row("101", "RUNNING")],
+            account=[account_row("101", "RUNNING"), account_row("102", "COMPLETED"), account_row("103", "FAILED")],
+        ),
+    ),
+    "process": Subject(name="process", unknown_ids=("p-000000000001", "p-000000000002"), break_local=break_local_parts),
+}
+"""A new source adds itself here."""
+
+CASES = [(name, check) for name, subject in SUBJECTS.items() for check in checks_for(subject)]
 
 
-def test_a_source_bears_the_name_of_its_entry_point(source: Source) -> None:
-    assert SOURCES[source.name] is source
+def test_every_source_that_is_installed_is_held_to_the_contract() -> None:
+    assert set(SUBJECTS) == {point.name for point in entry_points(group="jobwarden.sources")}
 
 
-def test_the_ids_used_here_are_in_canonical_form(source: Source) -> None:
-    for one in wanted(source):
-        assert source.parse_id(one.id) == one.id
+@pytest.mark.parametrize(("name", "check"), CASES, ids=lambda one: one if isinstance(one, str) else one.__name__)
+def test_the_contract(name: str, check: Check) -> None:
+    check(SUBJECTS[name])
 
 
-@pytest.mark.parametrize("text", NONSENSE, ids=ascii)
-def test_nonsense_is_no_id_and_the_hint_says_what_one_looks_like(source: Source, text: str) -> None:
-    with pytest.raises(InvalidIdError) as caught:
-        source.parse_id(text)
-    assert caught.value.hint
-    assert len(str(caught.value)) < 1000
-
-
-async def test_nobody_wanting_anything_asks_nothing(source: Source) -> None:
-    where, transport = host(unreachable())
-    assert dict(await source.observe(where, [])) == {}
-    assert transport.asked == []
-
-
-async def test_a_host_that_cannot_be_asked_raises(source: Source) -> None:
-    where, _ = host(unreachable())
-    if isinstance(source, LivesHere):
-        break_local_parts()
-    with pytest.raises((TransportError, SourceError)):
-        await source.observe(where, wanted(source))
-
-
-@pytest.mark.parametrize("name", REMOTE)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Completed(status=0, stdout=b"", stderr=b""),
-        Completed(status=0, stdout=b"\xff\x00garbage\n|||\n", stderr=b"\xfe"),
-        Completed(status=1, stdout=b"", stderr=b"slurm_load_jobs error: Unable to contact slurm controller"),
-        Completed(status=127, stdout=b"", stderr=b"command not found"),
-        Completed(status=-9, stdout=b"4000000001", stderr=b""),
-    ],
-    ids=["nothing", "garbage", "controller down", "not installed", "killed"],
-)
-async def test_an_answer_that_is_none_never_ends_a_job_nor_makes_it_absent(name: str, answer: Completed) -> None:
-    source = SOURCES[name]
-    where, transport = host(answer)
-    try:
-        found = await source.observe(where, wanted(source))
-    except (SourceError, TransportError):
-        pass
-    else:
-        assert {sighting.kind for sighting in found.values()} == {"could_not_ask"}
-    assert transport.asked
-
-
-@pytest.mark.parametrize("name", LOCAL)
-async def test_every_id_asked_gets_one_sighting_and_an_unknown_one_is_absent(name: str) -> None:
-    """A source that lives elsewhere is held to this on the real thing, in its own tests."""
-    source = SOURCES[name]
-    where, _ = host(unreachable())
-    asked = wanted(source)
-    found = await source.observe(where, [*asked, *asked])
-    assert set(found) == {one.id for one in asked}
-    for sighting in found.values():
-        assert isinstance(sighting, Absent)
-        assert sighting.where
-        assert sighting.evidence.asked_at.tzinfo is not None
-        assert sighting.evidence.question
-
-
-@pytest.mark.parametrize("name", [name for name in LOCAL if isinstance(SOURCES[name], Cancels)])
-async def test_an_unknown_job_is_not_cancelled_and_each_gets_an_outcome(name: str) -> None:
-    source = SOURCES[name]
-    assert isinstance(source, Cancels)
-    where, _ = host(unreachable())
-    asked = wanted(source)
-    outcomes = await source.cancel(where, asked)
-    assert set(outcomes) == {one.id for one in asked}
-    assert not any(outcome.accepted for outcome in outcomes.values())
-    assert all(outcome.text for outcome in outcomes.values())
-
-
-def test_loading_the_sources_loads_no_connection_library() -> None:
-    """A source imports no concrete transport, so nothing that only connections need comes with it."""
-    program = (
-        "import sys; from importlib.metadata import entry_points\n"
-        "[point.load()() for point in entry_points(group='jobwarden.sources')]\n"
-        "print([name for name in ('asyncssh', 'mcp') if name in sys.modules])"
-    )
+def test_the_checks_need_no_test_runner() -> None:
+    program = "import sys, jobwarden.testing.source_contract; print([name for name in sys.modules if 'pytest' in name])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# -- that the checks find what they are for
+
+
+class Tiny:
+    """A source that keeps the contract: it believes the lines `ID PHASE` of a framed answer."""
+
+    name = "tiny"
+
+    def parse_id(self, text: str) -> str:
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise InvalidIdError(f"{text[:20]!r} is no id.", hint="It is a number.")
+        return str(int(text))
+
+    async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+        return self.judged(await self.asked(host), wanted) if wanted else {}
+
+    async def asked(self, host: Host) -> bytes:
+        nonce = new_nonce()
+        argv = framed_argv("part list tiny\njw_done\n", nonce, limit_s=5)
+        return read_parts((await host.transport.run(argv, timeout_s=5)).stdout, nonce)["list"].stdout
+
+    def judged(self, answer: bytes, wanted: Sequence[Wanted]) -> dict[str, Sighting]:
+        rows = dict(line.split(" ") for line in answer.decode().splitlines())
+        evidence = Evidence(asked_at=utc_now(), question=("tiny",))
+        return {
+            one.id: Seen(phase=Phase(rows[one.id]), status=rows[one.id], evidence=evidence)
+            if one.id in rows
+            else Absent(where=("tiny",), evidence=evidence)
+            for one in wanted
+        }
+
+    async def cancel(self, _host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
+        return {one.id: CancelOutcome(accepted=False, text="unknown") for one in wanted}
+
+
+TINY = Subject(
+    name="tiny",
+    unknown_ids=("7", "8"),
+    known={"1": Phase.RUNNING, "2": Phase.FAILED},
+    host=lambda: FramedTransport({"list": Part(0, b"1 running\n2 failed\n", "")}),
+)
+
+
+class Misnamed(Tiny):
+    name = "other"
+
+
+class TakesAnything(Tiny):
+    def parse_id(self, text: str) -> str:
+        return text
+
+
+class Rewrites(Tiny):
+    def parse_id(self, text: str) -> str:
+        return "0" + super().parse_id(text)
+
+
+class AsksAlways(Tiny):
+    async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+        return self.judged(await self.asked(host), wanted)
+
+
+class Swallows(Tiny):
+    async def asked(self, host: Host) -> bytes:
+        try:
+            return await super().asked(host)
+        except Exception:  # noqa: BLE001 -- the fault that is to be found
+            return b""
+
+
+class Unframed(Tiny):
+    """It reads what stands between the frame's first line and wherever the answer ends."""
+
+    async def asked(self, host: Host) -> bytes:
+        nonce = new_nonce()
+        argv = framed_argv("part list tiny\njw_done\n", nonce, limit_s=5)
+        answer = (await host.transport.run(argv, timeout_s=5)).stdout
+        lines = answer.partition(b" list\n")[2].partition(b"\n\n")[0].splitlines()
+        return b"\n".join(line for line in lines if line.count(b" ") == 1 and line.split()[1].decode() in set(Phase))
+
+
+class Forgets(Tiny):
+    def judged(self, answer: bytes, wanted: Sequence[Wanted]) -> dict[str, Sighting]:
+        return {job: one for job, one in super().judged(answer, wanted).items() if isinstance(one, Seen)}
+
+
+class AcceptsAll(Tiny):
+    async def cancel(self, _host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
+        return {one.id: CancelOutcome(accepted=True, text="done") for one in wanted}
+
+
+class ListsNothing(Swallows):
+    async def discover(self, host: Host) -> Sequence[Found]:
+        return [Found(id=row.split()[0].decode(), question="tiny") for row in (await self.asked(host)).splitlines()]
+
+
+class ControlsAll(Tiny):
+    controls = frozenset({Control.SUSPEND})
+
+    async def control(self, _host: Host, wanted: Sequence[Wanted], _action: Control) -> Mapping[str, CancelOutcome]:
+        return {one.id: CancelOutcome(accepted=True, text="done") for one in wanted}
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Tiny]], None]:
+    """Give what makes this class the source of the entry point `tiny`."""
+    module = ModuleType("foreign_tiny")
+    monkeypatch.setitem(sys.modules, "foreign_tiny", module)
+
+    def one(source: type[Tiny]) -> None:
+        module.Tiny = source  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] -- made above
+        point = EntryPoint("tiny", "foreign_tiny:Tiny", plugins.GROUP)
+
+        def found(*, group: str) -> list[EntryPoint]:
+            return [point] if group == plugins.GROUP else []
+
+        monkeypatch.setattr(plugins, "entry_points", found)
+
+    return one
+
+
+def test_a_source_that_keeps_the_contract_passes(install: Callable[[type[Tiny]], None]) -> None:
+    install(Tiny)
+    checks = checks_for(TINY)
+    assert len(checks) == 10
+    for check in checks:
+        if check is not contract.it_brings_no_connection_library:  # it is installed in this process alone
+            check(TINY)
+
+
+@pytest.mark.parametrize(
+    ("source", "check"),
+    [
+        (Misnamed, contract.it_is_found_by_its_entry_point_and_bears_its_name),
+        (Rewrites, contract.it_takes_a_canonical_id_as_it_is),
+        (TakesAnything, contract.it_refuses_nonsense_and_says_what_an_id_looks_like),
+        (AsksAlways, contract.it_asks_nothing_when_nobody_wants_anything),
+        (Swallows, contract.it_raises_when_its_host_cannot_be_asked),
+        (Swallows, contract.it_makes_nothing_of_an_answer_that_is_none),
+        (Forgets, contract.it_gives_one_sighting_for_every_id),
+        (Unframed, contract.it_believes_no_torn_answer),
+        (AcceptsAll, contract.it_cancels_nothing_that_it_does_not_know),
+        (ListsNothing, contract.it_lists_jobs_or_raises),
+        (ControlsAll, contract.it_controls_nothing_that_it_does_not_know),
+    ],
+)
+def test_a_check_finds_the_fault_that_it_is_for(
+    install: Callable[[type[Tiny]], None], source: type[Tiny], check: Check
+) -> None:
+    install(source)
+    with pytest.raises(ContractError):
+        check(TINY)

@@ -14,8 +14,11 @@ import pytest
 
 from jobwarden.sources.base import Absent, Wanted
 from jobwarden.sources.process.launch import ProcessStartError, supervised
+from jobwarden.verdict.engine import judge
 from jobwarden_registry.phases import Phase
 from support.processes import Warden, alive, forge, gone, held_by, output, pid_of, supervisor_of
+from support.sightings import CLOCKS, at
+from support.sightings import job as registered
 
 
 @pytest.fixture
@@ -209,6 +212,18 @@ async def test_after_a_reboot_a_program_is_absent_and_neither_running_nor_failed
     assert isinstance(await warden.look(job), Absent)
     assert not (await warden.cancel(job, grace_s=0.1)).accepted
     assert alive(pid_of(job))
+
+
+async def test_a_reboot_is_lost_and_not_failed_and_only_after_it_was_nowhere_for_long_enough(warden: Warden) -> None:
+    job = forge(warden, await warden.start("sleep", "60"), "job.json", boot_id="another-boot")
+    record = registered(id=job.id, type="process", phase=Phase.RUNNING, last_status="RUNNING")
+    phases: list[Phase] = []
+    for minute in range(3, 12):
+        sighting = await warden.look(job)
+        record = judge(record, sighting, asked_at=at(60 * minute), now=at(60 * minute), clocks=CLOCKS).record
+        phases.append(record.phase)
+    assert list(dict.fromkeys(phases)) == [Phase.RUNNING, Phase.LOST]
+    assert phases.count(Phase.RUNNING) == CLOCKS.lost_after_s / 60
 
 
 async def test_hundreds_of_programs_are_looked_at_at_once(warden: Warden) -> None:

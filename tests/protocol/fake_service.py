@@ -17,6 +17,7 @@ from jobwarden.service.views import (
     CancelRow,
     CancelView,
     Counts,
+    DiscoverView,
     JobView,
     RegisterView,
     StatusView,
@@ -104,6 +105,7 @@ class FakeService(Service):
         self.log = ""
         self.troubles: tuple[str, ...] = ()
         self.met = False
+        self.found = DiscoverView(watched=0, jobs=())
         self.error: BaseException | None = None
         self.calls: list[tuple[str, Caller, dict[str, Any]]] = []
         self.steps: list[tuple[float, str]] = []
@@ -149,9 +151,11 @@ class FakeService(Service):
         tags: Sequence[str] = (),
         log_path: str | None = None,
         expect: Sequence[str] = (),
+        ready: str | None = None,
     ) -> RegisterView:
         asked = {"user": user, "description": description, "name": name, "tags": list(tags), "log_path": log_path}
-        self._note("register", caller, type=type, ids=list(ids), host=host, expect=list(expect), **asked)
+        asked |= {"expect": list(expect), "ready": ready}
+        self._note("register", caller, type=type, ids=list(ids), host=host, **asked)
         known = {job.id for job in self.jobs}
         created = tuple(id_ not in known for id_ in ids)
         for id_, new in zip(ids, created, strict=True):
@@ -210,6 +214,17 @@ class FakeService(Service):
         chosen = self.jobs if all_jobs else [self._find(name) for name in jobs]
         outcome = "would cancel" if dry_run else "accepted"
         return CancelView(rows=tuple(CancelRow(job=job, outcome=outcome, text="", ended=False) for job in chosen))
+
+    async def discover(
+        self,
+        caller: Caller,
+        *,
+        host: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's own term
+        adopt: Sequence[str] = (),
+    ) -> DiscoverView:
+        self._note("discover", caller, host=host, type=type, adopt=list(adopt))
+        return self.found
 
     async def job(self, caller: Caller, job: str) -> JobView:
         self._note("job", caller, job=job)

@@ -15,13 +15,24 @@ from jobwarden.mcp_server.rows import job_table, summary
 from jobwarden.mcp_server.schema import slim
 from jobwarden.mcp_server.text import (
     cancel_text,
+    discover_text,
     error_text,
     register_text,
     status_text,
     tail_text,
     wait_text,
 )
-from jobwarden.service.views import CancelRow, CancelView, Counts, JobView, RegisterView, StatusView, TailView
+from jobwarden.service.views import (
+    CancelRow,
+    CancelView,
+    Counts,
+    DiscoverView,
+    FoundView,
+    JobView,
+    RegisterView,
+    StatusView,
+    TailView,
+)
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.phases import Phase
@@ -310,6 +321,47 @@ def test_an_ended_job_is_not_to_be_waited_for() -> None:
     said = register_text(RegisterView(jobs=(ended,), created=(True,), news=()), NOW)
     assert "wait_for_change" not in said
     assert "tail_log" in said
+
+
+FOUND = FoundView(
+    type="slurm",
+    id="77",
+    host="cluster-a",
+    phase=Phase.RUNNING,
+    status="RUNNING",
+    name="evil\tname\n",
+    what="partition normal, /home/alice",
+    question="squeue",
+    submitted_at=NOW - timedelta(minutes=5),
+    elapsed_s=65.0,
+)
+
+
+def test_what_nobody_watches_is_a_row_each_and_one_knows_how_to_watch_it() -> None:
+    pending = FOUND.model_copy(update={"id": "78", "status": "PENDING", "elapsed_s": None, "name": None})
+    view = DiscoverView(watched=2, jobs=(FOUND, pending), troubles=("nel on far could not be asked",))
+    said = discover_text(view, NOW).split("\n")
+    assert said[0] == "2 job(s) that no session watches; this session watches 2"
+    assert said[1] == "job\tstatus\telapsed\tname\thost\tsubmitted\twhat\tfrom"
+    assert said[2].split("\t")[:5] == ["slurm:77", "RUNNING", "1m", "evil\\tname\\n", "cluster-a"]
+    assert said[3].split("\t")[:4] == ["slurm:78", "PENDING", "", ""]
+    assert said[4] == "TROUBLE nel on far could not be asked"
+    assert 'discover_jobs(adopt=["77"])' in said[5]
+
+
+def test_what_was_adopted_comes_first() -> None:
+    view = DiscoverView(watched=3, jobs=(FOUND,), adopted=(a_job("5"),))
+    said = discover_text(view, NOW).split("\n")
+    assert said[0] == "adopted 1"
+    assert said[2].startswith("5\tRUNNING")
+    assert said[3] == "1 more job(s) that no session watches; this session watches 3"
+
+
+def test_a_long_list_is_cut_and_it_is_said() -> None:
+    view = DiscoverView(watched=0, jobs=(FOUND,) * 2000)
+    said = discover_text(view, NOW)
+    assert len(said) <= 10_000
+    assert "more rows cut" in said
 
 
 def test_an_error_s_text_is_clean_and_bounded() -> None:

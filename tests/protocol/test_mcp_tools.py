@@ -68,7 +68,16 @@ async def test_the_tool_list_and_the_instructions_are_short(client: Client) -> N
 
 async def test_the_instructions_say_when_to_look_for_the_tools_and_name_each(client: Client) -> None:
     """With tool search, a model sees nothing else at first."""
-    for word in ("sbatch", "submit", "log", "stopped", "register_job", "check_status", "wait_for_change"):
+    for word in (
+        "sbatch",
+        "submit",
+        "log",
+        "stopped",
+        "register_job",
+        "check_status",
+        "wait_for_change",
+        "discover_jobs",
+    ):
         assert word in INSTRUCTIONS
 
 
@@ -145,6 +154,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         tags=["t"],
         log_path="/l",
         expect="out/*.ckpt",
+        ready="8000/health",
     )
     verb, _caller, given = service.calls.pop()
     assert (verb, given.pop("ids")) == ("register", ["1"])
@@ -157,6 +167,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         "tags": ["t"],
         "log_path": "/l",
         "expect": ["out/*.ckpt"],
+        "ready": "8000/health",
     }
     await _call(client, "check_status", jobs="1", refresh=False, scope="project")
     assert service.calls.pop()[2] == {"jobs": ["1"], "refresh": False, "scope": "project"}
@@ -167,6 +178,8 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
     await _call(client, "cancel_job", jobs="1", reason="r", dry_run=True, force=True)
     asked = {"jobs": ["1"], "all_jobs": False, "reason": "r", "dry_run": True, "force": True}
     assert service.calls.pop()[2] == asked
+    await _call(client, "discover_jobs", host="cluster-a", type="slurm", adopt=77)
+    assert service.calls.pop()[2] == {"host": "cluster-a", "type": "slurm", "adopt": ["77"]}
 
 
 # -- who calls

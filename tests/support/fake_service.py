@@ -15,6 +15,7 @@ from jobwarden.service.views import (
     CancelView,
     Check,
     Counts,
+    DiscoverView,
     DoctorView,
     ExplainView,
     JobView,
@@ -116,6 +117,7 @@ class Answers:
         default_factory=lambda: TailView(job=job(), path="/out", stream="stdout", text="one\ntwo\n", size_bytes=8)
     )
     cancel: CancelView = field(default_factory=lambda: CancelView(rows=()))
+    discover: DiscoverView = field(default_factory=lambda: DiscoverView(watched=0, jobs=()))
     explain: ExplainView = field(
         default_factory=lambda: ExplainView(
             job=job(name="ptq"),
@@ -172,10 +174,11 @@ class FakeService(Service):
         tags: Sequence[str] = (),
         log_path: str | None = None,
         expect: Sequence[str] = (),
+        ready: str | None = None,
     ) -> RegisterView:
         self._asked(
             "register", caller, type=type, ids=ids, host=host, user=user, name=name, tags=tags, log_path=log_path,
-            description=description, expect=expect,
+            description=description, expect=expect, ready=ready,
         )  # fmt: skip
         return self._answers.register
 
@@ -188,8 +191,11 @@ class FakeService(Service):
         name: str | None = None,
         description: str = "",
         log_path: str | None = None,
+        ready: str | None = None,
     ) -> RegisterView:
-        self._asked("run", caller, argv=argv, cwd=cwd, name=name, description=description, log_path=log_path)
+        self._asked(
+            "run", caller, argv=argv, cwd=cwd, name=name, description=description, log_path=log_path, ready=ready
+        )
         return self._answers.register
 
     async def status(
@@ -228,6 +234,17 @@ class FakeService(Service):
     ) -> CancelView:
         self._asked("cancel", caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force)
         return self._answers.cancel
+
+    async def discover(
+        self,
+        caller: Caller,
+        *,
+        host: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's own term
+        adopt: Sequence[str] = (),
+    ) -> DiscoverView:
+        self._asked("discover", caller, host=host, type=type, adopt=adopt)
+        return self._answers.discover
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         self._asked("explain", caller, job=job)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import anyio
 from pydantic import JsonValue
 
-from jobwarden.sources.base import CancelOutcome, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, Control, Host, Seen, Sighting, Wanted
 from jobwarden.sources.process.launch import Started, start_process, supervised
 from jobwarden.sources.process.source import ProcessSource
 from jobwarden.sources.process.table import find_process
@@ -67,6 +67,9 @@ class Warden:
         host = self.host(cancel_grace_s=grace_s)
         return (await self.source.cancel(host, [Wanted(id=job.id, facts=job.facts)]))[job.id]
 
+    async def control(self, job: Started, action: Control) -> CancelOutcome:
+        return (await self.source.control(self.host(), [Wanted(id=job.id, facts=job.facts)], action))[job.id]
+
     async def until(self, job: Started, *words: str) -> Seen:
         """Look until the job's word is one of these."""
         async with self.waiting():
@@ -114,12 +117,16 @@ async def has_output(warden: Warden, job: Started, text: str) -> None:
     await warden.true(lambda: text in output(job))
 
 
-def alive(pid: int) -> bool:
+def state_of(pid: int) -> str:
+    """Give the kernel's letter; X for who is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return fields[0] not in "ZX"
+        return "X"
+
+
+def alive(pid: int) -> bool:
+    return state_of(pid) not in "ZX"
 
 
 async def gone(warden: Warden, *pids: int) -> None:

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobwarden.service.views import JobView, RegisterView, StatusView
+    from jobwarden.service.views import DiscoverView, JobView, RegisterView, StatusView
     from jobwarden_registry.errors import JobwardenError
 
 
@@ -71,6 +71,11 @@ def of_register(view: RegisterView) -> ExitCode:
     """Give the exit code of a registration: done, but a job whose host did not answer may not be there at all."""
     silent = any(job.stale_since is not None for job in view.jobs)
     return ExitCode.COULD_NOT_ASK if silent else ExitCode.OK
+
+
+def of_discover(view: DiscoverView) -> ExitCode:
+    """Give the exit code of a search: what a silent host has is not in the list."""
+    return ExitCode.COULD_NOT_ASK if view.troubles else ExitCode.OK
 
 
 def ended_badly(job: JobView) -> bool:

@@ -59,6 +59,7 @@ def answer(face: Face, view: _V, text: Callable[[_V, datetime], Iterable[Rendera
     metavar="CHECK",
     help='A file or glob that it must have made: out/*.json, "m.pt >= 1G", "log ~ REGEX"; may be given again.',
 )
+@click.option("--ready", metavar="CHECK", help='For a service, when it is up: 8000, 8000/health, "~ REGEX" of its log.')
 @shared_options
 @pass_face
 def register(
@@ -73,6 +74,7 @@ def register(
     tags: tuple[str, ...],
     log_path: str | None,
     expect: tuple[str, ...],
+    ready: str | None,
     session: str | None,
     as_json: bool,
 ) -> ExitCode:
@@ -93,6 +95,7 @@ def register(
             tags=tags,
             log_path=log_path,
             expect=expect,
+            ready=ready,
         ),
     )
     from jobwarden.cli.tables import register_text
@@ -110,6 +113,7 @@ def register(
 @click.option("--name", help="A name to call it by.")
 @click.option("--description", default="", help="What it is, for whoever reads the list.")
 @click.option("--log", "log_path", metavar="PATH", help="Where its output goes. [default: jobwarden decides]")
+@click.option("--ready", metavar="CHECK", help='For a service, when it is up: 8000, 8000/health, "~ REGEX" of its log.')
 @shared_options
 @pass_face
 def run(
@@ -119,6 +123,7 @@ def run(
     name: str | None,
     description: str,
     log_path: str | None,
+    ready: str | None,
     session: str | None,
     as_json: bool,
 ) -> ExitCode:
@@ -129,7 +134,7 @@ def run(
     view = face.ask(
         session,
         lambda service, caller: service.run_process(
-            caller, argv, cwd=face.cwd, name=name, description=description, log_path=log_path
+            caller, argv, cwd=face.cwd, name=name, description=description, log_path=log_path, ready=ready
         ),
     )
     from jobwarden.cli.tables import register_text
@@ -188,10 +193,10 @@ def status(
 @click.argument("jobs", metavar="[JOB]...", nargs=-1)
 @click.option(
     "--until",
-    type=click.Choice(["change", "terminal", "all_terminal"]),
+    type=click.Choice(["change", "ready", "terminal", "all_terminal"]),
     default="all_terminal",
     show_default=True,
-    help="What to wait for: any change, one end, or the end of all.",
+    help="What to wait for: any change, a service that is up (or ends), one end, or the end of all.",
 )
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0), metavar="SECONDS", help="[default: no limit]")
 @shared_options

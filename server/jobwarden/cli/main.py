@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from jobwarden.cli import demo, exit_codes, jobs, upkeep
+from jobwarden.cli import demo, discovering, exit_codes, jobs, upkeep
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
 from jobwarden_registry.clock import Clock, utc_now
@@ -48,7 +48,16 @@ def build() -> click.Group:
         no_args_is_help=True,
     )
     commands = (jobs.register, jobs.run, jobs.status, jobs.wait, jobs.tail, jobs.explain, jobs.cancel)
-    for command in (*commands, upkeep.watch, upkeep.doctor, upkeep.watcher, upkeep.serve, demo.demo, upkeep.version):
+    for command in (
+        *commands,
+        discovering.discover,
+        upkeep.watch,
+        upkeep.doctor,
+        upkeep.watcher,
+        upkeep.serve,
+        demo.demo,
+        upkeep.version,
+    ):
         group.add_command(command)
     return group
 

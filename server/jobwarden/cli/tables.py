@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from jobwarden.service.views import CancelView, DoctorView, ExplainView, JobView, RegisterView, StatusView
+    from jobwarden.service.views import (
+        CancelView,
+        DiscoverView,
+        DoctorView,
+        ExplainView,
+        FoundView,
+        JobView,
+        RegisterView,
+        StatusView,
+    )
     from jobwarden_registry.events import Event
     from jobwarden_registry.model import Evidence
 
@@ -211,6 +220,36 @@ def cancel_text(view: CancelView, now: datetime) -> list[RenderableType]:
             seen = "its end was seen" if row.ended else "its end was not seen yet"
             parts += _lines([f"  now {words.state(row.job)}; {seen}"])
     return [*parts, *(_news(view.news, now))]
+
+
+def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:
+    """Show what was adopted, and what nobody watches."""
+    parts: list[RenderableType] = []
+    if view.adopted:
+        parts += [_text(f"Watching {len(view.adopted)} more:", "bold"), *jobs_table(view.adopted, now)]
+    more = " more" if view.adopted else ""
+    head = f"{len(view.jobs)}{more} jobs that nobody watches; {view.watched} are watched here."
+    parts.append(_text(head, "bold"))
+    if view.jobs:
+        parts.append(_found_table(view.jobs, now))
+    parts += _news(view.news, now)
+    parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
+    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    step = f"Next: jobwarden discover --adopt {shlex.quote(words.clean(view.jobs[0].id))}" if view.jobs else ""
+    return parts + _lines([step] if step else [], "dim", whole=True)
+
+
+def _found_table(jobs: Sequence[FoundView], now: datetime) -> RenderableType:
+    table = _table(headed=True)
+    for name in ("STATE", "JOB", "ID", "HOST", "TIME", "SUBMITTED", "WHAT", "FROM"):
+        table.add_column(name, justify="right" if name == "TIME" else "left", overflow="fold")
+    for job in jobs:
+        submitted = words.moment(job.submitted_at, now) if job.submitted_at is not None else ""
+        elapsed = words.duration(job.elapsed_s) if job.elapsed_s is not None else ""
+        cells = (job.name or "", f"{job.type}:{job.id}", job.host, elapsed, submitted, job.what, job.question)
+        state = _text(words.clean(job.status or job.phase.value), _STYLES.get(job.phase, ""))
+        table.add_row(state, *(_text(words.clean(cell)) for cell in cells))
+    return table
 
 
 # -- evidence

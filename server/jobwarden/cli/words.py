@@ -74,7 +74,7 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         now: The present.
         told: What the same answer says elsewhere: a cause that stands in it is not said again.
     """
-    parts = _unanswered(job, now, told)
+    parts = [*_unanswered(job, now, told), *_readiness(job)]
     if job.exit_code:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:
@@ -96,6 +96,10 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
     if job.orphan:
         parts.append("rebuilt from the journal: the project's file was gone")
     return "; ".join(parts)
+
+
+def _readiness(job: JobView) -> list[str]:
+    return [] if job.ready is None else ["up" if job.ready else "not up yet"]
 
 
 def _unanswered(job: JobView, now: datetime, told: Sequence[str]) -> list[str]:

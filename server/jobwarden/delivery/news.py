@@ -25,6 +25,7 @@ _TOLD = frozenset(
         EventKind.UNREACHABLE,
         EventKind.REACHABLE,
         EventKind.STALLED,
+        EventKind.READY,
         EventKind.RULE_FIRED,
         EventKind.LOST,
         EventKind.FOUND_AGAIN,

@@ -18,6 +18,7 @@ _WORDS = {
     EventKind.UNREACHABLE: "cannot be asked now",
     EventKind.REACHABLE: "can be asked again",
     EventKind.STALLED: "log stands still",
+    EventKind.READY: "",
     EventKind.RULE_FIRED: "rule fired",
     EventKind.CANCEL_REQUESTED: "cancel requested",
     EventKind.LOST: "lost: nowhere to be found, how it ended is not known",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobwarden.mcp_server.cells import SAY_NOTHING, cell, duration_text, moment_text, table
-from jobwarden.service.views import Counts, JobView
+from jobwarden.service.views import Counts, FoundView, JobView
 from jobwarden_registry.phases import Phase
 
 OLD_S = 150.0
@@ -71,6 +71,24 @@ def job_table(jobs: Sequence[JobView], now: datetime) -> list[str]:
     return table((header, "status", "elapsed", "name", "host", "note"), rows)
 
 
+def found_table(jobs: Sequence[FoundView], now: datetime) -> list[str]:
+    """Give a header line and a line a job that nobody watches."""
+    rows = [
+        (
+            f"{job.type}:{cell(job.id)}",
+            cell(job.status, 40),
+            duration_text(job.elapsed_s) if job.elapsed_s is not None else "",
+            cell(job.name or "", WIDE.name),
+            cell(job.host, WIDE.host),
+            moment_text(job.submitted_at, now) if job.submitted_at is not None else "",
+            cell(job.what, WIDE.note),
+            cell(job.question, WIDE.note),
+        )
+        for job in jobs
+    ]
+    return table(("job", "status", "elapsed", "name", "host", "submitted", "what", "from"), rows)
+
+
 def job_note(job: JobView, now: datetime) -> str:
     """Say what is worth knowing beyond the status word, most urgent first."""
     return ", ".join(part for part in (*_trouble(job, now), *_outcome(job, now), *_origin(job)) if part)
@@ -90,6 +108,8 @@ def _trouble(job: JobView, now: datetime) -> list[str]:
         said.append("not a known state, not an end")
     if job.phase is Phase.LOST:
         said.append("lost: outcome not known")
+    if job.ready is not None:
+        said.append("up" if job.ready else "not up yet")
     return said
 
 

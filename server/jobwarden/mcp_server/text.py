@@ -10,8 +10,8 @@ from datetime import datetime
 
 from jobwarden.mcp_server.cells import cell, duration_text, fit, printable, size_text, table
 from jobwarden.mcp_server.news import job_label, news_lines
-from jobwarden.mcp_server.rows import job_note, job_table, summary
-from jobwarden.service.views import CancelView, JobView, RegisterView, StatusView, TailView
+from jobwarden.mcp_server.rows import found_table, job_note, job_table, summary
+from jobwarden.service.views import CancelView, DiscoverView, JobView, RegisterView, StatusView, TailView
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import Event
 from jobwarden_registry.phases import Phase
@@ -110,6 +110,19 @@ def cancel_text(view: CancelView, now: datetime, most: int = ANSWER_CHARS) -> st
     if waiting:
         ending.append(f'Next: wait_for_change(jobs={_ids(waiting)}, until="all_terminal") to see the end.')
     return _answer(view.news, table(("job", "outcome", "status", "text"), rows), ending, now, most)
+
+
+def discover_text(view: DiscoverView, now: datetime, most: int = ANSWER_CHARS) -> str:
+    """Answer discover_jobs: what this session has already, what was adopted, and what nobody watches."""
+    body = [f"adopted {len(view.adopted)}", *job_table(view.adopted, now)] if view.adopted else []
+    more = " more" if view.adopted else ""
+    body.append(f"{len(view.jobs)}{more} job(s) that no session watches; this session watches {view.watched}")
+    if view.jobs:
+        body += found_table(view.jobs, now)
+    ends = [f"TROUBLE {cell(trouble, 400)}" for trouble in view.troubles] + _notes(view.notes)
+    if view.jobs and not view.adopted:
+        ends.append(f"Next: discover_jobs(adopt={_ids([view.jobs[0].id])}) watches it; check_status shows what is.")
+    return _answer(view.news, body, ends, now, most)
 
 
 def error_text(error: JobwardenError) -> str:

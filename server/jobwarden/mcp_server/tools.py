@@ -12,7 +12,15 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from jobwarden.mcp_server.edge import Callers, tool_errors
 from jobwarden.mcp_server.schema import strict_tool
-from jobwarden.mcp_server.text import ANSWER_CHARS, cancel_text, register_text, status_text, tail_text, wait_text
+from jobwarden.mcp_server.text import (
+    ANSWER_CHARS,
+    cancel_text,
+    discover_text,
+    register_text,
+    status_text,
+    tail_text,
+    wait_text,
+)
 from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ Words = Annotated[
 Jobs = Annotated[Words, Field(description="Ids, type:id, host:id, names or tags; default: all of this session")]
 Session = Annotated[str | None, Field(description="Only if an answer asks for it")]
 Ctx = Context[Any, Any]
-Until = Literal["change", "terminal", "all_terminal"]
+Until = Literal["change", "ready", "terminal", "all_terminal"]
 Scope = Literal["session", "project"]
 
 
@@ -66,6 +74,7 @@ class Tools:
             strict_tool(
                 self.cancel_job, title="Cancel jobs", annotations=_annotated(read_only=False, destructive=True)
             ),
+            strict_tool(self.discover_jobs, title="Find unwatched jobs", annotations=_annotated(read_only=False)),
         ]
 
     async def register_job(
@@ -84,6 +93,9 @@ class Tools:
         expect: Annotated[
             Words, Field(description='Files or globs it must have made to have succeeded: "a.pt >= 1G", "log ~ REGEX"')
         ] = [],  # noqa: B006 -- likewise
+        ready: Annotated[
+            str | None, Field(description='For a service, when it is up: "8000", "8000/health" or "~ REGEX" of its log')
+        ] = None,
         session_id: Session = None,
     ) -> str:
         """Watch a cluster job in the background until it has really ended.
@@ -104,6 +116,7 @@ class Tools:
                 tags=tags,
                 log_path=log_path,
                 expect=expect,
+                ready=ready,
             )
         return register_text(view, self._clock(), self._most)
 
@@ -129,7 +142,10 @@ class Tools:
         ctx: Ctx,
         jobs: Jobs = [],  # noqa: B006 -- pydantic copies it for each call
         until: Annotated[
-            Until, Field(description="change: any news; terminal: one of them ends; all_terminal: all have ended")
+            Until,
+            Field(
+                description="change: any news; ready: a service is up; terminal: one ends; all_terminal: all have ended"
+            ),
         ] = "change",
         timeout_s: Annotated[
             float, Field(ge=0, le=LONGEST_WAIT_S, description="Your client's own limit may be lower (Codex: 60)")
@@ -181,6 +197,23 @@ class Tools:
                 caller, jobs=jobs, all_jobs=all, reason=reason, dry_run=dry_run, force=force
             )
         return cancel_text(view, self._clock(), self._most)
+
+    async def discover_jobs(
+        self,
+        ctx: Ctx,
+        host: Annotated[str | None, Field(description="Default: here and every known host")] = None,
+        type: Annotated[str | None, Field(description="slurm, process, ...; default: all")] = None,  # noqa: A002 -- the field's own term
+        adopt: Annotated[Words, Field(description='Ids to watch from now on, or "all"')] = [],  # noqa: B006 -- pydantic copies it for each call
+        session_id: Session = None,
+    ) -> str:
+        """List this user's living jobs that no session watches, as when asked about a job that nobody registered.
+
+        With adopt they are watched from now on.
+        """
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            view = await self._service.discover(caller, host=host, type=type, adopt=adopt)
+        return discover_text(view, self._clock(), self._most)
 
 
 def _annotated(*, read_only: bool, destructive: bool = False) -> ToolAnnotations:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from jobwarden.service.views import Counts, JobView
+from jobwarden.verdict.readiness import is_ready
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
 
@@ -50,6 +51,8 @@ def job_view(
         age_s=None if seen is None or record.phase.final else max(0.0, (now - seen).total_seconds()),
         stale_since=record.stale_since,
         stale_because=record.stale_because,
+        ready=is_ready(record) if record.ready is not None and record.phase is Phase.RUNNING else None,
+        ready_at=record.ready_at,
         orphan=record.orphan,
         owner=record.owner,
         mine=mine,

@@ -28,7 +28,7 @@ async def doctor(desk: Desk, caller: Caller, *, hosts: Sequence[str]) -> DoctorV
     """See `Service.doctor`."""
     checks = [*_configuration(desk), *_folders(desk, caller), *_plugins(desk), _watcher(desk), _lingering(desk)]
     checks += [*await _project(caller), *await _sessions(desk)]
-    for host in hosts or await _hosts(desk):
+    for host in hosts or await all_hosts(desk):
         checks += await _host(desk, host)
     return DoctorView(checks=tuple(checks))
 
@@ -126,8 +126,8 @@ async def _sessions(desk: Desk) -> list[Check]:
     return checks
 
 
-async def _hosts(desk: Desk) -> list[str]:
-    """The configured hosts, and those of all jobs that are watched."""
+async def all_hosts(desk: Desk) -> list[str]:
+    """Give the configured hosts, and those of all jobs that are watched."""
     found = list(desk.world.config.hosts)
     for session in await desk.world.sessions.known():
         with suppress(JobwardenError):  # `_sessions` says so

@@ -13,10 +13,11 @@ from jobwarden.service.compose import count
 from jobwarden.service.desk import Asked, Desk
 from jobwarden.service.names import Known, find_jobs
 from jobwarden.service.views import StatusView
+from jobwarden.verdict.readiness import is_ready
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.session import Session
 
-Until = Literal["change", "terminal", "all_terminal"]
+Until = Literal["change", "ready", "terminal", "all_terminal"]
 Scope = Literal["session", "project"]
 Progress = Callable[[float, str], Awaitable[None]]
 
@@ -27,6 +28,7 @@ _BEHIND_POLLS = 2.0
 """An answer this many polls old shows that nobody asks, whatever the watcher does: then a wait asks itself."""
 _NOTHING = "Nothing is being watched in this session; register_job watches a job."
 _ENDS = frozenset({EventKind.FINISHED, EventKind.LOST})
+_UPS = _ENDS | {EventKind.READY}
 
 
 async def status(desk: Desk, caller: Caller, *, jobs: Sequence[str], refresh: bool, scope: Scope) -> StatusView:
@@ -167,8 +169,12 @@ class _Waiting:
             # One that ended between two waits of this caller has ended in this one.
             if goal.until == "terminal" and any(event.event in _ENDS for event in fresh):
                 return True
+            if goal.until == "ready" and any(event.event in _UPS for event in fresh):
+                return True
         known = {one.record.uid: one for one in await self.desk.known([self.session])}
         over = [uid not in known or not known[uid].live or known[uid].record.phase.closed for uid in goal.watched]
+        if goal.until == "ready":  # one that has ended will not be
+            return any(over) or any(is_ready(one.record) for uid, one in known.items() if uid in goal.watched)
         return any(over) if goal.until == "terminal" else all(over)
 
 

@@ -14,10 +14,13 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
+from jobwarden.service.readying import read_readiness
 from jobwarden.service.views import RegisterView
+from jobwarden.sources.base import Found
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.process.launch import start_process
 from jobwarden.sources.process.state import processes_folder
+from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
 from jobwarden_registry.model import JobRecord, Owner
 from jobwarden_registry.session import Session
@@ -51,6 +54,7 @@ async def register(
     tags: Sequence[str],
     log_path: str | None,
     expect: Sequence[str],
+    ready: str | None,
 ) -> RegisterView:
     """See `Service.register`."""
     if job_type == PROCESS:
@@ -61,6 +65,7 @@ async def register(
     source = desk.world.sources.get(job_type)
     _check_ids(ids, name)
     _check(user, name, tags, log_path, expect)
+    readiness = None if ready is None else read_readiness(ready)
     with guarded(job_type):
         canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
     if job_type == SLURM:
@@ -80,6 +85,7 @@ async def register(
             site=site.key,
             log_path=log_path,
             expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
+            ready=readiness,
         )
         for job_id in canonical
     ]
@@ -95,11 +101,13 @@ async def run_process(
     name: str | None,
     description: str,
     log_path: str | None,
+    ready: str | None,
 ) -> RegisterView:
     """See `Service.run_process`."""
     if not argv:
         raise InvalidIdError("No command was given.", hint="Write: jobwarden run -- COMMAND [ARGUMENT ...]")
     _check("", name, (), log_path, ())
+    readiness = None if ready is None else read_readiness(ready)
     await desk.session(caller, create=True)  # nothing is started that could not be registered
     site = await desk.world.transports.resolve("localhost")
     started = await start_process(
@@ -123,6 +131,7 @@ async def run_process(
         site=site.key,
         submitted_at=started.started_at,
         log=started.log,
+        ready=readiness,
         work_dir=started.work_dir,
         facts=dict(started.facts),
     )
@@ -134,6 +143,29 @@ async def run_process(
             hint=f"{error.hint} Its log: {started.log.stdout}".strip(),
         ) from error
     return await _answer(desk, caller, session, taken)
+
+
+async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found]]) -> RegisterView | None:
+    """Watch jobs that were found, each with where; None for none."""
+    if not chosen:
+        return None
+    if len(chosen) > _IDS:
+        raise InvalidIdError(f"{len(chosen)} jobs are too many for one call.", hint="Name those that matter.")
+    records = [
+        JobRecord(
+            type=place.key.type,
+            id=found.id,
+            host=place.host,
+            user=(await desk.world.transports.resolve(place.host)).user or getpass.getuser(),
+            submitted=_local_minute(found.submitted_at or desk.world.clock()),
+            description=_one_line(found.what, _DESCRIPTION_CHARS),
+            owner=Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail),
+            site=place.key.site,
+            facts=dict(found.facts),
+        )
+        for place, found in chosen
+    ]
+    return await _answer(desk, caller, *await _take(desk, caller, records))
 
 
 async def _take(

@@ -10,11 +10,12 @@ from pathlib import Path
 import anyio
 
 from jobwarden.identity import Caller
-from jobwarden.service import following, health, looking, reading, recording, registering, stopping
+from jobwarden.service import discovering, following, health, looking, reading, recording, registering, stopping
 from jobwarden.service.desk import Desk
 from jobwarden.service.looking import Progress, Scope, Until
 from jobwarden.service.views import (
     CancelView,
+    DiscoverView,
     DoctorView,
     ExplainView,
     JobView,
@@ -65,6 +66,7 @@ class Service:
         tags: Sequence[str] = (),
         log_path: str | None = None,
         expect: Sequence[str] = (),
+        ready: str | None = None,
     ) -> RegisterView:
         """Watch these jobs from now on; idempotent. Looks at them once, and starts the watcher.
 
@@ -84,6 +86,7 @@ class Service:
             tags=tags,
             log_path=log_path,
             expect=expect,
+            ready=ready,
         )
 
     async def run_process(
@@ -95,10 +98,11 @@ class Service:
         name: str | None = None,
         description: str = "",
         log_path: str | None = None,
+        ready: str | None = None,
     ) -> RegisterView:
         """Start a local program under a supervisor that outlives us, and watch it."""
         return await registering.run_process(
-            self._desk, caller, argv, cwd=cwd, name=name, description=description, log_path=log_path
+            self._desk, caller, argv, cwd=cwd, name=name, description=description, log_path=log_path, ready=ready
         )
 
     async def status(
@@ -144,6 +148,24 @@ class Service:
         return await stopping.cancel(
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
         )
+
+    async def discover(
+        self,
+        caller: Caller,
+        *,
+        host: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's own term
+        adopt: Sequence[str] = (),
+    ) -> DiscoverView:
+        """List jobs of this user that no session watches, and watch those that are named in `adopt` (`all`: all).
+
+        Looks on `host`, else on this machine and every host that is configured or watched.
+
+        Raises:
+            UnknownTypeError, InvalidIdError: No source of that type, or none that can list; or no such host.
+            JobNotFoundError, AmbiguousJobError: What is to be adopted is not among them, or means several.
+        """
+        return await discovering.discover(self._desk, caller, host=host, job_type=type, adopt=adopt)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""

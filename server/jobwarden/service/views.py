@@ -52,6 +52,9 @@ class JobView(_View):
     stale_since: Utc | None
     """Set while the host or source cannot be asked: the state above is the last one known."""
     stale_because: str | None
+    ready: bool | None = None
+    """Of a running service: whether it has been seen to be up; None where nothing was said to show that."""
+    ready_at: Utc | None = None
     orphan: bool
     owner: Owner
     mine: bool
@@ -95,6 +98,37 @@ class RegisterView(_View):
     """Beside each job: whether it is new, or was watched already."""
     news: tuple[Event, ...]
     notes: tuple[str, ...] = ()
+
+
+class FoundView(_View):
+    """A job that no session watches."""
+
+    type: str
+    id: str
+    host: str
+    phase: Phase
+    status: str
+    """The source's own word; empty where its list does not tell it."""
+    name: str | None
+    what: str
+    question: str
+    """What was asked that showed it."""
+    submitted_at: Utc | None
+    elapsed_s: float | None
+
+
+class DiscoverView(_View):
+    """The answer of discover_jobs."""
+
+    watched: int
+    """How many jobs the caller's session watches already."""
+    jobs: tuple[FoundView, ...]
+    """What nobody watches: nel, Slurm, launcher, then the rest; none of those that were adopted just now."""
+    adopted: tuple[JobView, ...] = ()
+    troubles: tuple[str, ...] = ()
+    """What could not be asked, one sentence each."""
+    notes: tuple[str, ...] = ()
+    news: tuple[Event, ...] = ()
 
 
 class TailView(_View):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -175,7 +176,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CancelOutcome:
-    """What became of one request to cancel; accepted is not ended.
+    """What became of one request to cancel or to control a job; accepted is not ended.
 
     Attributes:
         accepted: Whether the source took the request.
@@ -209,4 +210,72 @@ class LivesHere(Protocol):
     @property
     def local_only(self) -> bool:
         """True."""
+        ...
+
+
+class Control(StrEnum):
+    """What can be done to a living job beside ending it."""
+
+    SUSPEND = "suspend"
+    """Hold it up where it is; it keeps what it has."""
+    RESUME = "resume"
+    """Let it go on."""
+
+
+@runtime_checkable
+class Controls(Protocol):
+    """A source whose jobs can be controlled."""
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """What it can do; `control` is called with nothing else."""
+        ...
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
+        """Ask for this of these jobs, after a live look that each is the user's own. Twice is as good as once.
+
+        Returns:
+            One outcome for every id asked. What came of it is seen by `observe`.
+
+        Raises:
+            As `Cancels.cancel`.
+        """
+        ...
+
+
+class Found(BaseModel):
+    """One living job of this user's, as its source lists it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    """Canonical. Who watches an id that goes on after this one with `_`, `+` or `.` watches a part of this job."""
+    phase: Phase = Phase.UNKNOWN
+    status: str = ""
+    """The source's own word; empty where listing does not tell it."""
+    name: str | None = None
+    what: str = ""
+    """What else tells a person which job that is: where it runs, its command. One line."""
+    question: str
+    """What was asked that showed it: `squeue`, `nel ls runs`."""
+    submitted_at: Utc | None = None
+    started_at: Utc | None = None
+    slurm_ids: tuple[str, ...] = ()
+    """The Slurm jobs that are its parts, the waiting ones among them: they are no jobs of their own."""
+    slurm_host: str = ""
+    """Where that Slurm is; empty: on the host that was asked."""
+    facts: Mapping[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """For `JobRecord.facts` when it is watched from now on. Never secret."""
+
+
+@runtime_checkable
+class Discovers(Protocol):
+    """A source that can list the user's jobs, whoever submitted them."""
+
+    async def discover(self, host: Host) -> Sequence[Found]:
+        """List the living jobs of the user who asks, watched or not, in one question.
+
+        Raises:
+            As `Source.observe`. An empty list is a whole answer: there is none.
+        """
         ...

@@ -21,6 +21,7 @@ from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import Applied, Quiet, apply_answer
 from jobwarden.verdict.depends import resolved
 from jobwarden.verdict.looking import look_for_outputs
+from jobwarden.verdict.readying import note_readiness
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
@@ -203,6 +204,10 @@ class Rounds:
             else:
                 result.changed += applied.changed
                 result.finished += applied.finished
+        try:
+            await note_readiness(self, group, leases or {})
+        except JobwardenError as error:  # it is looked for again with the next round
+            log.warning("whether services on %s are up: %s", target.host, error)
         return result
 
     async def _observe(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:

@@ -8,14 +8,25 @@ from pathlib import Path
 import pytest
 
 from jobwarden.mcp_server.run import PORT
-from jobwarden.service.views import CancelRow, CancelView, DoctorView, JobView, RegisterView, TailView, WatcherView
+from jobwarden.service.views import (
+    CancelRow,
+    CancelView,
+    DiscoverView,
+    DoctorView,
+    FoundView,
+    JobView,
+    RegisterView,
+    TailView,
+    WatcherView,
+)
 from jobwarden_registry.events import EventKind
+from jobwarden_registry.phases import Phase
 from support.fake_service import EVIDENCE, NOW, Answers, Terminal, check, event, failed_job, job
 
 
 def test_register_passes_everything_on_and_says_the_first_state(terminal: Terminal, answers: Answers) -> None:
     words = "register slurm 12345 12346 --host cluster-a --user alice --name ptq --tag a --tag b --log /l --expect out"
-    ran = terminal(*words.split(), "--description", "PTQ of llama")
+    ran = terminal(*words.split(), "--ready", "8000", "--description", "PTQ of llama")
     assert answers.asked == [
         (
             "register",
@@ -29,6 +40,7 @@ def test_register_passes_everything_on_and_says_the_first_state(terminal: Termin
                 "log_path": "/l",
                 "description": "PTQ of llama",
                 "expect": ("out",),
+                "ready": "8000",
             },
         )
     ]
@@ -219,3 +231,45 @@ def test_the_session_can_be_named(terminal: Terminal, answers: Answers) -> None:
 
 def test_the_help_names_the_servers_own_port(terminal: Terminal) -> None:
     assert f"[default: {PORT};" in terminal("serve", "--help").out
+
+
+FOUND = FoundView(
+    type="slurm",
+    id="77",
+    host="cluster-a",
+    phase=Phase.RUNNING,
+    status="RUNNING",
+    name="ptq\x1b[31m",
+    what="partition normal, /home/alice",
+    question="squeue",
+    submitted_at=NOW,
+    elapsed_s=61.0,
+)
+
+
+def test_discover_passes_everything_on_and_lists_what_nobody_watches(terminal: Terminal, answers: Answers) -> None:
+    answers.discover = DiscoverView(watched=2, jobs=(FOUND,))
+    ran = terminal("discover", "--host", "cluster-a", "--type", "slurm")
+    assert answers.asked == [("discover", {"host": "cluster-a", "type": "slurm", "adopt": ()})]
+    assert ran.out.splitlines()[0] == "1 jobs that nobody watches; 2 are watched here."
+    (row,) = [line for line in ran.out.splitlines() if "slurm:77" in line]
+    assert row.startswith("RUNNING")
+    assert "\x1b" not in row
+    assert row.endswith("partition normal, /home/alice  squeue")
+    assert ran.out.splitlines()[-1] == "Next: jobwarden discover --adopt 77"
+    assert ran.code == 0
+
+
+def test_discover_says_what_was_adopted(terminal: Terminal, answers: Answers) -> None:
+    answers.discover = DiscoverView(watched=3, jobs=(), adopted=(job("77"),))
+    ran = terminal("discover", "--adopt", "77", "--adopt", "slurm:cluster-a:78", "--json")
+    assert answers.asked[0][1]["adopt"] == ("77", "slurm:cluster-a:78")
+    assert json.loads(ran.out)["adopted"][0]["id"] == "77"
+    assert terminal("discover").out.startswith("Watching 1 more:")
+
+
+def test_a_host_that_did_not_say_what_it_has_shows_in_the_exit_code(terminal: Terminal, answers: Answers) -> None:
+    answers.discover = DiscoverView(watched=0, jobs=(), troubles=("slurm on cluster-a could not be asked",))
+    ran = terminal("discover")
+    assert "Trouble: slurm on cluster-a could not be asked" in ran.out
+    assert ran.code == 4

@@ -9,24 +9,21 @@ Where the supervisor was killed, we signal the program's groups ourselves, wait 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
 
 import anyio
 import anyio.to_thread
 
 from jobwarden.config import Clocks
 from jobwarden.sources.base import CancelOutcome, Host, Wanted
-from jobwarden.sources.process.state import StartFile, State, agrees, check_root, read_state, write_file
+from jobwarden.sources.process.reach import check_ours, held, signallable
+from jobwarden.sources.process.state import StartFile, write_file
 from jobwarden.sources.process.supervisor import signal_session, stragglers
-from jobwarden.sources.process.table import Process, find_process, process_at
+from jobwarden.sources.process.table import find_process, process_at
 from jobwarden_registry.errors import JobwardenError
-from jobwarden_registry.processes import this_process
 
 _STEP_S = 0.1
 _AFTER_KILL_S = 5.0
@@ -49,7 +46,7 @@ async def cancel_all(root: Path, host: Host, wanted: Sequence[Wanted]) -> dict[s
 
 async def _cancel(root: Path, machine_id: str, one: Wanted, grace_s: float) -> CancelOutcome:
     try:
-        found = await anyio.to_thread.run_sync(_check, root, machine_id, one)
+        found = await anyio.to_thread.run_sync(check_ours, root, machine_id, one)
     except JobwardenError as error:
         return CancelOutcome(accepted=False, text=str(error))
     if isinstance(found, CancelOutcome):
@@ -64,36 +61,12 @@ async def _cancel(root: Path, machine_id: str, one: Wanted, grace_s: float) -> C
         return CancelOutcome(accepted=False, text=f"The request could not be written to {folder}: {error.strerror}.")
 
 
-def _check(root: Path, machine_id: str, one: Wanted) -> CancelOutcome | tuple[Path, StartFile]:
-    """Look whether this is a program of ours that can be signalled from here."""
-    state = read_state(root, one.id) if check_root(root) else None
-    if state is None or state.start is None:
-        return CancelOutcome(accepted=False, text="There is no such supervised process.")
-    if state.result is not None:
-        return CancelOutcome(accepted=False, text="It has already ended.")
-    refusal = _refusal(state, machine_id, one)
-    if refusal:
-        return CancelOutcome(accepted=False, text=refusal)
-    return state.folder, state.start
-
-
-def _refusal(state: State, machine_id: str, one: Wanted) -> str:
-    us = this_process()
-    if (state.job.machine_id, state.job.pid_namespace) != (machine_id, us.pid_namespace):
-        return "It was started on another machine or in another container and can be cancelled only there."
-    if state.job.boot_id != us.boot_id:
-        return "The machine has booted since it was started; it is not there any more."
-    if state.job.uid != os.getuid() or not agrees(state, one.facts):
-        return "The registry's pid is not the one that its supervisor wrote; nothing is signalled."
-    return ""
-
-
 def _ask_supervisor(folder: Path, start: StartFile, grace_s: float) -> bool:
     """Write down that the end is wanted and wake the supervisor; False when it is not there."""
     try:
-        with _held(start.supervisor_pid) as send:
+        with held(start.supervisor_pid) as send:
             supervisor = find_process(start.supervisor_pid, start.supervisor_start_time)
-            if not _signallable(supervisor):
+            if not signallable(supervisor):
                 return False
             write_file(folder, "cancel", f"{grace_s:g}\n")
             send(signal.SIGTERM)
@@ -120,7 +93,7 @@ async def _end_directly(folder: Path, start: StartFile, grace_s: float) -> Cance
 
 
 def _terminate(start: StartFile) -> bool:
-    if not _signallable(find_process(start.pid, start.start_time)):
+    if not signallable(find_process(start.pid, start.start_time)):
         return False
     signal_session(start.pid, signal.SIGTERM)
     signal_session(start.pid, signal.SIGCONT)
@@ -137,27 +110,3 @@ def _anything_left(start: StartFile) -> bool:
     if process is not None and process.start_time != start.start_time:
         return False
     return (process is not None and not process.ended) or stragglers(start.pid)
-
-
-def _signallable(process: Process | None) -> TypeGuard[Process]:
-    return process is not None and not process.ended and process.uid in {os.getuid(), -1}
-
-
-@contextlib.contextmanager
-def _held(pid: int) -> Generator[Callable[[int], None]]:
-    """Give what signals this very process, even should its pid pass to another meanwhile.
-
-    Raises:
-        ProcessLookupError: There is no such process.
-    """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise
-    except (AttributeError, OSError):  # not Linux, or a kernel before 5.3
-        yield lambda number: os.kill(pid, number)
-        return
-    try:
-        yield lambda number: signal.pidfd_send_signal(descriptor, number)
-    finally:
-        os.close(descriptor)

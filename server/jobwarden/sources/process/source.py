@@ -26,9 +26,11 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from jobwarden.sources.base import Absent, CancelOutcome, CouldNotAsk, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, Control, CouldNotAsk, Found, Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.process.cancel import cancel_all
+from jobwarden.sources.process.control import control_all
+from jobwarden.sources.process.launch import Started, supervised
 from jobwarden.sources.process.state import (
     ResultFile,
     State,
@@ -40,7 +42,7 @@ from jobwarden.sources.process.state import (
     read_state,
     was_direct,
 )
-from jobwarden.sources.process.table import Process, can_look, find_process
+from jobwarden.sources.process.table import Process, can_look, command_of, find_process
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import Evidence, LogPaths
@@ -76,8 +78,7 @@ class ProcessSource:
         """See `Source.observe`."""
         if not wanted:
             return {}
-        here = _Here(root=self._folder(host), machine_id=host.machine_id, asked_at=self._clock(), us=this_process())
-        return await anyio.to_thread.run_sync(_look_at_all, here, tuple(wanted))
+        return await anyio.to_thread.run_sync(_look_at_all, self._here(host), tuple(wanted))
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`. SIGTERM to the group, and SIGKILL after the grace by the supervisor.
@@ -85,6 +86,22 @@ class ProcessSource:
         The grace is `clocks.cancel_grace_s`, or `cancel_grace_s` in `Host.settings`.
         """
         return await cancel_all(self._folder(host), host, wanted)
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """See `Controls.controls`."""
+        return frozenset({Control.SUSPEND, Control.RESUME})
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
+        """See `Controls.control`. SIGSTOP and SIGCONT to every process of the program's session."""
+        return await control_all(self._folder(host), host, wanted, action)
+
+    async def discover(self, host: Host) -> Sequence[Found]:
+        """See `Discovers.discover`."""
+        return await anyio.to_thread.run_sync(_living, self._here(host))
+
+    def _here(self, host: Host) -> _Here:
+        return _Here(root=self._folder(host), machine_id=host.machine_id, asked_at=self._clock(), us=this_process())
 
     def _folder(self, host: Host) -> Path:
         configured = host.settings.get("processes_folder")
@@ -108,6 +125,30 @@ def _look_at_all(here: _Here, wanted: Sequence[Wanted]) -> dict[str, Sighting]:
         raise SourceUnavailableError("The process table cannot be read.", code="process.no_process_table")
     kept = check_root(here.root)
     return {one.id: _look(here, one, kept=kept) for one in wanted}
+
+
+def _living(here: _Here) -> list[Found]:
+    if not can_look():
+        raise SourceUnavailableError("The process table cannot be read.", code="process.no_process_table")
+    found: list[Found] = []
+    for started in supervised(here.root):
+        sighting = _look(here, Wanted(id=started.id, facts=started.facts), kept=True)
+        if isinstance(sighting, Seen) and not sighting.phase.final:
+            found.append(_found(started, sighting))
+    return found
+
+
+def _found(started: Started, seen: Seen) -> Found:
+    return Found(
+        id=started.id,
+        phase=seen.phase,
+        status=seen.status,
+        what=f"{command_of(started.facts.get('pid'))} in {started.work_dir}",
+        question="supervised processes",
+        submitted_at=seen.submitted_at,
+        started_at=seen.started_at,
+        facts=started.facts,
+    )
 
 
 def _look(here: _Here, one: Wanted, *, kept: bool) -> Sighting:

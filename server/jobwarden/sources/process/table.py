@@ -6,6 +6,7 @@ elsewhere, best effort, from `ps`. Reading is blocking and takes microseconds a 
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -74,6 +75,15 @@ def find_process(pid: int, start_time: str) -> Process | None:
     """
     process = process_at(pid)
     return process if process is not None and process.start_time == start_time else None
+
+
+def command_of(pid: object) -> str:
+    """Give a living process's command line as one would type it; empty where that cannot be read (not Linux)."""
+    try:
+        words = (_PROC / str(pid) / "cmdline").read_bytes().rstrip(b"\0").decode("utf-8", "replace").split("\0")
+    except OSError:
+        return ""
+    return shlex.join(words)
 
 
 def _from_proc(pid: int) -> Process:

@@ -80,6 +80,11 @@ def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
     return seen.model_copy(update={"phase": phase, "reason": reason})
 
 
+def describe_living(asked: Asked, rows: Sequence[Row]) -> Seen:
+    """Describe those elements of a job that squeue shows alive."""
+    return _described(asked, rows, (), _latest(rows) or {_WHOLE: rows[-1]})
+
+
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:
     """Give each element's newest row; an element's own row stands before a range that still lists it."""
     ranges = {key: row for row in rows if row.id.ranges for key in row.id.keys}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Host, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.slurm import commands
@@ -14,6 +14,7 @@ from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
 from jobwarden.sources.slurm.combine import see
 from jobwarden.sources.slurm.ids import parse_id
+from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
@@ -29,7 +30,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source` and `Cancels`.
+    """See `Source`, `Cancels` and `Discovers`.
 
     One observation costs one run for squeue; a second one only when something has left the queue, is new or has
     elements; a third one for what is still nowhere, or another user's.
@@ -79,6 +80,13 @@ class SlurmSource:
             else:
                 outcomes[name] = refused
         return outcomes | (await self._scancel(host, accepted) if accepted else {})
+
+    async def discover(self, host: Host) -> Sequence[Found]:
+        """See `Discovers.discover`. One squeue, the same as for any observation."""
+        asked = await self._look(host)
+        if not asked.queue.whole:
+            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+        return list_jobs(asked)
 
     def _readable(self, wanted: Sequence[Wanted]) -> tuple[dict[str, Job], dict[str, Sighting]]:
         jobs: dict[str, Job] = {}
