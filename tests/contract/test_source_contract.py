@@ -18,7 +18,11 @@ from jobwarden.transport.errors import ConnectError, TransportError
 from jobwarden_registry.errors import InvalidIdError
 
 SOURCES: dict[str, Source] = {point.name: point.load()() for point in entry_points(group="jobwarden.sources")}
-UNKNOWN_IDS = {"slurm": ("4000000001", "4000000002"), "process": ("p-000000000001", "p-000000000002")}
+UNKNOWN_IDS = {
+    "slurm": ("4000000001", "4000000002"),
+    "process": ("p-000000000001", "p-000000000002"),
+    "nel": ("00000000000000aa", "00000000000000ab.0"),
+}
 """Ids in canonical form of jobs that do not exist; a new source adds its own here."""
 
 LOCAL = sorted(name for name, source in SOURCES.items() if isinstance(source, LivesHere))
@@ -95,7 +99,7 @@ def break_local_parts() -> None:
 
 
 def test_our_own_sources_are_installed() -> None:
-    assert {"slurm", "process"} <= set(SOURCES)
+    assert {"slurm", "process", "nel"} <= set(SOURCES)
 
 
 def test_a_source_bears_the_name_of_its_entry_point(source: Source) -> None:

@@ -13,6 +13,7 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
+from jobwarden.service.preparing import prepared
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.process.launch import start_process
@@ -65,7 +66,8 @@ async def register(
     records = [
         JobRecord(
             type=job_type,
-            id=job_id,
+            id=one.id,
+            facts=dict(one.facts),
             host=host or "localhost",
             user=user or site.user or getpass.getuser(),
             submitted=_local_minute(desk.world.clock()),
@@ -77,7 +79,7 @@ async def register(
             log_path=log_path,
             expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
         )
-        for job_id in canonical
+        for one in await prepared(desk, source, site, canonical)
     ]
     return await _answer(desk, caller, *await _take(desk, caller, records))
 
