@@ -1,6 +1,6 @@
 """nel on paper: real answers and real run folders on this machine, under a program that prints what it is told to.
 
-For what nel says when it is wrong, which the real one says only in an outage; tests/integration/test_nel.py has the real.
+For what nel says when it is wrong, which the real one says only in an outage; the real one is in support/nel.py.
 """
 
 from __future__ import annotations
