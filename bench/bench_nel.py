@@ -97,8 +97,8 @@ async def main(lab: NelLab, ids: list[str]) -> None:
         calls, asking, between = await watch(real, ids[:count], lab.home.env)
         median_s = statistics.median(asking)
         print(
-            f"{count} runs: {calls / TICKS:.2f} calls of nel a tick of {TICK_S} s; a tick with one takes {median_s:.2f} s, "
-            f"{median_s / hand_s:.2f} times as long as by hand; one without {statistics.median(between) * 1000:.1f} ms"
+            f"{count} runs: {calls / TICKS:.2f} calls of nel a tick of {TICK_S} s; "
+            f"a tick with one takes {median_s:.2f} s, {median_s / hand_s:.2f} times as long as by hand; one without {statistics.median(between) * 1000:.1f} ms"
         )
 
 

@@ -25,7 +25,7 @@ INVOCATION = "0b1d99ac8d04df09"
 
 def captured(case: str) -> list[dict[str, Any]]:
     """What the real nel answered."""
-    cases = json.loads((DATA / "status.json").read_text(encoding="utf-8"))
+    cases: dict[str, dict[str, list[dict[str, Any]]]] = json.loads((DATA / "status.json").read_text(encoding="utf-8"))
     return cases[case]["answer"]
 
 

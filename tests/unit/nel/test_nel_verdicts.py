@@ -126,11 +126,12 @@ async def test_cases_9_and_10_failed_is_not_believed_while_slurm_says_otherwise_
     nel.says(rows)
     running = alive(await nel.ask(job, {"4242": seen("RUNNING"), "4243": seen("PENDING")}))
     assert running.phase is Phase.RUNNING
-    for dark in (
+    darks: tuple[dict[str, Sighting], ...] = (
         {},
         {"4242": could_not_ask(), "4243": seen("RUNNING")},
         {"4242": seen("FAILED"), "4243": could_not_ask()},
-    ):
+    )
+    for dark in darks:
         assert isinstance(await nel.ask(job, dark), CouldNotAsk)
     assert isinstance(await nel.ask(job, {"4242": absent(), "4243": absent()}), Absent)
 
