@@ -74,6 +74,12 @@ def asked_often(lab: NelLab, times: int) -> bool:
     return len(lab.calls()) >= times
 
 
+def waiting_for(cluster: Cluster, job: str) -> str:
+    """The Slurm job that goes on after this one; empty while there is none."""
+    rows = cluster.slurm("squeue", "-h", "-t", "PD", "-o", "%i %E").stdout.splitlines()
+    return next((row.split()[0] for row in rows if f"afternotok:{job}(" in row), "")
+
+
 def events(home: Household) -> list[tuple[str, str | None]]:
     session = next((home.places.state / "sessions").iterdir()).name
     return [(str(one.event), one.new_status) for one in home.journal(session) if one.event != "updated"]
@@ -137,9 +143,8 @@ def test_a_run_whose_next_job_was_cancelled_is_stuck_and_not_pending_for_ever(ho
     run = lab.submit(Task(seconds=LONG), walltime="00:01:00")
     (first,) = lab.slurm_ids(run)
     assert lab.cluster is not None
-    lab.cluster.wait_for(first, {"RUNNING"})
-    waiting = lab.cluster.slurm("squeue", "-h", "-t", "PD", "-o", "%i %E").stdout.split("\n")
-    following = next(line.split()[0] for line in waiting if f"afternotok:{first}(" in line)
+    eventually(partial(waiting_for, lab.cluster, first), "the next one waits", within_s=60)
+    following = waiting_for(lab.cluster, first)
     lab.cluster.slurm("scancel", following)
     register(home, f"{run}.0")
     eventually(lambda: row(home, f"{run}.0")["stuck"], "it is said to be stuck", within_s=150)
