@@ -10,12 +10,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jobwarden.config import Clocks
 from jobwarden.sources.base import DependsOn, Host, Sighting, Wanted
 from jobwarden.sources.nel.source import NelSource
+from jobwarden.transport.base import Completed
 from jobwarden.transport.local import LocalTransport
 from support.sightings import at
 
@@ -27,6 +29,17 @@ def captured(case: str) -> list[dict[str, Any]]:
     """What the real nel answered."""
     cases: dict[str, dict[str, list[dict[str, Any]]]] = json.loads((DATA / "status.json").read_text(encoding="utf-8"))
     return cases[case]["answer"]
+
+
+class Listening(LocalTransport):
+    """This machine, with all that its programs have said."""
+
+    heard = b""
+
+    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+        done = await super().run(argv, timeout_s=timeout_s, stdin=stdin)
+        self.heard += done.stdout + done.stderr
+        return done
 
 
 @dataclass
@@ -73,10 +86,12 @@ class PaperNel:
 
     @property
     def host(self) -> Host:
+        return Host(transport=self.transport, machine_id="here", settings=self.settings)
+
+    @cached_property
+    def transport(self) -> Listening:
         env = {"HOME": str(self.home), "PATH": f"{self.program.parent}{os.pathsep}{os.environ['PATH']}"}
-        return Host(
-            transport=LocalTransport("localhost", env=env, clocks=Clocks()), machine_id="here", settings=self.settings
-        )
+        return Listening("localhost", env=env, clocks=Clocks())
 
     async def ask(self, job: str, slurm: Mapping[str, Sighting] | None = None, **facts: Any) -> Sighting:
         """Ask about one job, as a round does: nel, the run folders, and then Slurm as given."""
