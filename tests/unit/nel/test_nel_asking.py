@@ -114,13 +114,17 @@ async def test_nothing_of_a_runs_configuration_comes_here_or_leaves(nel: PaperNe
     assert len((await list_runs(nel.host, Nel())).tasks) == 17
     for status in (await list_runs(nel.host, Nel()), read_runs(text.splitlines())):
         assert secret not in status.model_dump_json()
+    assert secret.encode() not in nel.transport.heard  # it is cut off where the file is
     nel.says(
         [{**nel.task(), "config": {"env_vars": {"TOKEN": secret}}, "data": {**nel.task()["data"], "token": secret}}]
     )
     (nel.folder() / "artifacts" / "results.yml").write_text(f"config:\n  token: {secret}\nresults:\n  tasks: {{}}\n")
     told = (await nel.source.observe(nel.host, [Wanted(id=TASK)]))[TASK]
     assert isinstance(told, DependsOn)
+    nel.transport.heard = b""
     looked = (await nel.source.look_there(nel.host, {TASK: told}))[TASK]
+    assert b"results:" in nel.transport.heard
+    assert secret.encode() not in nel.transport.heard
     for one in (told, looked, nel.source.conclude(looked, {"10": seen("COMPLETED")})):
         assert secret not in one.model_dump_json()
 
