@@ -137,7 +137,7 @@ async def test_cases_9_and_10_failed_is_not_believed_while_slurm_says_otherwise_
 
 
 async def test_cases_11_and_12_no_nel_and_another_nel_are_errors_and_no_states(nel: PaperNel) -> None:
-    told = []
+    told: list[str] = []
     nel.says([], stderr="Usage: nel [OPTIONS] COMMAND\n\nError: No such command 'status'.\n", status=2)
     for _ in range(2):
         with pytest.raises(Exception, match=r"no `status`|not there") as caught:
