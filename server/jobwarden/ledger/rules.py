@@ -73,6 +73,8 @@ def turn(snapshot: Snapshot, ask: Ask, *, own: Failure | None, now: datetime, cl
     if paused(snapshot.failure, now) or paused(own, now):
         return Turn(ask=ask.person and age_s >= clocks.floor_s)
     covered = covers(snapshot, ask.wanted)
+    if covered and snapshot.silent and age_s < clocks.floor_s * 2.0 ** min(snapshot.silent, 3) and not ask.person:
+        return _NO
     if age_s >= clocks.floor_s and (not covered or age_s > ask.max_age_s or failing):
         return _YES
     early = not covered or (ask.quick and age_s > ask.max_age_s)
@@ -163,7 +165,12 @@ def answered(
     for job_id, want in wants.items():
         if _remembered(old, want.wanted) and not isinstance(sightings.get(job_id), Seen):
             sightings[job_id], moments[job_id] = old.answered[job_id], old.asked[job_id]
-    return Snapshot(asked_at=at, answered=sightings, asked=moments)
+    silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
+    return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)
+
+
+def _is_silent(sighting: Sighting) -> bool:
+    return isinstance(sighting, CouldNotAsk) and sighting.code.endswith(("unavailable", ".unreadable"))
 
 
 def _left_out(at: datetime) -> Sighting:
@@ -216,6 +223,8 @@ def _merged(before: Want | None, one: Wanted) -> Wanted:
     if before is None:
         return one
     known = before.wanted
+    if known is one or known == one:
+        return one
     expect = tuple(dict.fromkeys((*known.expect, *one.expect)))
     if known.resubmitted_as is not None and one.resubmitted_as is None:
         one = known  # who has followed it knows where it is
