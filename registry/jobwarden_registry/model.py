@@ -51,6 +51,8 @@ class LogPaths(_Frozen):
 
     stdout: str | None = None
     stderr: str | None = None
+    host: str | None = None
+    """Where that is, as ssh knows it, when it is not the job's own host."""
 
 
 class Evidence(_Frozen):

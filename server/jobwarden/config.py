@@ -72,6 +72,8 @@ class Clocks(_Section):
     expect_again_s: Pause = 30.0
     """A job that has succeeded without an expected output has failed when it is missing still after this: network file
     systems lag."""
+    nel_every_s: Pause = 120.0
+    """Between two calls of `nel status` about one run; in between the Slurm jobs that it named are asked about."""
     ask_timeout_s: Seconds = 75.0
     """For one command on a host. Slurm takes up to 50 s to say that munge is stale."""
     ask_wait_s: Pause = 2.0
@@ -119,6 +121,8 @@ class HostConfig(_Section):
     prelude: str = ""
     """Shell text before commands, as `module load slurm`."""
     min_interval_s: Pause = 0.0
+    nel: str = ""
+    """The program of nemo-evaluator-launcher there, where it is not what `nel` means to the session that registers."""
     read: tuple[str, ...] = ()
     """Folders on that host whose files may be read as logs, beside the scheduler's own."""
 

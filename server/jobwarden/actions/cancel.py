@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from jobwarden.actions.hanging import cancelled_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels
 from jobwarden.sources.plugins import guarded
@@ -111,6 +112,7 @@ async def _cancel_group(rounds: Rounds, target: Target, group: Sequence[Doomed])
             assert isinstance(source, Cancels)  # `why_not` looked
             async with rounds.host(target) as host:
                 outcomes = await source.cancel(host, list(wanted.values()))
+            outcomes = await cancelled_in_slurm(rounds, target, source, outcomes)
         if not scope.cancelled_caught:
             silence = "The source said nothing about it."
     except JobwardenError as error:

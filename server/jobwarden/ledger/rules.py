@@ -125,7 +125,15 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
 
 def open_questions(snapshot: Snapshot, wants: Mapping[str, Want]) -> list[Wanted]:
     """Give what to ask about: all that is wanted, but for what is known to have ended."""
-    return [want.wanted for want in wants.values() if not _remembered(snapshot, want.wanted)]
+    return [_with_facts(want.wanted, snapshot) for want in wants.values() if not _remembered(snapshot, want.wanted)]
+
+
+def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:
+    """Tell a source what it wanted to be told, though whoever asks has read a record from before that answer."""
+    sighting, asked_at = snapshot.answered.get(one.id), snapshot.asked.get(one.id)
+    if sighting is None or asked_at is None or not sighting.facts or _newer(one, asked_at):
+        return one
+    return one.model_copy(update={"facts": {**one.facts, **sighting.facts}})
 
 
 def _remembered(snapshot: Snapshot, one: Wanted) -> bool:

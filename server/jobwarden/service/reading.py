@@ -77,7 +77,7 @@ def _nothing(why: str) -> Tail:
 async def _read(desk: Desk, caller: Caller, one: Known, path: str, *, lines: int) -> Tail:
     world = desk.world
     limits = await to_thread.run_sync(desk.limits, caller)
-    async with world.transports.lease(one.record.host) as transport:
+    async with world.transports.lease(_log_host(one)) as transport:
         real = await allowed_path(transport, path, _readable(desk, one), timeout_s=world.config.clocks.ask_timeout_s)
         return await tail_file(transport, real, lines=lines, max_chars=limits.answer_chars - _AROUND_CHARS)
 
@@ -95,13 +95,18 @@ def _about(session: Session, uid: str) -> tuple[Event, ...]:
 
 def _readable(desk: Desk, one: Known) -> Readable:
     record = one.record
-    local = desk.world.rounds.here(record.site)
+    host = _log_host(one)
+    local = desk.world.rounds.here(record.site) and host == record.host
     return Readable(
         log=record.log,
         work_dir=record.work_dir,
-        folders=desk.world.config.host(record.host).read,
+        folders=desk.world.config.host(host).read,
         kept=str(processes_folder(desk.world.env)) if local else None,
     )
+
+
+def _log_host(one: Known) -> str:
+    return (one.record.log.host if one.record.log is not None else None) or one.record.host
 
 
 def _path(one: Known, stream: str) -> str | None:

@@ -14,6 +14,7 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
+from jobwarden.service.preparing import prepared
 from jobwarden.service.readying import read_readiness
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.base import Found
@@ -74,7 +75,8 @@ async def register(
     records = [
         JobRecord(
             type=job_type,
-            id=job_id,
+            id=one.id,
+            facts=dict(one.facts),
             host=host or "localhost",
             user=user or site.user or getpass.getuser(),
             submitted=_local_minute(desk.world.clock()),
@@ -87,7 +89,7 @@ async def register(
             expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
             ready=readiness,
         )
-        for job_id in canonical
+        for one in await prepared(desk, source, site, canonical)
     ]
     return await _answer(desk, caller, *await _take(desk, caller, records))
 

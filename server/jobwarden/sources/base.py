@@ -22,6 +22,8 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     evidence: Evidence
+    facts: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """What this source wants to be told in `Wanted.facts` from now on: laid over what is there, never secret."""
 
 
 class Output(BaseModel):
@@ -89,6 +91,8 @@ class DependsOn(_Answer):
     slurm_ids: tuple[str, ...]
     host: str = ""
     """Where that Slurm is, as ssh knows it; empty: on the job's own host."""
+    memo: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """For the source's own `Concludes`; kept nowhere."""
 
 
 class CouldNotAsk(_Answer):
@@ -174,6 +178,63 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Concludes(Protocol):
+    """A source that says itself what its `DependsOn` come to."""
+
+    async def look_there(self, host: Host, depends: Mapping[str, DependsOn]) -> Mapping[str, DependsOn]:
+        """Look for files on the host of the Slurm jobs, before these are asked about; all of one host at once.
+
+        Returns:
+            One for every id, with the Slurm ids, facts and memo that hold now.
+
+        Raises:
+            As `Source.observe`.
+        """
+        ...
+
+    def conclude(self, depends: DependsOn, found: Mapping[str, Sighting]) -> Sighting:
+        """Make one sighting of those of the Slurm jobs. Pure.
+
+        Args:
+            depends: With the evidence of all that was asked.
+            found: By Slurm id; one that is missing is not known.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a source wants to be registered.
+
+    Attributes:
+        id: In full, where a part of it was given.
+        facts: Of the registering session: `Wanted.facts` from then on. Never secret.
+    """
+
+    id: str
+    facts: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A source that needs something of the session that registers a job, as where its own tool is."""
+
+    async def prepare(self, host: Host, ids: Sequence[str], env: Mapping[str, str]) -> Mapping[str, Prepared]:
+        """Look up what is needed, once, at the registration.
+
+        Args:
+            host: The jobs' host.
+            ids: From `Source.parse_id`.
+            env: The session's environment, where its machine is that host; else empty.
+
+        Raises:
+            InvalidIdError: An id stands for several jobs; the text lists them.
+            TransportError, SourceError: As `Source.observe`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CancelOutcome:
     """What became of one request to cancel or to control a job; accepted is not ended.
@@ -181,10 +242,13 @@ class CancelOutcome:
     Attributes:
         accepted: Whether the source took the request.
         text: What it said, or why it refused.
+        depends: Slurm jobs that must be cancelled for it, on their host, by whoever asked; what becomes of them is
+            the outcome then. The source's own `look_there` is asked first which they are.
     """
 
     accepted: bool
     text: str
+    depends: DependsOn | None = None
 
 
 @runtime_checkable

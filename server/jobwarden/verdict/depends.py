@@ -30,14 +30,44 @@ class ResolvesSlurm(Protocol):
         ...
 
 
-async def resolved(answer: Mapping[str, Sighting], slurm: ResolvesSlurm) -> dict[str, Sighting]:
+class LooksThere(Protocol):
+    """The source of these jobs, where it has a say in what they come to: `Concludes`, with the host reached for it."""
+
+    async def look_there(self, host: str, depends: Mapping[str, DependsOn]) -> Mapping[str, DependsOn | CouldNotAsk]:
+        """See `Concludes.look_there`; `CouldNotAsk` where the host could not be reached. Raises nothing."""
+        ...
+
+    def conclude(self, depends: DependsOn, found: Mapping[str, Sighting]) -> Sighting:
+        """See `Concludes.conclude`. Raises nothing."""
+        ...
+
+
+async def resolved(
+    answer: Mapping[str, Sighting], slurm: ResolvesSlurm, source: LooksThere | None = None
+) -> dict[str, Sighting]:
     """Put what the Slurm jobs are in the place of every `DependsOn`; one question a host for all of them."""
-    pending = {job_id: one for job_id, one in answer.items() if isinstance(one, DependsOn)}
-    found: dict[str, Mapping[str, Sighting]] = {}
-    for host in sorted({one.host for one in pending.values()}):
-        ids = sorted({slurm_id for one in pending.values() if one.host == host for slurm_id in one.slurm_ids})
-        found[host] = await slurm.resolve(host, ids) if ids else {}
-    return {**answer, **{job_id: combine(one, found[one.host]) for job_id, one in pending.items()}}
+    known = dict(answer)
+    hosts = sorted({one.host for one in answer.values() if isinstance(one, DependsOn)})
+    for host in hosts:
+        pending = {job: one for job, one in answer.items() if isinstance(one, DependsOn) and one.host == host}
+        looked = pending if source is None else await source.look_there(host, pending)
+        known |= looked
+        hanging = {job: one for job, one in looked.items() if isinstance(one, DependsOn)}
+        ids = sorted({slurm_id for one in hanging.values() for slurm_id in one.slurm_ids})
+        found: Mapping[str, Sighting] = {}
+        if ids:
+            found = await slurm.resolve(host, ids)
+        known |= {job: _concluded(one, found, source) for job, one in hanging.items()}
+    return known
+
+
+def _concluded(depends: DependsOn, found: Mapping[str, Sighting], source: LooksThere | None) -> Sighting:
+    if source is None:
+        return combine(depends, found).model_copy(update={"facts": depends.facts})
+    parts = [found[slurm_id] for slurm_id in depends.slurm_ids if slurm_id in found]
+    whole = depends.model_copy(update={"evidence": _evidence(depends, parts)})
+    concluded = source.conclude(whole, found)
+    return concluded.model_copy(update={"facts": {**depends.facts, **concluded.facts}})
 
 
 def judge_depends(

@@ -10,6 +10,7 @@ The rules:
    expected output is there. A job that lives on under another id is followed there (verdict.following).
 5. Who could not be asked changes no state (verdict.staleness).
 6. A word that the source does not know is shown, told once, and is no end.
+7. What a source wants to be told next time (`facts`) is kept with any answer; it decides nothing here.
 """
 
 from __future__ import annotations
@@ -53,6 +54,18 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
     """
     if record.phase.final:
         return Judgement(record)
+    told = record.changed(facts={**record.facts, **sighting.facts})
+    if told == record:
+        return _judge(record, sighting, asked_at, now, clocks)
+    judgement = _judge(told, sighting, asked_at, now, clocks)
+    if judgement.drafts:
+        return judgement
+    if is_late(asked_at, record.observed_at, now):
+        return Judgement(record)
+    return Judgement(told, (Draft(EventKind.UPDATED, told),))
+
+
+def _judge(record: JobRecord, sighting: Sighting, asked_at: datetime, now: datetime, clocks: Clocks) -> Judgement:
     match sighting:
         case Seen():
             return _seen(record, sighting, asked_at, now, clocks)
@@ -177,7 +190,7 @@ def _told(new: int | None, old: int | None) -> int | None:
 def _log(old: LogPaths | None, new: LogPaths | None) -> LogPaths | None:
     if old is None or new is None:
         return new or old
-    return LogPaths(stdout=new.stdout or old.stdout, stderr=new.stderr or old.stderr)
+    return LogPaths(stdout=new.stdout or old.stdout, stderr=new.stderr or old.stderr, host=new.host)
 
 
 def _drafts(record: JobRecord, after: JobRecord, seen: Seen, run: Run) -> list[Draft]:

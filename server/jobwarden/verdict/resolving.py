@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from jobwarden.ledger.ledger import Ledger, Question, Snapshot
-from jobwarden.sources.base import CouldNotAsk, Sighting, Wanted
+from jobwarden.sources.base import Concludes, CouldNotAsk, DependsOn, Host, Sighting, Wanted
+from jobwarden.sources.errors import SourceError
+from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.targets import Target
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import Evidence
 
 SLURM = "slurm"
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """See `LooksThere`.
+
+    Attributes:
+        source: Whose jobs they are.
+        host: Lends what a source needs on a host; the empty name is the jobs' own.
+    """
+
+    source: Concludes
+    host: Callable[[str], AbstractAsyncContextManager[Host]]
+
+    async def look_there(self, host: str, depends: Mapping[str, DependsOn]) -> Mapping[str, DependsOn | CouldNotAsk]:
+        """See `LooksThere.look_there`."""
+        try:
+            async with self.host(host) as far:
+                return await self.source.look_there(far, depends)
+        except (TransportError, SourceError) as error:
+            return {
+                job: CouldNotAsk(code=error.code, text=error.text, evidence=one.evidence, facts=one.facts)
+                for job, one in depends.items()
+            }
+
+    def conclude(self, depends: DependsOn, found: Mapping[str, Sighting]) -> Sighting:
+        """See `LooksThere.conclude`."""
+        return self.source.conclude(depends, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 from jobwarden.config import Config
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
-from jobwarden.sources.base import Host, Sighting, Source, Wanted
+from jobwarden.sources.base import Concludes, Host, Sighting, Source, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
@@ -22,7 +22,7 @@ from jobwarden.verdict.apply import Applied, Quiet, apply_answer
 from jobwarden.verdict.depends import resolved
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.readying import note_readiness
-from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger
+from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
@@ -218,7 +218,7 @@ class Rounds:
                 source = self.sources.get(name)
                 async with self.host(target) as host:
                     answer = believed(name, await source.observe(host, wanted))
-                    answer = await resolved(answer, self._slurm(target))
+                    answer = await resolved(answer, self._slurm(target), self.there(target, source))
                     folders = self.config.host(target.host).read
                     return await look_for_outputs(host, wanted, answer, folders=folders)
         except (TransportError, SourceError):
@@ -230,12 +230,27 @@ class Rounds:
         """Give a way to ask about Slurm jobs that a job of another kind hangs on."""
         return SlurmThroughLedger(
             ledger=self.ledger,
-            target=partial(self._target, SLURM),
+            target=self.slurm_target,
             question=lambda slurm: partial(self._observe, slurm),
             host=target.host,
             max_age_s=self.config.clocks.floor_s,
             clock=self.clock,
         )
+
+    async def slurm_target(self, host: str) -> Target:
+        """Say where the Slurm of a host is asked.
+
+        Raises:
+            LocalSetupError, InvalidIdError: The name leads nowhere.
+        """
+        return await self._target(SLURM, host)
+
+    def there(self, target: Target, source: Source) -> There | None:
+        """Lend a source the hosts of the Slurm jobs that its own hang on; None for one that has no say in them."""
+        return There(source, partial(self._host_of, target)) if isinstance(source, Concludes) else None
+
+    def _host_of(self, target: Target, host: str) -> AbstractAsyncContextManager[Host]:
+        return self.host(Target(target.key, host) if host else target)
 
     @asynccontextmanager
     async def host(self, target: Target) -> AsyncGenerator[Host]:
@@ -247,7 +262,11 @@ class Rounds:
                 machine_id=self.machine_id,
                 cluster=settings.cluster,
                 timeout_s=self.config.clocks.ask_timeout_s,
-                settings={"cancel_grace_s": self.config.clocks.cancel_grace_s},
+                settings={
+                    "cancel_grace_s": self.config.clocks.cancel_grace_s,
+                    "nel_every_s": self.config.clocks.nel_every_s,
+                    "nel": settings.nel,
+                },
             )
 
     def source(self, record: JobRecord) -> Source:

@@ -82,7 +82,8 @@ def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
 
 def describe_living(asked: Asked, rows: Sequence[Row]) -> Seen:
     """Describe those elements of a job that squeue shows alive."""
-    return _described(asked, rows, (), _latest(rows) or {_WHOLE: rows[-1]})
+    elements = _latest(rows) or {_WHOLE: rows[-1]}
+    return _described(asked, rows, (), elements, known=len(elements))
 
 
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:

@@ -1,0 +1,39 @@
+"""What a source wants of the session that registers a job: asked for once, before the record is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from jobwarden.ledger.ledger import LedgerKey
+from jobwarden.service.desk import Desk
+from jobwarden.sources.base import Prepared, Prepares, Source
+from jobwarden.sources.plugins import guarded
+from jobwarden.transport.base import Site
+from jobwarden.transport.errors import TransportError
+from jobwarden.verdict.targets import Target
+
+
+async def prepared(desk: Desk, source: Source, site: Site, ids: Sequence[str]) -> Sequence[Prepared]:
+    """Give each id in full, with the facts that its record begins with; each job once.
+
+    A host that does not answer now hinders no registration: then the source knows only what it is given.
+
+    Raises:
+        InvalidIdError: An id stands for several jobs.
+        SourceError: The source says that nothing can be asked from this session.
+    """
+    if not isinstance(source, Prepares):
+        return [Prepared(one) for one in ids]
+    rounds = desk.world.rounds
+    target = Target(LedgerKey(source.name, site.key, desk.world.config.host(site.host).cluster), site.host)
+    env: Mapping[str, str] = desk.world.env if rounds.here(site.key) else {}
+    found: Mapping[str, Prepared] = {}
+    try:
+        with guarded(source.name):
+            async with rounds.host(target) as host:
+                found = await source.prepare(host, ids, env)
+    except TransportError:
+        if rounds.here(site.key):
+            raise
+    known = [found.get(one, Prepared(one)) for one in ids]
+    return list({one.id: one for one in known}.values())
