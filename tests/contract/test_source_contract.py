@@ -22,6 +22,7 @@ UNKNOWN_IDS = {
     "slurm": ("4000000001", "4000000002"),
     "process": ("p-000000000001", "p-000000000002"),
     "nel": ("00000000000000aa", "00000000000000ab.0"),
+    "launcher": ("cicd_1000000000000000001", "cicd_1000000000000000002"),
 }
 """Ids in canonical form of jobs that do not exist; a new source adds its own here."""
 
@@ -99,7 +100,7 @@ def break_local_parts() -> None:
 
 
 def test_our_own_sources_are_installed() -> None:
-    assert {"slurm", "process", "nel"} <= set(SOURCES)
+    assert {"slurm", "process", "nel", "launcher"} <= set(SOURCES)
 
 
 def test_a_source_bears_the_name_of_its_entry_point(source: Source) -> None:
