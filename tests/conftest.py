@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-REAL_PARTS = {"slurm": "real-cluster tests", "sshd": "real-sshd tests", "node": "real-client tests (Node.js)"}
+REAL_PARTS = {
+    "slurm": "real-cluster tests",
+    "sshd": "real-sshd tests",
+    "nemo": "real-nemo-run tests",
+    "node": "real-client tests (Node.js)",
+}
 """Marker -> how the summary calls it."""
 
 _KEPT = ("JOBWARDEN_REQUIRE", "JOBWARDEN_TEST", "JOBWARDEN_CLUSTER")

@@ -60,10 +60,8 @@ jw_done
 """
 
 _FIND = r"""
-id=$1 out=$2; shift 2
-default=${HOME:-/}/.nemo_run
-if [ -n "$out" ]; then part head head -c 1048576 "$out"; fi
-for home in "$@" "$default"; do
+id=$1; shift
+for home in "$@"; do
   if [ -e "$home/experiments/${id%_*}/$id/_CONFIG" ]; then part home printf %s "$home"; break; fi
 done
 jw_done
@@ -125,9 +123,9 @@ def look_argv(nonce: str, places: Sequence[Place], *, limit_s: float) -> list[st
     return framed_argv(_FUNCTIONS + _LOOK, nonce, *words, limit_s=limit_s)
 
 
-def find_argv(nonce: str, place: Place, homes: Sequence[str], *, limit_s: float) -> list[str]:
-    """Look in which of these homes an experiment is (part `home`), and read its output's beginning (part `head`)."""
-    return framed_argv(_FIND, nonce, place.experiment, place.output, *homes, limit_s=limit_s)
+def find_argv(nonce: str, experiment: str, homes: Sequence[str], *, limit_s: float) -> list[str]:
+    """Look which of these homes has the experiment (part `home`; absent where none has)."""
+    return framed_argv(_FIND, nonce, experiment, *homes, limit_s=limit_s)
 
 
 def cancel_argv(nonce: str, folder: str, *, grace_s: float, limit_s: float) -> list[str]:

@@ -147,6 +147,7 @@ def _output(head: Part | None, tail: Part | None) -> Output:
         tasks={**first.tasks, **last.tasks},
         doing=doing,
         trouble=last.trouble or first.trouble,
+        homes=tuple(dict.fromkeys((*first.homes, *last.homes))),
     )
 
 

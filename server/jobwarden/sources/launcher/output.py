@@ -20,6 +20,9 @@ _LAUNCHED = re.compile(r"Launched app:\s*(?P<scheme>\w+)://[^/\s]+/(?P<app>\S+)"
 _TASK = re.compile(r"Task (?P<index>\d{1,5}): (?P<name>\S.*)")
 _FIELD = re.compile(r"- (?P<key>Executor|Job id|Local Directory|Remote Directory): (?P<value>.*)")
 _ON = re.compile(r"SlurmExecutor on (?P<host>\S+)")
+_FOLDER = re.compile(
+    rf"(?:Log directory is:|rsyncing|- Local Directory:)\s*(?P<home>/[^\n]*?)/experiments/[^/]+/{EXPERIMENT}(?:[/ ].*)?"
+)
 _TROUBLE = re.compile(r"(?:Unexpected error: |sacct has been unreachable).*")
 _SLURM_SCHEME = "slurm_tunnel"
 
@@ -70,6 +73,7 @@ class Output:
         tasks: From the status block, by name.
         doing: The last ten characters of a task's name, and what it does in words; in the order of the last news.
         trouble: The launcher's own last complaint.
+        homes: Where nemo-run keeps its records, as far as that can be seen from the folders that it names.
     """
 
     experiments: tuple[str, ...] = ()
@@ -77,6 +81,7 @@ class Output:
     tasks: Mapping[str, TaskLines] = field(default_factory=dict[str, TaskLines])
     doing: Mapping[str, str] = field(default_factory=dict[str, str])
     trouble: str = ""
+    homes: tuple[str, ...] = ()
 
     @property
     def slurm_ids(self) -> tuple[str, ...]:
@@ -97,6 +102,7 @@ def read_output(data: bytes) -> Output:
         tasks=_tasks(own),
         doing=_doing(lines),
         trouble=trouble[-1][:_COMPLAINT_CHARS] if trouble else "",
+        homes=tuple(dict.fromkeys(one["home"] for text in joined if (one := _FOLDER.fullmatch(text)))),
     )
 
 

@@ -100,7 +100,8 @@ def _doing(experiment: Experiment, names: Sequence[str]) -> str:
     if not experiment.output.doing:
         return ""
     ending, words = list(experiment.output.doing.items())[-1]
-    return words if len(names) == 1 else f"{task_named(ending, names)}: {words}"
+    task = task_named(ending, names)
+    return f"{task}: {words}" if task in names and len(names) > 1 else words
 
 
 def _called(experiment: str, names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ how it exited decides nothing: it exits 0 whatever happened, and gives up after 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -22,7 +22,7 @@ from jobwarden.sources.launcher.commands import Place, cancel_argv, find_argv, l
 from jobwarden.sources.launcher.conclude import concluded
 from jobwarden.sources.launcher.ids import parse_experiment_id
 from jobwarden.sources.launcher.look import Experiment, Machine, read_experiment, read_machine
-from jobwarden.sources.launcher.output import read_output
+from jobwarden.sources.launcher.output import Output, read_output
 from jobwarden.sources.launcher.see import depends_of
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
@@ -59,7 +59,7 @@ class LauncherSource:
         sightings: dict[str, Sighting] = {}
         for first in range(0, len(wanted), _PER_QUESTION):
             chunk = wanted[first : first + _PER_QUESTION]
-            look = await self._look(host, chunk)
+            look = await self._look(host, [_place(one) for one in chunk])
             sightings |= {one.id: self._see(one, look, n) for n, one in enumerate(chunk)}
         return sightings
 
@@ -83,12 +83,19 @@ class LauncherSource:
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`: every task. Those on Slurm are cancelled there, by whoever asks us (`depends`)."""
-        look = await self._look(host, wanted)
+        look = await self._look(host, [_place(one) for one in wanted])
         return {one.id: await self._cancel(host, one, look, n) for n, one in enumerate(wanted)}
 
-    async def _look(self, host: Host, wanted: Sequence[Wanted]) -> _Look:
+    async def _look(self, host: Host, places: Sequence[Place]) -> _Look:
+        """Look at each; and once more where nemo-run's home is known only by what its launcher has printed since."""
+        look = await self._look_once(host, places)
+        if all(look.found(n) or not look.told(n) for n in range(len(places))):
+            return look
+        moved = [place if look.found(n) else replace(place, home=look.told(n)) for n, place in enumerate(places)]
+        return await self._look_once(host, moved)
+
+    async def _look_once(self, host: Host, places: Sequence[Place]) -> _Look:
         asked_at, nonce = self._clock(), new_nonce()
-        places = [_place(one) for one in wanted]
         argv = look_argv(nonce, places, limit_s=host.timeout_s)
         done = await host.transport.run(argv, timeout_s=host.timeout_s)
         if done.status != 0 and not done.stdout:
@@ -133,40 +140,35 @@ class LauncherSource:
         return "Its launcher and its local tasks were ended."
 
     async def _prepared(self, host: Host, experiment: str, env: Mapping[str, str]) -> Prepared:
-        nonce, log_path, project = new_nonce(), _setting(host, "log_path"), _setting(host, "project")
+        log_path, project = _setting(host, "log_path"), _setting(host, "project")
         homes = [env.get("NEMORUN_HOME", ""), project, f"{project}/tools/launcher" if project else ""]
-        place = Place(experiment, output=log_path)
-        parts = await self._find(host, nonce, place, homes)
-        head = parts.get("head")
-        output = read_output(head.stdout) if head is not None and head.status == 0 else None
-        if output is not None and "home" not in parts:
-            dirs = [PurePosixPath(task.local_dir) for task in output.tasks.values() if task.local_dir]
-            told = [str(path.parents[3]) for path in dirs if len(path.parents) > 4 and path.parent.name == experiment]
-            parts = {**parts, **await self._find(host, nonce, place, [*homes, *told])}
-        proven = output is not None and experiment in output.experiments
-        home = parts["home"].stdout.decode("utf-8", "replace") if "home" in parts else ""
-        if not home and not proven:
+        home = await self._find(host, experiment, homes)
+        look = await self._look(host, [Place(experiment, home, log_path)])
+        if not look.found(0) and experiment not in look.output(0).experiments:
             where = ", ".join([*filter(None, homes), "~/.nemo_run", *filter(None, [log_path])])
             raise InvalidIdError(
                 f"The experiment {experiment} was not found on {host.transport.host}: looked in {where}.",
                 hint="Give the launcher's output file as log_path, and as host the machine where the launcher runs: "
                 "Slurm's own host is found out from its records.",
             )
-        look = await self._look(host, [Wanted(id=experiment, facts={"home": home, "output": log_path})])
-        machine: dict[str, JsonValue] = {
+        facts: dict[str, JsonValue] = {
+            "home": look.home(0),
+            "output": log_path,
             "machine": look.machine.id,
             "boot": look.machine.boot,
             "namespace": look.machine.namespace,
         }
-        facts: dict[str, JsonValue] = {"home": home or look.home(0), "output": log_path, "proven": proven, **machine}
         seen = self._see(Wanted(id=experiment, facts=facts), look, 0)
         return Prepared(experiment, {**facts, **seen.facts})
 
-    async def _find(self, host: Host, nonce: str, place: Place, homes: Sequence[str]) -> Mapping[str, Part]:
+    async def _find(self, host: Host, experiment: str, homes: Sequence[str]) -> str:
+        """Give the first of these homes that has the experiment; empty where it is nemo-run's default, or none."""
+        nonce = new_nonce()
         absolute = [home for home in dict.fromkeys(homes) if home.startswith("/")]
-        argv = find_argv(nonce, place, absolute, limit_s=host.timeout_s)
+        argv = find_argv(nonce, experiment, absolute, limit_s=host.timeout_s)
         done = await host.transport.run(argv, timeout_s=host.timeout_s)
-        return read_parts(done.stdout, nonce)
+        part = read_parts(done.stdout, nonce).get("home")
+        return part.stdout.decode("utf-8", "replace") if part is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,21 @@ class _Look:
         """Give nemo-run's home of the n-th, as it was looked into."""
         part = self.parts.get(f"home.{n}")
         return part.stdout.decode("utf-8", "replace") if part is not None else self.places[n].home
+
+    def found(self, n: int) -> bool:
+        """Whether the n-th experiment's folder is there."""
+        part = self.parts.get(f"tasks.{n}")
+        return part is not None and part.status == 0
+
+    def output(self, n: int) -> Output:
+        """Give what the beginning of its launcher's output says, where that was read."""
+        part = self.parts.get(f"head.{n}")
+        return read_output(part.stdout) if part is not None and part.status == 0 else Output()
+
+    def told(self, n: int) -> str:
+        """Give nemo-run's home as the launcher's output has it; empty where it tells none but that."""
+        known = self.home(n)
+        return next((home for home in self.output(n).homes if home != known), "")
 
     def strange(self, one: Wanted) -> bool:
         """Whether it was launched on another machine, or in another container."""
