@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import Process
 
 from integration.test_launcher import exits, register, until
 from support.agent import agent
@@ -58,14 +59,11 @@ async def test_a_local_task_runs_on_when_its_launcher_was_killed_and_is_lost_whe
         one.kill()
         # Who merely reads its log is not taken for its launcher.
         log = next(one.folder.rglob("combined.log"))
-        with subprocess.Popen(["tail", "-f", str(log)], stdout=subprocess.DEVNULL) as reading:
-            try:
-                for _ in range(3):
-                    await until(reader, one, "running")
-                nemo.gate.touch()
-                await until(reader, one, "lost")
-            finally:
-                reading.kill()
+        async with reading(log):
+            for _ in range(3):
+                await until(reader, one, "running")
+            nemo.gate.touch()
+            await until(reader, one, "lost")
     assert "finished" not in nemo.home.kinds()
 
 
@@ -75,16 +73,20 @@ async def test_cancel_ends_a_launcher_and_its_local_tasks_and_nobody_who_reads_t
         await register(reader, one)
         await until(reader, one, "running", "calibration 3 of 8")
         log = next(one.folder.rglob("combined.log"))
-        with subprocess.Popen(["tail", "-f", str(log)], stdout=subprocess.DEVNULL) as reading:
-            try:
-                assert "accepted" in await reader.call("cancel_job", jobs=[one.id], reason="the test says so")
-                end = await until(reader, one, "cancelled")
-                assert reading.poll() is None
-            finally:
-                reading.kill()
-        assert json.dumps(end)
+        async with reading(log) as process:
+            assert "accepted" in await reader.call("cancel_job", jobs=[one.id], reason="the test says so")
+            await until(reader, one, "cancelled")
+            assert process.returncode is None
         assert await exits(one) != 0
     eventually(lambda: not _at_work(one.id), "no process of it is left")
+
+
+@asynccontextmanager
+async def reading(log: Path) -> AsyncGenerator[Process]:
+    """Have somebody read a log as it grows."""
+    async with await anyio.open_process(["tail", "-f", str(log)], stdout=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
 
 
 def _at_work(experiment: str) -> list[str]:

@@ -40,7 +40,12 @@ def local_parts(
         for app in experiment.apps
     }
     waiting = [task.name for task in experiment.tasks or () if task.kind == LOCAL]
+    at_work = experiment.holders is None or bool(experiment.holders.launchers or experiment.holders.output)
     for name in waiting[len(experiment.apps) :]:
+        if experiment.cancelled and not at_work:
+            begun = launched_at(experiment.place.experiment)
+            parts[name] = Seen(phase=Phase.CANCELLED, status="CANCELLED", submitted_at=begun, evidence=evidence)
+            continue
         parts[name] = not_begun(experiment, evidence, "NOT STARTED").model_copy(
             update={"submitted_at": launched_at(experiment.place.experiment)}
         )
