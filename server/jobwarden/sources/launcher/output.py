@@ -16,12 +16,12 @@ from jobwarden.sources.launcher.text import JOINT, Line, unwrapped, whole_lines
 
 _ENTERING = re.compile(rf"\W*Entering Experiment .*with id: (?P<id>{EXPERIMENT})\W*")
 _STATUS_OF = re.compile(rf"Experiment Status for (?P<id>{EXPERIMENT})")
-_LAUNCHED = re.compile(r"Launched app:\s*(?P<scheme>\w+)://[^/\s]+/(?P<app>\S+)")
+_LAUNCHED = re.compile(r"Launched\s*app:\s*(?P<scheme>\w+)://[^/\s]+/(?P<app>\S+)")
 _TASK = re.compile(r"Task (?P<index>\d{1,5}): (?P<name>\S.*)")
 _FIELD = re.compile(r"- (?P<key>Executor|Job id|Local Directory|Remote Directory): (?P<value>.*)")
 _ON = re.compile(r"SlurmExecutor on (?P<host>\S+)")
 _FOLDER = re.compile(
-    rf"(?:Log directory is:|rsyncing|- Local Directory:)\s*(?P<home>/[^\n]*?)/experiments/[^/]+/{EXPERIMENT}(?:[/ ].*)?"
+    rf"(?:Log\s*directory\s*is:|rsyncing|- Local Directory:)\s*(?P<home>/[^\n]*?)/experiments/[^/]+/{EXPERIMENT}(?:[/ ].*)?"
 )
 _TROUBLE = re.compile(r"(?:Unexpected error: |sacct has been unreachable).*")
 _SLURM_SCHEME = "slurm_tunnel"
