@@ -90,7 +90,7 @@ def two(site: Site) -> Site:
     return site
 
 
-async def depends(site: Site, experiment: str = TWO_ON_SLURM, **facts: object) -> DependsOn:
+async def depends(site: Site, experiment: str = TWO_ON_SLURM, /, **facts: object) -> DependsOn:
     found = await site.look(experiment, **facts)
     assert isinstance(found, DependsOn), found
     return found

@@ -21,7 +21,8 @@ _TASK = re.compile(r"Task (?P<index>\d{1,5}): (?P<name>\S.*)")
 _FIELD = re.compile(r"- (?P<key>Executor|Job id|Local Directory|Remote Directory): (?P<value>.*)")
 _ON = re.compile(r"SlurmExecutor on (?P<host>\S+)")
 _FOLDER = re.compile(
-    rf"(?:Log\s*directory\s*is:|rsyncing|- Local Directory:)\s*(?P<home>/[^\n]*?)/experiments/[^/]+/{EXPERIMENT}(?:[/ ].*)?"
+    r"(?:Log\s*directory\s*is:|rsyncing|- Local Directory:)\s*"
+    rf"(?P<home>/[^\n]*?)/experiments/[^/]+/{EXPERIMENT}(?:[/ ].*)?"
 )
 _TROUBLE = re.compile(r"(?:Unexpected error: |sacct has been unreachable).*")
 _SLURM_SCHEME = "slurm_tunnel"
