@@ -1,7 +1,7 @@
 """What is run on the launcher's machine: one command for all experiments, whatever their number.
 
-It reads files of nemo-run's and the launcher's output, and, where an experiment has tasks on that machine, which
-processes have those tasks' log files open: a process is known by the very file that its launcher gave it for its
+It reads nemo-run's records and the launcher's output, and, where an experiment has or may have tasks on that machine,
+which processes write those tasks' log files: a process is known by the very file that its launcher gave it for its
 output, so no reused pid is taken for it. Linux only; elsewhere the process table says nothing, and that is told.
 """
 
@@ -49,7 +49,12 @@ while [ $# -gt 0 ]; do
   if [ -d "$folder" ]; then
     part "results.$n" find "$folder" -mindepth 4 -maxdepth 4 -name SUCCESS -type f -size -256k -exec cat {} +
     part "mark.$n" sh -c 'if [ -e "$1" ]; then head -c 4096 "$1"; fi' sh "$folder/.jobwarden-cancelled"
-    part "holders.$n" sh -c "$holders" sh "$folder" "$id" "${out:-/nowhere}"
+    submitted=$(sh -c "$records" sh "$id" .slurm_jobs "$home" "$default" 2>/dev/null | grep -c .)
+    scripts=$(find "$folder" -maxdepth 1 -name '*_sbatch.sh' | grep -c .)
+    begun=$(sh -c "$records" sh "$id" .local_jobs.json "$home" "$default" 2>/dev/null | grep -c .)
+    if [ "$begun" -gt 0 ] || [ "$submitted" -eq 0 ] || [ "$submitted" -lt "$scripts" ]; then
+      part "holders.$n" sh -c "$holders" sh "$folder" "$id" "${out:-/nowhere}"
+    fi
   fi
   if [ -n "$out" ]; then
     part "tail.$n" tail -c 65536 "$out"

@@ -121,6 +121,8 @@ def _elsewhere(machine: Machine, facts: Mapping[str, JsonValue]) -> str:
     known = {name: facts.get(name) for name in ("machine", "namespace")}
     if known["machine"] and known["machine"] != machine.id:
         return "It was launched on another machine, and only there can be seen how it fares."
+    if not known["machine"] and facts.get("boot") not in (None, machine.boot):
+        return "That machine tells no name of its own and has booted since, or is another one."
     if known["namespace"] and known["namespace"] != machine.namespace and facts.get("boot") == machine.boot:
         return "It was launched in another container, and only there can be seen how it fares."
     return ""
