@@ -173,6 +173,18 @@ async def test_names_and_outputs_full_of_error_words_end_nothing(two: Site) -> N
     assert found.log.stdout == output
 
 
+async def test_news_from_an_output_that_has_fallen_silent_are_told_as_old(two: Site) -> None:
+    """A launcher that was killed leaves its last words; the job goes on."""
+    output = two.output("slurm_attached", "cicd_1795170233931334517", TWO_ON_SLURM)
+    os.utime(output, (1795170249, 1795170249))
+    found = await whole(two, seen("RUNNING"), seen("PENDING"), output=output)
+    assert isinstance(found, Seen)
+    assert (
+        "exported to /scratchspace/exported_model (its launcher's output says nothing since 2026-11-20 10:24 UTC"
+        in (found.reason or "")
+    )
+
+
 async def test_a_log_path_that_is_no_output_of_the_experiment_is_not_read_as_its_log(two: Site) -> None:
     output = two.output("scancelled")
     found = await whole(two, seen("RUNNING"), seen("PENDING"), output=output)

@@ -57,6 +57,7 @@ while [ $# -gt 0 ]; do
     fi
   fi
   if [ -n "$out" ]; then
+    part "written.$n" stat -c %Y -- "$out"
     part "tail.$n" tail -c 65536 "$out"
     if [ -n "$head" ] || ! [ -d "$folder" ]; then part "head.$n" head -c 1048576 "$out"; fi
   fi
@@ -122,7 +123,7 @@ def look_argv(nonce: str, places: Sequence[Place], *, limit_s: float) -> list[st
     """Ask about these experiments.
 
     Parts: `clock`, `machine`, `boot`, `namespace`; and for the n-th `home.n`, `tasks.n`, `slurm.n`, `local.n`,
-    `results.n`, `mark.n`, `holders.n`, `tail.n`, `head.n`.
+    `results.n`, `mark.n`, `holders.n`, `written.n`, `tail.n`, `head.n`.
     """
     words = [word for n, one in enumerate(places) for word in (str(n), *one.words)]
     return framed_argv(_FUNCTIONS + _LOOK, nonce, *words, limit_s=limit_s)

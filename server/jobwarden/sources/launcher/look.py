@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part
@@ -23,6 +23,10 @@ from jobwarden.sources.launcher.records import (
 )
 
 _HOLDER = re.compile(r"/proc/(?P<pid>\d+)/fd/(?P<fd>\d+) (?P<path>.*)")
+
+
+_SILENT = timedelta(minutes=10)
+"""nemo-run's own news of a waiting job come every 15 minutes at most; a task that works says something sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Experiment:
         cancelled: Whether we ended those.
         holders: Who is at work; None where that cannot be seen.
         output: What its launcher printed, as far as it was read.
+        silent_since: When that was written last, where it is so long ago that the launcher may be gone.
     """
 
     place: Place
@@ -84,6 +89,7 @@ class Experiment:
     cancelled: bool = False
     holders: Holders | None = None
     output: Output = field(default_factory=Output)
+    silent_since: datetime | None = None
 
 
 def read_machine(parts: Mapping[str, Part], fallback: datetime) -> Machine:
@@ -93,8 +99,8 @@ def read_machine(parts: Mapping[str, Part], fallback: datetime) -> Machine:
     return Machine(_text(parts, "machine"), _text(parts, "boot"), _text(parts, "namespace"), now)
 
 
-def read_experiment(parts: Mapping[str, Part], n: int, place: Place) -> Experiment:
-    """Read what was found of the n-th experiment.
+def read_experiment(parts: Mapping[str, Part], n: int, place: Place, now: datetime) -> Experiment:
+    """Read what was found of the n-th experiment; `now` is by that machine's clock.
 
     Raises:
         SourceUnavailableError: A record is there and cannot be read.
@@ -114,7 +120,15 @@ def read_experiment(parts: Mapping[str, Part], n: int, place: Place) -> Experime
         cancelled=bool(_text(parts, f"mark.{n}")),
         holders=_holders(parts.get(f"holders.{n}"), place),
         output=_output(parts.get(f"head.{n}"), parts.get(f"tail.{n}")),
+        silent_since=_silent_since(_text(parts, f"written.{n}"), now),
     )
+
+
+def _silent_since(written: str, now: datetime) -> datetime | None:
+    if not re.fullmatch(r"\d{9,11}", written):
+        return None
+    moment = datetime.fromtimestamp(int(written), UTC)
+    return moment if now - moment > _SILENT else None
 
 
 def _holders(part: Part | None, place: Place) -> Holders | None:

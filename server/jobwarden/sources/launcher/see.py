@@ -100,6 +100,8 @@ def _doing(experiment: Experiment, names: Sequence[str]) -> str:
     if not experiment.output.doing:
         return ""
     ending, words = list(experiment.output.doing.items())[-1]
+    if experiment.silent_since is not None:
+        words += f" (its launcher's output says nothing since {experiment.silent_since:%Y-%m-%d %H:%M} UTC)"
     task = task_named(ending, names)
     return f"{task}: {words}" if task in names and len(names) > 1 else words
 

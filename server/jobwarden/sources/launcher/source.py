@@ -106,7 +106,7 @@ class LauncherSource:
     def _see(self, one: Wanted, look: _Look, n: int) -> Sighting:
         question = Evidence(asked_at=look.asked_at, question=(f"look for {one.id} in {look.home(n)}",))
         try:
-            experiment = read_experiment(look.parts, n, look.places[n])
+            experiment = read_experiment(look.parts, n, look.places[n], look.machine.now)
         except SourceError as error:
             return CouldNotAsk(code=error.code, text=error.text, evidence=question)
         return depends_of(one, experiment, look.machine, question)
@@ -116,7 +116,7 @@ class LauncherSource:
         if not isinstance(depends, DependsOn):
             text = depends.text if isinstance(depends, CouldNotAsk) else "It is not known what it has launched."
             return CancelOutcome(accepted=False, text=text)
-        experiment = read_experiment(look.parts, n, look.places[n])
+        experiment = read_experiment(look.parts, n, look.places[n], look.machine.now)
         on_slurm = depends if depends.slurm_ids else None
         if not experiment.apps:
             text = f"Slurm is asked to cancel {', '.join(depends.slurm_ids)}." if on_slurm else "Nothing was launched."
