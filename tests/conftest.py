@@ -16,6 +16,7 @@ REAL_PARTS = {
     "slurm": "real-cluster tests",
     "sshd": "real-sshd tests",
     "nel": "real-nel tests",
+    "nemo": "real-nemo-run tests",
     "node": "real-client tests (Node.js)",
 }
 """Marker -> how the summary calls it."""

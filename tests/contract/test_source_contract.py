@@ -43,6 +43,7 @@ SUBJECTS = {
         ),
     ),
     "process": Subject(name="process", unknown_ids=("p-000000000001", "p-000000000002"), break_local=break_local_parts),
+    "launcher": Subject(name="launcher", unknown_ids=("cicd_1000000000000000001", "cicd_1000000000000000002")),
     "nel": Subject(name="nel", unknown_ids=("00000000000000aa", "00000000000000ab.0")),
 }
 """A new source adds itself here."""

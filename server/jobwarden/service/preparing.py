@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import JsonValue
 
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.desk import Desk
@@ -13,10 +17,20 @@ from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.targets import Target
 
 
-async def prepared(desk: Desk, source: Source, site: Site, ids: Sequence[str]) -> Sequence[Prepared]:
+async def prepared(
+    desk: Desk, source: Source, site: Site, ids: Sequence[str], *, log_path: str | None, project: Path
+) -> Sequence[Prepared]:
     """Give each id in full, with the facts that its record begins with; each job once.
 
     A host that does not answer now hinders no registration: then the source knows only what it is given.
+
+    Args:
+        desk: Whose world.
+        source: Of these jobs.
+        site: Their host.
+        ids: In canonical form.
+        log_path: Where the caller says that they write.
+        project: The caller's folder.
 
     Raises:
         InvalidIdError: An id stands for several jobs.
@@ -30,7 +44,9 @@ async def prepared(desk: Desk, source: Source, site: Site, ids: Sequence[str]) -
     found: Mapping[str, Prepared] = {}
     try:
         with guarded(source.name):
-            async with rounds.host(target) as host:
+            async with rounds.host(target) as lent:
+                given: dict[str, JsonValue] = {"log_path": log_path, "project": str(project) if env else None}
+                host = replace(lent, settings={**lent.settings, **given})
                 found = await source.prepare(host, ids, env)
     except TransportError:
         if rounds.here(site.key):

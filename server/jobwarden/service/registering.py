@@ -89,7 +89,7 @@ async def register(
             expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
             ready=readiness,
         )
-        for one in await prepared(desk, source, site, canonical)
+        for one in await prepared(desk, source, site, canonical, log_path=log_path, project=caller.project)
     ]
     return await _answer(desk, caller, *await _take(desk, caller, records))
 

@@ -224,7 +224,8 @@ class Prepares(Protocol):
         """Look up what is needed, once, at the registration.
 
         Args:
-            host: The jobs' host.
+            host: The jobs' host. Its `settings` hold two more: `log_path`, where the caller says that they write, and
+                `project`, the caller's folder, where its machine is that host; each may be null.
             ids: From `Source.parse_id`.
             env: The session's environment, where its machine is that host; else empty.
 
