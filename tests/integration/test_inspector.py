@@ -94,6 +94,7 @@ def test_the_inspector_lists_the_tools_and_finds_their_schemas_portable(inspecto
         "wait_for_change",
         "tail_log",
         "cancel_job",
+        "discover_jobs",
     ]
 
 
