@@ -9,27 +9,21 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
-import sys
-import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import anyio
 import asyncssh
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from jobwarden.config import Config
 from jobwarden.sources.base import Host, Seen, Wanted
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden.transport.pool import TransportPool
-from support.cluster import Cluster, temporary_cluster
+from stage import HOST, a_cluster, submit, timed
+from support.cluster import Cluster
 
-HOST = "cluster-a"
 SIZES = (1, 10, 100)
 ROUNDS = 5
 LOOP_ROUNDS = {1: 5, 10: 3, 100: 1}
@@ -45,34 +39,11 @@ class Times:
     limit: float
 
 
-@contextmanager
-def a_cluster() -> Generator[Cluster]:
-    """Use the cluster that JOBWARDEN_TEST_CLUSTER names, or have one for a while."""
-    if left_up := os.environ.get("JOBWARDEN_TEST_CLUSTER"):
-        yield Cluster.attach(Path(left_up))
-    else:
-        with temporary_cluster() as made:
-            yield made
-
-
-def submit(cluster: Cluster, words: str, count: int) -> list[str]:
-    """Submit so many equal jobs through one ssh session."""
-    script = f"for i in $(seq {count}); do sbatch --parsable --output=/dev/null {words}; done"
-    return cluster.run(["sh", "-c", script], timeout_s=120).stdout.split()
-
-
 def loop(cluster: Cluster, ids: Sequence[str]) -> None:
     """Do what people do by hand."""
     for job in ids:
         argv = ["ssh", "-F", str(cluster.ssh_config), HOST, f"sacct -n -X -P -j {job} -o JobID,State,ExitCode"]
         subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-
-
-async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    """Give the seconds that it takes."""
-    began = time.perf_counter()
-    await work()
-    return time.perf_counter() - began
 
 
 async def measure(cluster: Cluster, ids: Sequence[str], submitted: datetime, *, first: bool) -> Times:

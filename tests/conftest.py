@@ -16,6 +16,7 @@ REAL_PARTS = {
     "slurm": "real-cluster tests",
     "sshd": "real-sshd tests",
     "nemo": "real-nemo-run tests",
+    "nel": "real-nel tests",
     "node": "real-client tests (Node.js)",
 }
 """Marker -> how the summary calls it."""

@@ -73,6 +73,14 @@ class ActiveFile:
             place = folder.inode()
         return Contents(Found.MISSING, place=place) if data is None else _contents(data, signature, place)
 
+    def raw(self) -> tuple[bytes | None, int]:
+        """Give the file's bytes, None for no file, and its folder's inode; raises as `read`."""
+        folder = self._open(create=False)
+        if folder is None:
+            return None, 0
+        with folder:
+            return folder.read(ACTIVE_JOBS), folder.inode()
+
     def signature(self) -> Signature:
         """Look at the file without opening it; empty when it is not there."""
         path = self._project.joinpath(*self._parts, ACTIVE_JOBS)

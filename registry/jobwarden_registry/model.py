@@ -23,7 +23,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 Utc = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(utc_text, return_type=str, when_used="json")]
@@ -155,6 +155,8 @@ class JobRecord(_Frozen):
     log_path: str | None = None
     """Where the caller said that it writes; read only where `log` or `work_dir` allows it."""
     attempts: tuple[Attempt, ...] = ()
+    elements: int | None = None
+    """Of a job with elements (an array): how many were seen."""
     expect: tuple[Expectation, ...] = ()
     output_missing_since: Utc | None = None
     """When its source said that it had succeeded and an expected output was not there: one more look, and it failed."""

@@ -25,7 +25,7 @@ from jobwarden_registry.leasefile import lease_token
 from jobwarden_registry.locks import Excluder, Held, SessionLock, Surroundings, local_flock
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.paths import SESSIONS, Places, active_jobs_path, check_session_id
-from jobwarden_registry.projection import Projection, Told, job_of, load_projection, save_projection, tell
+from jobwarden_registry.projection import PROJECTION, Projection, Told, job_of, load_projection, save_projection, tell
 from jobwarden_registry.reconcile import Finding, Layout, apply_quietly, reconcile
 from jobwarden_registry.records import Identity, read_record
 from jobwarden_registry.transaction import Transaction
@@ -47,6 +47,22 @@ class _View:
     layout: Layout
     findings: list[Finding]
     own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What `load` gave last, and what it was read from.
+
+    The bytes are compared, not the files' times: those are too coarse, and a network file system remembers old ones.
+    """
+
+    files: tuple[object, ...]
+    end: int
+    records: tuple[JobRecord, ...]
+
+    def ends_there(self, folder: Folder) -> bool:
+        """Whether the journal still ends where it did."""
+        return (folder.read(EVENTS, start=max(0, self.end - 1)) or b"") == (b"\n" if self.end else b"")
 
 
 class Session:
@@ -85,6 +101,7 @@ class Session:
             places.runtime, timeout_s=lock_timeout_s, stale_s=lock_stale_s, exclude=exclude, around=self.around
         )
         self._mine = threading.local()
+        self._loaded: _Loaded | None = None
         self._finished: tuple[int, Mapping[str, Identity]] = (0, {})
         self._active = ActiveFile(entry.project, self._session_id, self.around.steps)
         self.active_path = active_jobs_path(entry.project, self._session_id)
@@ -104,9 +121,15 @@ class Session:
         if folder is None:
             return ()
         with folder:
+            before = self._bytes(folder)
+            if self._loaded is not None and self._loaded.files == before and self._loaded.ends_there(folder):
+                return self._loaded.records
             view = self._look(folder, own=False)
+            after = self._bytes(folder)
         apply_quietly(view.told, view.findings)
-        return tuple(record for raw in view.told.alive.values() if (record := read_record(raw)) is not None)
+        records = tuple(record for raw in view.told.alive.values() if (record := read_record(raw)) is not None)
+        self._loaded = _Loaded(after, view.lines.end, records) if before == after else None
+        return records
 
     @contextmanager
     def transaction(self, *, lease: str | None = None, own: bool = True) -> Generator[Transaction]:
@@ -171,6 +194,10 @@ class Session:
                     yield folder
                 finally:
                     self._mine.held = None
+
+    def _bytes(self, folder: Folder) -> tuple[object, ...]:
+        """Read what `load` rests on beside the journal's end; parsing costs a hundred times more than reading."""
+        return (folder.read(PROJECTION), *self._active.raw())
 
     def _held(self) -> Held | None:
         held: Held | None = getattr(self._mine, "held", None)

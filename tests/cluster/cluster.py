@@ -9,7 +9,7 @@ from pathlib import Path
 # Run as a file, Python looks for modules beside it; ours are in the folder above, as the package `cluster`.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from cluster import faults, install, layout, lifecycle  # noqa: E402 the path comes first
+from cluster import faults, install, layout, lifecycle, releases  # noqa: E402 the path comes first
 from cluster.daemons import DAEMONS, SSHD_NAMES, command, running  # noqa: E402 the path comes first
 from cluster.errors import ClusterError  # noqa: E402 the path comes first
 
@@ -48,10 +48,13 @@ def _do(options: argparse.Namespace, root: Path, say: lifecycle.Say) -> int:
     match options.verb:
         case "install":
             say(f"installed {' '.join(install.install()) or 'nothing: all is there'}")
+            for release in options.release or ():
+                made = releases.make(release)
+                say(f"{releases.folder_of(release)}: {'made' if made else 'was there'}")
         case "up":
-            made = lifecycle.up(root, say=say, users=options.users, flavor=options.flavor)
+            here = lifecycle.up(root, say=say, users=options.users, flavor=options.flavor, release=options.release)
             say(f"up: {root}")
-            print(_exports(made), end="")
+            print(_exports(here), end="")
         case "down":
             lifecycle.down(root, say=say, wipe=options.wipe)
         case "status":
@@ -107,10 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument("--name", default="dev", help="which cluster: .cluster/NAME of the checkout (default: dev)")
     place.add_argument("--dir", type=Path, help="its folder, in place of --name")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("install", parents=[place], help="install Debian's packages, start nothing")
+    get = verbs.add_parser("install", parents=[place], help="install Debian's packages, start nothing")
+    get.add_argument("--release", action="append", choices=releases.RELEASES, help="and another release, in a folder")
     up = verbs.add_parser("up", parents=[place], help="install what is missing, start what does not run, mend faults")
     up.add_argument("--users", type=_names, help="ordinary users, created where absent (default: alice,bob)")
     up.add_argument("--flavor", choices=layout.FLAVORS, help="how Slurm tracks processes (default: plain)")
+    up.add_argument("--release", choices=releases.RELEASES, help="whose programs run (default: the machine's)")
     down = verbs.add_parser("down", parents=[place], help="end every process of it")
     down.add_argument("--wipe", action="store_true", help="and remove its folder")
     verbs.add_parser("status", parents=[place], help="what runs; exit 1 when a daemon does not")

@@ -44,7 +44,7 @@ def command(layout: Layout, *argv: str, timeout_s: float = 60) -> subprocess.Com
     """
     try:
         return subprocess.run(
-            argv,
+            layout.inside(*argv),
             env=environment(layout),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -78,7 +78,7 @@ def start(layout: Layout, *names: str) -> None:
     for daemon in names:
         if running(layout, daemon) is None:
             spawn(
-                _argv(layout, daemon),
+                layout.inside(*_argv(layout, daemon)),
                 pid_file=layout.pid_file(daemon),
                 log=layout.log(daemon).with_suffix(".out"),
                 environment=environment(layout),

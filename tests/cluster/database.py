@@ -31,6 +31,7 @@ def prepare(layout: Layout) -> bool:
         layout.accounting_ready.touch()
         return True
     _checked(
+        layout,
         [
             *("mariadb-install-db", "--no-defaults", f"--user={SLURM_USER}", f"--datadir={data}", "--skip-test-db"),
             *("--auth-root-authentication-method=normal", "--innodb-log-file-size=8M"),
@@ -69,6 +70,18 @@ def fill(layout: Layout) -> None:
     layout.accounting_ready.touch()
 
 
+def strike_out(layout: Layout, job: str, *, gone: bool) -> None:
+    """Take a job's records out of the table that sacct asks, or put them back, as a purge and an archive's load do."""
+    table, kept = f"{DATABASE}.{CLUSTER_NAME}_job_table", f"{DATABASE}.jobs_struck_out"
+    source, target = (table, kept) if gone else (kept, table)
+    _sql(
+        layout,
+        f"CREATE TABLE IF NOT EXISTS {kept} LIKE {table};"
+        f"INSERT INTO {target} SELECT * FROM {source} WHERE id_job={int(job)};"
+        f"DELETE FROM {source} WHERE id_job={int(job)};",
+    )
+
+
 def _template(layout: Layout) -> Path:
     """Return where the copy for clusters made like this one lies; another version or recipe has another name."""
     recipe = inspect.getsource(sys.modules[__name__]) + my_cnf(layout).replace(str(layout.root), "")
@@ -76,7 +89,8 @@ def _template(layout: Layout) -> Path:
     versions = [command(layout, program, "--version").stdout for program in ("mariadbd", "squeue")]
     parts = [recipe, CLUSTER_NAME, *layout.users, repr(QOSES), *versions]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-    return CHECKOUT / ".cluster" / f"database-{digest}"
+    kind = f"database-{layout.release}" if layout.release else "database"
+    return CHECKOUT / ".cluster" / f"{kind}-{digest}"
 
 
 def _keep_template(layout: Layout) -> None:
@@ -88,7 +102,7 @@ def _keep_template(layout: Layout) -> None:
         shutil.copytree(layout.root / "mysql", made)
         if not template.exists():
             made.rename(template)
-    for old in template.parent.glob("database-????????????"):
+    for old in template.parent.glob(f"{template.name.rpartition('-')[0]}-????????????"):
         if old != template:
             shutil.rmtree(old)
 
@@ -101,11 +115,13 @@ def _give_to_slurm(folder: Path) -> None:
 
 
 def _sql(layout: Layout, statements: str) -> None:
-    _checked(["mariadb", "--no-defaults", f"--socket={layout.database_socket}", "--user=root", "-e", statements])
+    _checked(
+        layout, ["mariadb", "--no-defaults", f"--socket={layout.database_socket}", "--user=root", "-e", statements]
+    )
 
 
-def _checked(argv: list[str]) -> str:
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def _checked(layout: Layout, argv: list[str]) -> str:
+    done = subprocess.run(layout.inside(*argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ClusterError(f"{argv[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

@@ -1,6 +1,8 @@
 """Break a test cluster in chosen ways, and mend it."""
 
 import signal
+from collections.abc import Iterable
+from pathlib import Path
 
 from cluster import people
 from cluster.daemons import SSHD_NAMES, await_ready, known, running, start, stop
@@ -22,7 +24,14 @@ def kill_daemon(layout: Layout, daemon: str) -> None:
 def start_daemon(layout: Layout, daemon: str) -> None:
     """Start a daemon again and wait until it answers."""
     start(layout, known(daemon))
-    await_ready(layout, daemon)
+    try:
+        await_ready(layout, daemon)
+    except ClusterError:
+        if running(layout, daemon) is not None:
+            raise
+        # slurmctld 24.11.5 may divide by zero when it is asked something before it has read its state.
+        start(layout, daemon)
+        await_ready(layout, daemon)
 
 
 def hang_daemon(layout: Layout, daemon: str) -> None:
@@ -56,6 +65,21 @@ def hide_program(layout: Layout, program: str) -> None:
         raise ClusterError(f"{program} is not among the programs of ssh sessions") from error
 
 
+def replace_program(layout: Layout, program: str, script: str) -> None:
+    """Put a shell script in the place of a program, for ssh sessions and new jobs."""
+    hide_program(layout, program)
+    path = layout.programs / program
+    path.write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def move_programs(layout: Layout, programs: Iterable[str], folder: Path) -> None:
+    """Put programs where the PATH of ssh sessions does not lead."""
+    folder.mkdir(parents=True)
+    for program in programs:
+        (layout.programs / program).rename(folder / program)
+
+
 def show_programs(layout: Layout) -> None:
     """Bring back what was hidden or replaced."""
     people.make_links(layout)
@@ -64,6 +88,11 @@ def show_programs(layout: Layout) -> None:
 def set_noise(layout: Layout, user: str, noise: str) -> None:
     """Make the user's login files print this in front of every command's answer; an empty text ends it."""
     people.set_noise(layout, user, noise=noise)
+
+
+def set_login(layout: Layout, user: str, text: str) -> None:
+    """Make the user's login files run this shell text before every command; an empty text ends it."""
+    people.set_login(layout, user, text=text)
 
 
 def _hangable(layout: Layout, daemon: str) -> list[Process]:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,9 +35,9 @@ APT_OPTIONS = (
 )
 
 
-def missing_packages() -> tuple[str, ...]:
+def missing_packages(wanted: Mapping[str, tuple[str, ...]] = PROOFS) -> tuple[str, ...]:
     """Return the packages of which some part is not on this machine."""
-    return tuple(package for package, proofs in PROOFS.items() if not all(map(_present, proofs)))
+    return tuple(package for package, proofs in wanted.items() if not all(map(_present, proofs)))
 
 
 def why_not_installable() -> str | None:
@@ -49,8 +49,10 @@ def why_not_installable() -> str | None:
     return None
 
 
-def install() -> tuple[str, ...]:
+def install(wanted: Mapping[str, tuple[str, ...]] = PROOFS) -> tuple[str, ...]:
     """Install what is missing and return its names; nothing is done when all is there.
+
+    `wanted` gives each package's proofs of presence.
 
     Raises:
         ClusterError: not root, no apt-get, or apt-get failed several times; the text ends with its last lines.
@@ -58,11 +60,11 @@ def install() -> tuple[str, ...]:
     why = why_not_installable()
     if why is not None:
         raise ClusterError(why)
-    missing = missing_packages()
+    missing = missing_packages(wanted)
     if missing:
         with no_service_starts():
             _apt_get_until_done(missing)
-        still = missing_packages()
+        still = missing_packages(wanted)
         if still:
             raise ClusterError(f"installed, but parts are still missing: {' '.join(still)}")
     return missing

@@ -1,6 +1,7 @@
 """Where everything of one test cluster lies, and which ports it has."""
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -23,6 +24,13 @@ PORT_RANGE = range(21000, 32000, len(PORT_NAMES))
 # Shared by all clusters of the machine: who has which ports, and the lock under which they are given.
 MACHINE_DIR = Path("/run/jobwarden-test-clusters")
 FLAVORS = ("plain", "cgroup")
+# Where clusters of another Debian release see that release: outside their own folders, which are removed whole.
+SYSTEMS_DIR = MACHINE_DIR / "systems"
+
+
+def system_of(root: Path) -> Path:
+    """Return where the cluster in this folder sees its release."""
+    return SYSTEMS_DIR / hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class Layout:
     ports: dict[str, int]
     users: tuple[str, ...]
     flavor: str
+    release: str | None = None
+    """The Debian release whose programs it runs; None for those of the machine."""
     owner: tuple[int, int] | None = None
     """Pid and start time of the test run that this cluster is for: without it, anybody may take the cluster down."""
 
@@ -40,6 +50,15 @@ class Layout:
     def slurm_conf(self) -> Path:
         """The cluster's slurm.conf; slurmdbd.conf and cgroup.conf lie beside it, as Slurm wants."""
         return self.root / "etc/slurm.conf"
+
+    @property
+    def system(self) -> Path:
+        """What the cluster's daemons and ssh sessions have as their `/`."""
+        return system_of(self.root) if self.release else Path("/")
+
+    def inside(self, *argv: str) -> list[str]:
+        """Return the words that run a program where the cluster's programs run."""
+        return [*(("chroot", str(self.system)) if self.release else ()), *argv]
 
     @property
     def munge_socket(self) -> Path:
@@ -97,7 +116,8 @@ def load(root: Path) -> Layout:
     try:
         facts = json.loads((root / "cluster.json").read_text(encoding="utf-8"))
         owner = facts["owner"] and (int(facts["owner"][0]), int(facts["owner"][1]))
-        return Layout(root=root, ports=facts["ports"], users=tuple(facts["users"]), flavor=facts["flavor"], owner=owner)
+        users = tuple(facts["users"])
+        return Layout(root, facts["ports"], users, facts["flavor"], release=facts.get("release"), owner=owner)
     except FileNotFoundError as error:
         raise ClusterError(f"no test cluster was ever brought up in {root}") from error
     except (ValueError, KeyError) as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from cluster import database, install, people, texts
+from cluster import database, install, people, releases, texts
 from cluster import layout as places
 from cluster.daemons import DAEMONS, SLURMDS, SSHD_NAMES, await_ready, command, running, start, stop
 from cluster.errors import ClusterError
@@ -27,11 +27,13 @@ def up(
     say: Say,
     users: tuple[str, ...] | None = None,
     flavor: str | None = None,
+    release: str | None = None,
     owner: Process | None = None,
 ) -> Layout:
     """Bring the cluster in this folder up, whatever of it runs already, and return it when every daemon answers.
 
-    Users (else USERS) and flavour (else plain) are those it was first brought up with.
+    Users (else USERS), flavour (else plain) and release (else the machine's own programs) are those it was first
+    brought up with.
     With an `owner` the cluster is taken down by the next `up` on the machine that finds that process gone.
 
     Raises:
@@ -43,17 +45,21 @@ def up(
         installed = install.install()
         if installed:
             say(f"installed {' '.join(installed)}")
+        if release and releases.make(release):
+            say(f"made {releases.folder_of(release)}, Debian's {release}")
         _sweep(say)
-        layout = _decide(root, users, flavor, owner)
+        layout = _decide(root, users, flavor, release, owner)
         people.make_users(layout.users)
     with _alone(root):
         ran_before = any(running(layout, name) for name in DAEMONS)
         try:
+            releases.enter(layout)
             _write_files(layout)
             _start_all(layout, say)
         except BaseException:
             if not ran_before:
                 _kill_all(layout)
+                releases.leave(layout)
             raise
     return layout
 
@@ -72,6 +78,7 @@ def down(root: Path, *, say: Say, wipe: bool = False) -> None:
     left = processes_of(layout)
     if left:
         raise ClusterError(f"still there after SIGKILL: {' '.join(str(process.pid) for process in left)}")
+    releases.leave(layout)
     say(f"down: {root}")
     if wipe:
         shutil.rmtree(root)
@@ -92,11 +99,15 @@ def _sweep(say: Say) -> None:
             layout = places.load(root)
             if layout.owner and not alive(Process(*layout.owner)):
                 _kill_all(layout)
+                releases.leave(layout)
                 shutil.rmtree(root)
                 say(f"swept: {root}, whose test run is gone")
+    releases.leave_forgotten()
 
 
-def _decide(root: Path, users: tuple[str, ...] | None, flavor: str | None, owner: Process | None) -> Layout:
+def _decide(
+    root: Path, users: tuple[str, ...] | None, flavor: str | None, release: str | None, owner: Process | None
+) -> Layout:
     """Return the cluster's decisions: the old ones where it exists, with new ports when others took its own."""
     why = places.why_unfit(root)
     if why is not None:
@@ -105,12 +116,14 @@ def _decide(root: Path, users: tuple[str, ...] | None, flavor: str | None, owner
     root.chmod(0o755)
     if (root / "cluster.json").exists():
         old = places.load(root)
-        if users not in {None, old.users} or flavor not in {None, old.flavor}:
-            raise ClusterError(f"{root} was made for {','.join(old.users)}, flavor {old.flavor}: wipe it first")
+        if users not in {None, old.users} or flavor not in {None, old.flavor} or release not in {None, old.release}:
+            made_for = f"{','.join(old.users)}, flavor {old.flavor}, release {old.release or 'of the machine'}"
+            raise ClusterError(f"{root} was made for {made_for}: wipe it first")
         if any(running(old, name) for name in DAEMONS):
             return old
     else:
-        old = Layout(root, {}, users or USERS, flavor or "plain", (owner.pid, owner.started) if owner else None)
+        test_run = (owner.pid, owner.started) if owner else None
+        old = Layout(root, {}, users or USERS, flavor or "plain", release=release, owner=test_run)
     _refuse_second_cgroup(old)
     layout = replace(old, ports=places.choose_ports(root, old.ports))
     layout.save()
@@ -152,9 +165,11 @@ def _write_files(layout: Layout) -> None:
         (root / "spool" / name.removeprefix("slurmd-")).mkdir(exist_ok=True)
     for hook in ("prolog.sh", "epilog.sh"):
         _write(root / "hooks" / hook, "#!/bin/sh\nexit 0\n", mode=0o755)
-    _write(layout.slurm_conf, texts.slurm_conf(layout))
+    release = releases.release_of(layout)
+    _write(layout.slurm_conf, releases.adapted(texts.slurm_conf(layout), release.slurm_conf if release else ()))
     _write(root / "etc/slurmdbd.conf", texts.slurmdbd_conf(layout), owner=texts.SLURM_USER, mode=0o600)
-    _write(root / "etc/cgroup.conf", texts.cgroup_conf())
+    cgroup_conf = releases.adapted(texts.cgroup_conf(), release.cgroup_conf if release else ())
+    _write(root / "etc/cgroup.conf", cgroup_conf)
     _write(root / "etc/my.cnf", texts.my_cnf(layout))
     if not (root / "munge/munge.key").exists():
         _write(root / "munge/munge.key", secrets.token_hex(64), owner="munge", mode=0o600)
@@ -178,7 +193,7 @@ def _start_all(layout: Layout, say: Say) -> None:
         if process:
             send(process, signal.SIGCONT)
     # sshd(8) drops its privileges into this folder; Debian's service makes it.
-    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    (layout.system / "run/sshd").mkdir(mode=0o755, exist_ok=True)
     start(layout, "munged", *SSHD_NAMES)
     filled = database.prepare(layout)
     start(layout, "mariadbd")

@@ -49,20 +49,25 @@ def make_homes(layout: Layout) -> None:
 
 def set_noise(layout: Layout, user: str, *, noise: str) -> None:
     """Write the user's .bashrc: sshd starts in the home of passwd(5), sessions shall begin in this cluster's."""
-    text = (f"echo {noise}\n" if noise else "") + 'cd "$HOME"\n'
+    set_login(layout, user, text=f"echo {noise}" if noise else "")
+
+
+def set_login(layout: Layout, user: str, *, text: str) -> None:
+    """Write the user's .bashrc and .profile with this shell text."""
+    text = (f"{text}\n" if text else "") + 'cd "$HOME"\n'
     for name in (".bashrc", ".profile"):
         (layout.home(user) / name).write_text(text, encoding="utf-8")
 
 
 def make_links(layout: Layout) -> None:
-    """Fill the folder that is the PATH of ssh sessions with links to all programs of the machine."""
+    """Fill the folder that is the PATH of ssh sessions with links to all programs of their system."""
     shutil.rmtree(layout.programs, ignore_errors=True)
     layout.programs.mkdir()
     for folder in PROGRAM_FOLDERS:
-        for program in folder.iterdir():
+        for program in (layout.system / folder.relative_to("/")).iterdir():
             link = layout.programs / program.name
             if not link.is_symlink():
-                link.symlink_to(program)
+                link.symlink_to(folder / program.name)
 
 
 def _key(path: Path) -> str:

@@ -178,6 +178,8 @@ def sshd_config(layout: Layout, name: str) -> str:
     common = f'"{MARK}={root}" "SLURM_CONF={layout.slurm_conf}" "PATH={layout.programs}"'
     # Only the first SetEnv that applies counts (sshd_config(5)), so each user's has all the words.
     per_user = "\n".join(f'Match User {user}\n  SetEnv {common} "HOME={layout.home(user)}"' for user in layout.users)
+    if layout.release:  # OpenSSH 8.4 takes no SetEnv within a Match; such a cluster's passwd has the homes
+        per_user = f"SetEnv {common}"
     return f"""\
 Port {layout.ports[name]}
 ListenAddress 127.0.0.1

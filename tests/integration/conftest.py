@@ -1,12 +1,15 @@
 """Fixtures that give tests the real thing."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from support.cluster import Cluster, require_slurm, temporary_cluster
+from support.household import household
+from support.watched import OUTAGE_CLOCKS, Watched, use_cluster
 
 CLUSTER_FIXTURES = ("cluster", "faulty_cluster")
 
@@ -29,6 +32,24 @@ def faulty_cluster() -> Iterator[Cluster]:
     require_slurm()
     with temporary_cluster() as made:
         yield made
+
+
+@pytest.fixture
+def lend(clean_environment: Path, faulty_cluster: Cluster) -> Iterator[Callable[..., Watched]]:
+    """Gives a home with quick clocks that knows the cluster; afterwards faults are mended and alice's jobs ended.
+
+    Called with text to append to the configuration, and with clocks (config.Clocks).
+    """
+    with ExitStack() as stack:
+
+        def make(extra: str = "", **clocks: float) -> Watched:
+            home = stack.enter_context(household(clean_environment, {**OUTAGE_CLOCKS, **clocks}, extra))
+            use_cluster(home, faulty_cluster)
+            return Watched(home)
+
+        yield make
+        faulty_cluster.mend()
+        faulty_cluster.slurm("scancel", "--user", "alice")
 
 
 @pytest.hookimpl(wrapper=True)

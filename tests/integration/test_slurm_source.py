@@ -6,10 +6,9 @@ The history of what was seen of each job is kept, so that the tests can say what
 from __future__ import annotations
 
 import pwd
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import anyio
 import pytest
@@ -17,9 +16,9 @@ import pytest
 from jobwarden.sources.base import Absent, CouldNotAsk, Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.slurm.source import SlurmSource
-from jobwarden.transport.base import Chunk, Completed
 from jobwarden_registry.phases import Phase
 from support.cluster import Cluster
+from support.slurm_looks import OpenSsh, host_of, look, word_for
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
@@ -30,38 +29,6 @@ UNKNOWN_ID = "66000000"
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@dataclass
-class OpenSsh:
-    """A transport of few lines; what it counts are remote runs."""
-
-    config: Path
-    host: str = "cluster-a"
-    before: str = ""
-    """What the login shell runs first, as the product's transports do with the configuration's prelude."""
-    runs: int = 0
-
-    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
-        self.runs += 1
-        with anyio.fail_after(timeout_s):
-            done = await anyio.run_process(
-                ["ssh", "-F", str(self.config), self.host, f"{self.before}\n{shlex.join(argv)}"],
-                input=stdin,
-                check=False,
-            )
-        return Completed(done.returncode, done.stdout, done.stderr)
-
-    async def read(self, path: PurePosixPath, *, start: int, max_bytes: int) -> Chunk | None:
-        raise NotImplementedError
-
-
-def host_of(built: Cluster, *, before: str = "", cluster: str = "") -> Host:
-    return Host(transport=OpenSsh(built.ssh_config, before=before), machine_id="test", timeout_s=75, cluster=cluster)
-
-
-async def look(cluster: Cluster, *ids: str, before: str = "") -> Mapping[str, Sighting]:
-    return await SlurmSource().observe(host_of(cluster, before=before), [Wanted(id=one) for one in ids])
 
 
 @dataclass
@@ -340,16 +307,16 @@ async def test_the_end_is_known_with_squeue_or_sacct_alone_and_nothing_is_lost(f
         faulty_cluster.wait_for(quick, {"FAILED"})
         faulty_cluster.noise("NOISE from .bashrc")
         seen = await look(faulty_cluster, alive, over, quick, UNKNOWN_ID)
-    assert _told(seen[alive]) == "RUNNING"
-    assert _told(seen[over]) == _told(seen[UNKNOWN_ID]) == "slurm.accounting_unavailable"
+    assert word_for(seen[alive]) == "RUNNING"
+    assert word_for(seen[over]) == word_for(seen[UNKNOWN_ID]) == "slurm.accounting_unavailable"
     ended = seen[quick]
     assert isinstance(ended, Seen)
     assert (ended.status, ended.exit_code) == ("FAILED", 6)
     with faulty_cluster.stopped("slurmctld"):
         seen = await look(faulty_cluster, alive, over, UNKNOWN_ID)
     faulty_cluster.noise("")
-    assert _told(seen[alive]) == _told(seen[UNKNOWN_ID]) == "slurm.unavailable"
-    assert _told(seen[over]) == "FAILED"
+    assert word_for(seen[alive]) == word_for(seen[UNKNOWN_ID]) == "slurm.unavailable"
+    assert word_for(seen[over]) == "FAILED"
 
 
 async def test_a_site_without_sacct_is_served_by_squeue_for_as_long_as_it_remembers(faulty_cluster: Cluster) -> None:
@@ -369,7 +336,3 @@ async def test_a_host_without_squeue_says_what_to_configure(faulty_cluster: Clus
         await look(faulty_cluster, "1")
     assert caught.value.code == "slurm.not_installed"
     assert "prelude" in caught.value.hint
-
-
-def _told(sighting: Sighting) -> str:
-    return sighting.status if isinstance(sighting, Seen) else getattr(sighting, "code", sighting.kind)

@@ -5,11 +5,11 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import faults, install, layout, lifecycle
+from cluster import database, faults, install, layout, lifecycle, second
 from cluster.daemons import DAEMONS, command, tail
 from cluster.processes import identify, wait_until
 from support.require import require
@@ -29,9 +29,10 @@ class Cluster:
         return cls(layout.load(folder))
 
     @classmethod
-    def bring_up(cls, folder: Path, *, flavor: str | None = None) -> "Cluster":
+    def bring_up(cls, folder: Path, *, flavor: str | None = None, release: str | None = None) -> "Cluster":
         """Bring a cluster up in this folder; `bring_down` is for the caller to call, or the next run sweeps it."""
-        return cls(lifecycle.up(folder, say=_say_nothing, flavor=flavor, owner=identify(os.getpid())))
+        me = identify(os.getpid())
+        return cls(lifecycle.up(folder, say=_say_nothing, flavor=flavor, release=release, owner=me))
 
     def bring_down(self) -> None:
         """End every process of the cluster and remove its folder."""
@@ -195,14 +196,75 @@ class Cluster:
         finally:
             self.resume(daemon)
 
+    def hide(self, program: str) -> None:
+        """Have a program not installed until `mend`, on the far side of ssh."""
+        faults.hide_program(self._layout, program)
+
     @contextmanager
     def hidden(self, program: str) -> Generator[None]:
         """Have a program not installed for a while, on the far side of ssh."""
-        faults.hide_program(self._layout, program)
+        self.hide(program)
         try:
             yield
         finally:
             faults.show_programs(self._layout)
+
+    def purge(self, job: str, *, gone: bool = True) -> None:
+        """Take a job's records out of accounting, or put them back."""
+        database.strike_out(self._layout, job, gone=gone)
+
+    def lose_state(self) -> None:
+        """Have slurmctld forget every job, as a cold start after a lost StateSaveLocation does; ids begin anew."""
+        self.kill("slurmctld")
+        for file in (self.dir / "state").glob("job_state*"):
+            file.unlink()
+        self.start("slurmctld")
+
+    @contextmanager
+    def replaced(self, program: str, script: str) -> Generator[None]:
+        """Have a bash script in the place of a program for a while, on the far side of ssh."""
+        faults.replace_program(self._layout, program, script)
+        try:
+            yield
+        finally:
+            faults.show_programs(self._layout)
+
+    @contextmanager
+    def moved(self, programs: Sequence[str], folder: Path) -> Generator[None]:
+        """Have programs in a folder for a while to which the PATH of ssh sessions does not lead."""
+        try:
+            faults.move_programs(self._layout, programs, folder)
+            yield
+        finally:
+            faults.show_programs(self._layout)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def login(self, text: str, *, user: str = "alice") -> Generator[None]:
+        """Have shell text in the user's .bashrc and .profile for a while."""
+        faults.set_login(self._layout, user, text)
+        try:
+            yield
+        finally:
+            faults.set_login(self._layout, user, "")
+
+    @contextmanager
+    def configured(self, change: Callable[[str], str]) -> Generator[None]:
+        """Have another slurm.conf for a while; slurmctld is started anew with it, and again at the end."""
+        before = self.slurm_conf.read_text(encoding="utf-8")
+        try:
+            with self.stopped("slurmctld"):
+                self.slurm_conf.write_text(change(before), encoding="utf-8")
+            yield
+        finally:
+            with self.stopped("slurmctld"):
+                self.slurm_conf.write_text(before, encoding="utf-8")
+
+    @contextmanager
+    def second(self) -> Generator[str]:
+        """Have a second cluster beside this one for a while, reached with `-M NAME`; gives its name."""
+        with second.second_cluster(self._layout) as name:
+            yield name
 
     def mend(self) -> None:
         """Undo all faults: wake and start daemons, bring programs back, end the noise."""
@@ -225,11 +287,11 @@ def require_slurm() -> None:
 
 
 @contextmanager
-def temporary_cluster(*, flavor: str | None = None) -> Generator[Cluster]:
+def temporary_cluster(*, flavor: str | None = None, release: str | None = None) -> Generator[Cluster]:
     """Have a cluster of one's own; its folder's path is short, as Unix sockets need."""
     folder = Path(tempfile.mkdtemp(prefix="jw-", dir="/tmp"))
     try:
-        cluster = Cluster.bring_up(folder, flavor=flavor)
+        cluster = Cluster.bring_up(folder, flavor=flavor, release=release)
         try:
             yield cluster
         finally:

@@ -18,6 +18,7 @@ from jobwarden.service.views import (
     DoctorView,
     ExplainView,
     JobView,
+    RecordingView,
     RegisterView,
     StatusView,
     TailView,
@@ -240,6 +241,10 @@ class FakeService(Service):
     async def doctor(self, caller: Caller, *, hosts: Sequence[str] = ()) -> DoctorView:
         self._asked("doctor", caller, hosts=hosts)
         return self._answers.doctor
+
+    async def record(self, *, host: str = "localhost", path: Path, for_s: float) -> RecordingView:
+        self._asked("record", None, host=host, path=path, for_s=for_s)
+        return RecordingView(path=str(path), host=host, jobs=1, moments=2, size_bytes=3)
 
     async def watcher(self) -> WatcherView:
         self._asked("watcher", None)

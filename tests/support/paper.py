@@ -13,7 +13,7 @@ from jobwarden.service.service import Service
 from jobwarden.sources.base import Absent, CancelOutcome, Host, Seen, Sighting, Wanted
 from jobwarden.sources.plugins import Sources
 from jobwarden.verdict.world import World, open_world
-from jobwarden_registry.clock import utc_now
+from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence, LogPaths
 from jobwarden_registry.phases import Phase
@@ -132,18 +132,20 @@ class QuietDesk(Desk):
 
 
 @asynccontextmanager
-async def paper_world(home: Household, paper: Paper) -> AsyncGenerator[World]:
+async def paper_world(home: Household, paper: Paper, clock: Clock = utc_now) -> AsyncGenerator[World]:
     """Open everything real, but for the sources."""
-    async with open_world(home.env) as real:
+    async with open_world(home.env, clock=clock) as real:
         sources = Sources({"paper": paper, "stone": LooksOnly(paper)}, {})
         real.rounds.sources = sources
         yield replace(real, sources=sources)
 
 
 @asynccontextmanager
-async def paper_service(home: Household, paper: Paper) -> AsyncGenerator[tuple[Service, QuietDesk]]:
+async def paper_service(
+    home: Household, paper: Paper, clock: Clock = utc_now
+) -> AsyncGenerator[tuple[Service, QuietDesk]]:
     """Open the service over `paper_world`; what it shows is what its own calls have asked."""
-    async with paper_world(home, paper) as world, anyio.create_task_group() as tasks:
+    async with paper_world(home, paper, clock) as world, anyio.create_task_group() as tasks:
         desk = QuietDesk(world, tasks, version="0.1.0")
         yield Service(desk), desk
         tasks.cancel_scope.cancel()

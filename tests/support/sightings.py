@@ -21,6 +21,7 @@ PHASES = {
     "FAILED": Phase.FAILED,
     "TIMEOUT": Phase.FAILED,
     "PREEMPTED": Phase.FAILED,
+    "NODE_FAIL": Phase.FAILED,
     "CANCELLED": Phase.CANCELLED,
 }
 

@@ -44,10 +44,11 @@ def queue_row(
     end: int | str = T0 - 10,
     partition: str = "normal",
     reason: str = "None",
+    nodes: str = "c1",
 ) -> Row:
     """One squeue record, as its fields."""
     number = raw if raw is not None else int(job.partition("_")[0].partition("+")[0])
-    head = (job, number, 1001, user, state, submit, start, end, partition, "c1", "c1")
+    head = (job, number, 1001, user, state, submit, start, end, partition, nodes, nodes)
     return (*(str(one) for one in head), reason, "/home/alice", name)
 
 
@@ -64,10 +65,11 @@ def account_row(
     start: int | str = T0 - 500,
     end: int | str = T0 - 10,
     partition: str = "normal",
+    nodes: str = "c1",
 ) -> Row:
     """One sacct record, as its fields."""
     number = raw if raw is not None else int(job.partition("_")[0].partition("+")[0])
-    fields = (number, job, user, state, code, derived, submit, start, end, partition, "c1", "/home/alice", name)
+    fields = (number, job, user, state, code, derived, submit, start, end, partition, nodes, "/home/alice", name)
     return tuple(str(one) for one in fields)
 
 

@@ -12,8 +12,9 @@ from jobwarden.actions.hanging import cancelled_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels
 from jobwarden.sources.plugins import guarded
-from jobwarden.verdict.rounds import Rounds, wanted_of
+from jobwarden.verdict.rounds import Rounds
 from jobwarden.verdict.targets import Target
+from jobwarden.verdict.wanting import wanted_of
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import JobRecord

@@ -48,7 +48,9 @@ async def _cancel_there(
     assert isinstance(slurm, Cancels)
     ids = sorted({slurm_id for each in known.values() for slurm_id in each})
     async with rounds.host(await rounds.slurm_target(host or target.host)) as far:
-        said = await slurm.cancel(far, [Wanted(id=one) for one in ids]) if ids else {}
+        said: Mapping[str, CancelOutcome] = {}
+        if ids:
+            said = await slurm.cancel(far, [Wanted(id=one) for one in ids])
     return {**outcomes, **{job: _whole({one: said[one] for one in each if one in said}) for job, each in known.items()}}
 
 

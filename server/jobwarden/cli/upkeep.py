@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,19 @@ from jobwarden.cli.face import Face, examples, pass_face, shared_options
 if TYPE_CHECKING:
     from jobwarden.identity import Caller
     from jobwarden.service.service import Service
+
+
+class Duration(click.ParamType[float]):
+    """A length of time, as seconds: 90, 90s, 10m, 2h."""
+
+    name = "DURATION"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        found = re.fullmatch(r"(\d{1,6})([smh]?)", value)
+        if found is None:
+            self.fail(f"{value!r} is no duration; write 90s, 10m or 2h.", param, ctx)
+        return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]])
 
 
 @click.command(
@@ -76,16 +90,33 @@ async def _watch(
             return
 
 
-@click.command(epilog=examples("jobwarden doctor", "jobwarden doctor --host cluster-a"))
+@click.command(
+    epilog=examples(
+        "jobwarden doctor",
+        "jobwarden doctor --host cluster-a",
+        "jobwarden doctor --host cluster-a --record answers.json --for 10m",
+    )
+)
 @click.option("--host", "hosts", multiple=True, help="Look at this host too; may be given again.")
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Look at nothing; record what Slurm answers about your jobs, with all names replaced.",
+)
+@click.option("--for", "for_s", type=Duration(), default="2m", show_default=True, help="How long to record: 90s, 10m.")
 @shared_options
 @pass_face
-def doctor(face: Face, *, hosts: tuple[str, ...], session: str | None, as_json: bool) -> ExitCode:
+def doctor(
+    face: Face, *, hosts: tuple[str, ...], record: Path | None, for_s: float, session: str | None, as_json: bool
+) -> ExitCode:
     """Say what would go wrong, and what mends it.
 
     Looks at the configuration, the folders, the watcher and every host. Below a trouble stands what mends it, where
     that is known.
     """
+    if record is not None:
+        return _record(face, hosts, record, for_s, session, as_json=as_json)
     view = face.ask(session, lambda service, caller: service.doctor(caller, hosts=hosts))
     if as_json:
         click.echo(view.model_dump_json(indent=2))
@@ -94,6 +125,26 @@ def doctor(face: Face, *, hosts: tuple[str, ...], session: str | None, as_json: 
 
         show(doctor_text(view))
     return ExitCode.BROKEN if any(check.outcome == "problem" for check in view.checks) else ExitCode.OK
+
+
+def _record(
+    face: Face, hosts: tuple[str, ...], path: Path, for_s: float, session: str | None, *, as_json: bool
+) -> ExitCode:
+    if len(hosts) > 1:
+        raise click.UsageError("--record takes one --host.")
+    host = hosts[0] if hosts else "localhost"
+    click.echo(f"Recording what Slurm answers on {host} for {for_s:g} s.", err=True)
+    target = face.cwd / path
+    view = face.ask(session, lambda service, _caller: service.record(host=host, path=target, for_s=for_s))
+    if as_json:
+        click.echo(view.model_dump_json(indent=2))
+        return ExitCode.OK
+    click.echo(f"{view.path}: {view.moments} moments of {view.jobs} jobs, {view.size_bytes} bytes.")
+    click.echo(
+        "Names, folders, commands, hosts and comments are placeholders and ids are shifted; times are as they were."
+    )
+    click.echo("Read it before you share it.")
+    return ExitCode.OK
 
 
 @click.group()

@@ -71,9 +71,17 @@ class Cadence:
         return Due(usual, _just_under(tried, usual))
 
     def _pace_s(self, state: KeyState, tried: datetime) -> float:
-        pace_s = self._clocks.backoff_most_s if state.lost_only else self._clocks.poll_s
+        pace_s = self._clocks.backoff_most_s if state.lost_only else self._slowed_s(state.snapshot.silent)
         spread = random.Random(f"{self._seed}\0{state.key.text}\0{tried.isoformat()}")  # noqa: S311 -- spreads load
         return pace_s * (1.0 + spread.uniform(-self._clocks.jitter, self._clocks.jitter))
+
+    def _slowed_s(self, silent: int) -> float:
+        """Double the pace with each answer in a row that a part of the site is missing from.
+
+        Up to half the longest pause: what still answers may be forgetting (slurmctld: after MinJobAge, 300 s).
+        """
+        poll_s = self._clocks.poll_s
+        return max(poll_s, min(self._clocks.backoff_most_s / 2, poll_s * 2.0 ** min(silent, 30)))
 
     def _quick_at(self, state: KeyState, tried: datetime, now: datetime) -> datetime | None:
         """The first quick moment that the latest question does not serve, while the budget lasts."""

@@ -48,11 +48,7 @@ class KeyFiles:
 
     def signature(self) -> tuple[int, ...]:
         """Give numbers that change whenever the answer has been written; none when there is no answer."""
-        try:
-            found = self._answer.stat()
-        except OSError:
-            return ()
-        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return _signature(self._answer)
 
     def read(self) -> Snapshot:
         """Give the stored answer; a file that is missing or cannot be believed is no answer."""
@@ -60,6 +56,10 @@ class KeyFiles:
         if stored is None or stored.key != self._key:
             return Snapshot()
         return Snapshot.model_construct(**{name: getattr(stored, name) for name in Snapshot.model_fields})
+
+    def wants_signature(self) -> tuple[int, ...]:
+        """As `signature`, of the wants."""
+        return _signature(self._wants)
 
     def read_wants(self) -> Wants:
         """Give who is wanted; as `read`."""
@@ -171,6 +171,14 @@ def _locked(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _load(path: Path, model: type[_M]) -> _M | None:

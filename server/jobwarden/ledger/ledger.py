@@ -71,6 +71,8 @@ class Ledger:
         """Answers that could not be written."""
         self._seen: dict[LedgerKey, tuple[tuple[int, ...], Snapshot]] = {}
         """The file's signature when it was last read, and what it held."""
+        self._wanted: dict[LedgerKey, tuple[tuple[int, ...], Wants]] = {}
+        """The same of the file of wants."""
 
     @property
     def _keep_s(self) -> float:
@@ -144,7 +146,7 @@ class Ledger:
     async def _ask_now(self, call: _Call, lock: AskingLock | None) -> Snapshot:
         """Ask, unless somebody did so just before the lock was ours."""
         snapshot = await self._read(call)
-        wants = await to_thread.run_sync(call.files.read_wants)
+        wants = await to_thread.run_sync(self._wants, call)
         # This call's own ids are asked about even when they could not be written down.
         wanted = renewed(wants.wants, call.ask.wanted, self._clock(), self._keep_s)
         open_ones = open_questions(snapshot, wanted)
@@ -184,7 +186,8 @@ class Ledger:
     def _keep(self, call: _Call, snapshot: Snapshot, lock: AskingLock | None) -> None:
         try:
             if lock is not None:
-                call.files.write(snapshot, lock)
+                if call.files.write(snapshot, lock):
+                    self._seen[call.key] = call.files.signature(), snapshot
                 self._memory.pop(call.key, None)
                 return
         except OSError:
@@ -207,13 +210,22 @@ class Ledger:
 
     def _write_wants(self, call: _Call) -> None:
         now = self._clock()
-        if not must_renew(call.files.read_wants().wants, call.ask.wanted, now, self._keep_s):
+        if not must_renew(self._wants(call).wants, call.ask.wanted, now, self._keep_s):
             return
 
         def change(wants: Wants) -> Wants:
             return wants.model_copy(update={"wants": renewed(wants.wants, call.ask.wanted, now, self._keep_s)})
 
         call.files.change_wants(change)
+
+    def _wants(self, call: _Call) -> Wants:
+        """Read the wants, anew only when they were written."""
+        signature = call.files.wants_signature()
+        before, wants = self._wanted.get(call.key, ((), Wants(key=call.key.text)))
+        if signature != before:
+            wants = call.files.read_wants()
+            self._wanted[call.key] = signature, wants
+        return wants
 
     async def _read(self, call: _Call) -> Snapshot:
         return await to_thread.run_sync(self._known, call.key, call.files)

@@ -73,6 +73,8 @@ def turn(snapshot: Snapshot, ask: Ask, *, own: Failure | None, now: datetime, cl
     if paused(snapshot.failure, now) or paused(own, now):
         return Turn(ask=ask.person and age_s >= clocks.floor_s)
     covered = covers(snapshot, ask.wanted)
+    if covered and snapshot.silent and age_s < clocks.floor_s * 2.0 ** min(snapshot.silent, 3) and not ask.person:
+        return _NO
     if age_s >= clocks.floor_s and (not covered or age_s > ask.max_age_s or failing):
         return _YES
     early = not covered or (ask.quick and age_s > ask.max_age_s)
@@ -123,7 +125,15 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
 
 def open_questions(snapshot: Snapshot, wants: Mapping[str, Want]) -> list[Wanted]:
     """Give what to ask about: all that is wanted, but for what is known to have ended."""
-    return [want.wanted for want in wants.values() if not _remembered(snapshot, want.wanted)]
+    return [_with_facts(want.wanted, snapshot) for want in wants.values() if not _remembered(snapshot, want.wanted)]
+
+
+def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:
+    """Tell a source what it wanted to be told, though whoever asks has read a record from before that answer."""
+    sighting, asked_at = snapshot.answered.get(one.id), snapshot.asked.get(one.id)
+    if sighting is None or asked_at is None or not sighting.facts or _newer(one, asked_at):
+        return one
+    return one.model_copy(update={"facts": {**one.facts, **sighting.facts}})
 
 
 def _remembered(snapshot: Snapshot, one: Wanted) -> bool:
@@ -155,7 +165,12 @@ def answered(
     for job_id, want in wants.items():
         if _remembered(old, want.wanted) and not isinstance(sightings.get(job_id), Seen):
             sightings[job_id], moments[job_id] = old.answered[job_id], old.asked[job_id]
-    return Snapshot(asked_at=at, answered=sightings, asked=moments)
+    silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
+    return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)
+
+
+def _is_silent(sighting: Sighting) -> bool:
+    return isinstance(sighting, CouldNotAsk) and sighting.code.endswith(("unavailable", ".unreadable"))
 
 
 def _left_out(at: datetime) -> Sighting:
@@ -208,6 +223,8 @@ def _merged(before: Want | None, one: Wanted) -> Wanted:
     if before is None:
         return one
     known = before.wanted
+    if known is one or known == one:
+        return one
     expect = tuple(dict.fromkeys((*known.expect, *one.expect)))
     if known.resubmitted_as is not None and one.resubmitted_as is None:
         one = known  # who has followed it knows where it is

@@ -67,6 +67,8 @@ class Snapshot(_Frozen):
     """When the sighting of each id was asked for: `asked_at`, or earlier where a job's end is remembered."""
     failure: Failure | None = None
     """None when the latest question was answered."""
+    silent: int = 0
+    """Answers in a row in which a part of the site was silent (`CouldNotAsk`), but for one that only catches up."""
     quick: tuple[Utc, ...] = ()
     """When questions were asked ahead of the usual pace; only what still counts against the budget."""
 

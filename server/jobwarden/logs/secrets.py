@@ -35,6 +35,10 @@ _OPTION = re.compile(
     r"(?P<value>[^\s\"'-][^\s\"']{1,512})"
 )
 _HARMLESS = re.compile(r"(?i)[-+0-9.,eE_%]*|none|null|nil|true|false|unset|empty|\*+|<.*|\[masked\]?|/.*|\$.*|%.*")
+# Job scripts with `set -x` print whole files that they carry so (seen with nemo-evaluator-launcher 0.2.6: the run's
+# configuration with the values of its variables). The line may have been cut in the middle of it.
+_ENCODED = re.compile(r"(\becho\s{1,3}[\"']?)[A-Za-z0-9+/]{64,}={0,2}")
+_ENCODED_END = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{16,}={0,2}(?=[\"']?\s{0,3}\|\s{0,3}base64\b)")
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY( BLOCK)?-----")
 _END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY( BLOCK)?-----")
 _KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{16,}|[A-Za-z0-9+/=]{0,76}")
@@ -67,6 +71,7 @@ def mask_lines(lines: Sequence[str]) -> list[str]:
 def mask(line: str) -> str:
     """Mask what looks like a secret within one line."""
     line = _SHAPES.sub(lambda found: f"{found.group(found.lastgroup or 0)}{MASK}", line)
+    line = _ENCODED_END.sub(MASK, _ENCODED.sub(rf"\1{MASK}", line))
     line = _LOGIN.sub(rf"\1{MASK}", line)
     line = _URL.sub(rf"\1{MASK}", line)
     line = _NAMED.sub(_mask_named, line)

@@ -18,13 +18,14 @@ OLD_S = 150.0
 class Widths:
     """How many characters a cell may have."""
 
+    status: int
     name: int
     host: int
     note: int
 
 
-WIDE = Widths(name=40, host=40, note=160)
-NARROW = Widths(name=24, host=14, note=40)
+WIDE = Widths(status=64, name=40, host=40, note=160)
+NARROW = Widths(status=40, name=24, host=14, note=40)
 MANY = 12
 """From this many rows on, cells are narrow."""
 
@@ -56,7 +57,7 @@ def job_table(jobs: Sequence[JobView], now: datetime) -> list[str]:
     rows = [
         (
             cell(job.id) if len(types) == 1 else f"{job.type}:{cell(job.id)}",
-            cell(job.status, 24) or "?",
+            cell(job.status, widths.status) or "?",
             duration_text(job.elapsed_s) if job.elapsed_s is not None else "",
             cell(job.name or "", widths.name),
             cell(job.host, widths.host) if len(hosts) > 1 else "",

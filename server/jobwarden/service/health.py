@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +13,8 @@ from anyio import to_thread
 from jobwarden.config import load_project
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
+from jobwarden.service.finding import PROGRAMS, Found, find_slurm
 from jobwarden.service.views import Check, DoctorView, WatcherView
-from jobwarden.transport.base import Transport
 from jobwarden.verdict.world import config_path
 from jobwarden.watcher.presence import log_path, read_info
 from jobwarden_registry.errors import JobwardenError
@@ -22,9 +22,6 @@ from jobwarden_registry.paths import active_jobs_path
 from jobwarden_registry.session import Session
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-_PROGRAMS = ("squeue", "sacct", "scontrol", "scancel")
-# Constant text. `command -v` prints nothing for what is missing.
-_LOOK = 'for p in "$@"; do printf "%s=%s\\n" "$p" "$(command -v "$p")"; done'
 
 
 async def doctor(desk: Desk, caller: Caller, *, hosts: Sequence[str]) -> DoctorView:
@@ -145,32 +142,46 @@ async def _host(desk: Desk, host: str) -> list[Check]:
         await desk.world.transports.retry_logins(host)
         async with desk.world.transports.lease(host) as transport:
             await transport.run(["true"], timeout_s=desk.world.config.clocks.connect_timeout_s)
-            programs = await _programs(desk, transport)
+            found = await find_slurm(transport)
     except JobwardenError as error:
         return [Check(subject=subject, outcome=PROBLEM, text=f"{error.text} [{error.code}]", mend=error.hint)]
-    checks = [Check(subject=subject, outcome=OK, text=f"answers as {site.key}")]
-    missing = [name for name in _PROGRAMS if not programs.get(name)]
+    return [Check(subject=subject, outcome=OK, text=f"answers as {site.key}"), *_slurm(desk, host, found)]
+
+
+def _slurm(desk: Desk, host: str, found: Found) -> list[Check]:
+    subject, missing = f"slurm on {host}", found.missing
     if not missing:
-        checks.append(Check(subject=f"slurm on {host}", outcome=OK, text=programs["squeue"]))
-    elif host == "localhost" and len(missing) == len(_PROGRAMS) and shutil.which("squeue") is None:
-        checks.append(
-            Check(subject=f"slurm on {host}", outcome=OK, text="not installed; local processes can be watched")
-        )
+        checks = [Check(subject=subject, outcome=OK, text=found.paths["squeue"])]
+    elif host == "localhost" and len(missing) == len(PROGRAMS) and not found.prelude:
+        return [Check(subject=subject, outcome=OK, text="not installed; local processes can be watched")]
     else:
-        checks.append(
-            Check(
-                subject=f"slurm on {host}",
-                outcome=WARNING,
-                text=f"not found by a non-interactive shell: {', '.join(missing)}",
-                mend=f'in {config_path(desk.world.env)}: [hosts."{host}"] prelude = "module load slurm"',
-            )
-        )
+        checks = [_not_found(desk, host, found)]
+    settings = desk.world.config.host(host)
+    if found.clusters and settings.cluster not in found.clusters.split(","):
+        text = f"your login files there set SLURM_CLUSTERS={found.clusters}: sbatch may submit to another cluster"
+        text += f" than jobwarden asks about, which is {settings.cluster or 'the one of its own slurm.conf'}"
+        mend = _write(desk, host, "cluster", found.clusters.split(",")[0])
+        checks.append(Check(subject=f"cluster on {host}", outcome=WARNING, text=text, mend=mend))
     return checks
 
 
-async def _programs(desk: Desk, transport: Transport) -> dict[str, str]:
-    answer = await transport.run(
-        ["sh", "-c", _LOOK, "sh", *_PROGRAMS], timeout_s=desk.world.config.clocks.connect_timeout_s
+def _not_found(desk: Desk, host: str, found: Found) -> Check:
+    text = f"not found by a non-interactive shell: {', '.join(found.missing)}"
+    if not found.prelude:
+        text += ". Nor were they found by a login shell, by a module or in the usual folders"
+        mend = f"look where it is (ssh {host} -t 'which squeue'), then "
+        mend += _write(desk, host, "prelude", "export PATH=FOLDER:$PATH")
+        return Check(subject=f"slurm on {host}", outcome=WARNING, text=text, mend=mend)
+    text += "; with the line below they were found, and squeue " + ("answered" if found.answers else "did not answer")
+    before = desk.world.config.host(host).prelude
+    prelude = f"{before.rstrip().rstrip(';')}; {found.prelude}" if before.strip() else found.prelude
+    return Check(subject=f"slurm on {host}", outcome=WARNING, text=text, mend=_write(desk, host, "prelude", prelude))
+
+
+def _write(desk: Desk, host: str, key: str, value: str) -> str:
+    """Say what to write into the configuration; JSON's strings are TOML's."""
+    line = (
+        f"in {config_path(desk.world.env)}: [hosts.{json.dumps(host)}] {key} = {json.dumps(value, ensure_ascii=False)}"
     )
-    lines = answer.stdout.decode("utf-8", "replace").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    # The one that runs has read the file as it was; the next call starts another.
+    return f"{line}  # then: jobwarden watcher stop" if read_info(desk.world.places) else line

@@ -40,7 +40,7 @@ async def prepared(
         return [Prepared(one) for one in ids]
     rounds = desk.world.rounds
     target = Target(LedgerKey(source.name, site.key, desk.world.config.host(site.host).cluster), site.host)
-    env = desk.world.env if rounds.here(site.key) else {}
+    env: Mapping[str, str] = desk.world.env if rounds.here(site.key) else {}
     found: Mapping[str, Prepared] = {}
     try:
         with guarded(source.name):

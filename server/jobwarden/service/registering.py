@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from jobwarden_registry.model import JobRecord, Owner
 from jobwarden_registry.session import Session
 
 PROCESS = "process"
+SLURM = "slurm"
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._@-]{0,63}")
 _NAME_CHARS = 200
 _DESCRIPTION_CHARS = 500
@@ -62,6 +64,8 @@ async def register(
     _check(user, name, tags, log_path, expect)
     with guarded(job_type):
         canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
+    if job_type == SLURM:
+        _check_cluster(ids, host, desk.world.config.host(host).cluster)
     site = await desk.world.transports.resolve(host)
     records = [
         JobRecord(
@@ -174,6 +178,21 @@ def _check_ids(ids: Sequence[str], name: str | None) -> None:
         raise InvalidIdError(f"{len(ids)} ids are too many for one call.", hint=f"Give at most {_IDS} at a time.")
     if name is not None and len(set(ids)) > 1:
         raise InvalidIdError("One name cannot stand for several jobs.", hint="Leave it out, and give them a tag.")
+
+
+def _check_cluster(ids: Sequence[str], host: str, asked: str) -> None:
+    """Refuse `123;gpu` (sbatch --parsable) where another cluster would be asked: its job 123 is somebody else's."""
+    for text in ids:
+        _, semicolon, cluster = text.strip().partition(";")
+        if semicolon and cluster != asked:
+            asks = f"asks the cluster {asked}" if asked else "asks the host's own cluster"
+            table = f"[hosts.{json.dumps(host)}]"
+            raise InvalidIdError(
+                f"{text[:80]!r} is a job of the cluster {cluster}, and jobwarden {asks} on {host}, whose job of that "
+                "number is another.",
+                hint=f'Write {table} cluster = "{cluster}" into the configuration, or, if that is the host\'s own '
+                "cluster, give the number alone.",
+            )
 
 
 def _check(user: str, name: str | None, tags: Sequence[str], log_path: str | None, expect: Sequence[str]) -> None:

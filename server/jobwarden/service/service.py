@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from jobwarden.identity import Caller
-from jobwarden.service import following, health, looking, reading, registering, stopping
+from jobwarden.service import following, health, looking, reading, recording, registering, stopping
 from jobwarden.service.desk import Desk
 from jobwarden.service.looking import Progress, Scope, Until
 from jobwarden.service.views import (
@@ -18,6 +18,7 @@ from jobwarden.service.views import (
     DoctorView,
     ExplainView,
     JobView,
+    RecordingView,
     RegisterView,
     StatusView,
     TailView,
@@ -164,6 +165,16 @@ class Service:
     async def doctor(self, caller: Caller, *, hosts: Sequence[str] = ()) -> DoctorView:
         """Look at the configuration, the folders, the watcher and every host, and say what would go wrong."""
         return await health.doctor(self._desk, caller, hosts=hosts)
+
+    async def record(self, *, host: str = "localhost", path: Path, for_s: float) -> RecordingView:
+        """Record for so long what this user's Slurm jobs there look like, anonymised, for the public corpus.
+
+        Raises:
+            RecordingError: The file exists, or there is no Slurm; nothing was asked for longer than that takes to know.
+            TransportError: The host does not answer.
+            UnwritableError: The file cannot be written.
+        """
+        return await recording.record(self._desk, host=host, path=path, for_s=for_s)
 
     async def watcher(self) -> WatcherView:
         """Say whether the background process runs."""

@@ -165,3 +165,13 @@ class WatcherView(_View):
     version: str | None = None
     started_at: Utc | None = None
     log_path: str
+
+
+class RecordingView(_View):
+    """A recording that has been written."""
+
+    path: str
+    host: str
+    jobs: int
+    moments: int
+    size_bytes: int

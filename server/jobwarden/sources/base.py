@@ -58,10 +58,14 @@ class Seen(_Answer):
     """Of a waiting job, where the source gives one."""
     started_at: Utc | None = None
     ended_at: Utc | None = None
+    clock_ahead_s: float = 0.0
+    """By how much the clock that these times are of is ahead of ours, where that is known."""
     work_dir: str | None = None
     log: LogPaths | None = None
     attempts: tuple[Attempt, ...] = ()
     """All runs that the source knows of, oldest first; empty: only the present one."""
+    elements: int | None = None
+    """Of a job with elements: how many are known of, now or earlier (`Wanted.elements`)."""
     newer: tuple[Seen, ...] = ()
     """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
     working directory, submitted after it), with that id in `attempts`. None that somebody watches already."""
@@ -115,6 +119,8 @@ class Wanted(BaseModel):
     name: str | None = None
     """Its name in its own source, as far as it is known."""
     submitted_at: Utc | None = None
+    run_submitted_at: Utc | None = None
+    """When the run was submitted that is known as the present one: a requeue is a new submission."""
     registered_at: Utc | None = None
     log_known: bool = False
     """Whether the record has the log's path already, so that the source need not look for it."""
@@ -124,6 +130,8 @@ class Wanted(BaseModel):
     expect: tuple[Expectation, ...] = ()
     """What must be there when it has succeeded; looked for by the verdict, not by the source."""
     absent_since: Utc | None = None
+    elements: int | None = None
+    """Of a job with elements: how many were seen."""
     facts: Mapping[str, JsonValue] = Field(default_factory=dict)
     """`JobRecord.facts`: what this source itself put there."""
 

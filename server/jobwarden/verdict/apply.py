@@ -10,13 +10,17 @@ from pydantic import JsonValue
 
 from jobwarden.config import Clocks
 from jobwarden.ledger.snapshot import Snapshot
+from jobwarden.sources.base import Seen
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.judgement import Draft, Judgement
-from jobwarden.verdict.staleness import is_catching_up, unanswered
+from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import RECORD_VERSION, JobRecord
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
+
+Quiet = dict[str, tuple[JobRecord, Seen]]
+"""By uid: a record and a sighting of it of which nothing came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,16 @@ class _Answer:
         if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
             return False
         return self.hosts is None or record.host in self.hosts
+
+    def living(self, record: JobRecord) -> Seen | None:
+        """Give the sighting of a job that lives, where time decides nothing: judging it rests on nothing else."""
+        sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
+        looping = record.stuck is not None and len(record.attempts) > self.clocks.requeue_loop_count
+        timed = record.stale_since is not None or record.absence is not None or looping
+        timeless = not timed and self.snapshot.failure is None
+        if not timeless or not isinstance(sighting, Seen) or sighting.phase.closed or asked_at is None:
+            return None
+        return None if is_late(asked_at, record.observed_at, self.now) else sighting
 
     def judge(self, record: JobRecord) -> Judgement:
         """Apply what was answered about this job, then what has failed since."""
@@ -86,6 +100,7 @@ def apply_answer(
     clocks: Clocks,
     lease: str | None,
     hosts: Collection[str] | None = None,
+    quiet: Quiet | None = None,
 ) -> Applied:
     """Apply what the ledger knows of one source on one host to all of a session's jobs there.
 
@@ -101,16 +116,37 @@ def apply_answer(
         clocks: The configured times; with a `poll_s` that is the pace at which this host is really asked.
         lease: The watcher's lease token; a lost lease writes nothing.
         hosts: Only jobs registered under one of these names, where one host serves several clusters.
+        quiet: What is remembered from one answer to the next, to judge no job anew of which the same was seen.
 
     Raises:
         RegistryError: The session cannot be read or written. Nothing was changed, or all of it.
     """
     answer = _Answer(type, site, hosts, snapshot, now, clocks)
-    if not any(judgement.drafts for judgement in _judged(answer, session.load())):
+    if not _brings_news(answer, session.load(), {} if quiet is None else quiet):
         return Applied()
     # What was written by hand is taken in by a call of the session itself, not by whoever polls.
     with session.transaction(lease=lease, own=False) as transaction:
         return _write(transaction, answer)
+
+
+def _brings_news(answer: _Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
+    still: Quiet = {}
+    news = False
+    for record in (record for record in records if answer.concerns(record)):
+        known, seen = quiet.get(record.uid), answer.living(record)
+        if known is not None and seen is not None and known[0] is record and _alike(known[1], seen):
+            still[record.uid] = known
+        elif answer.judge(record).drafts:
+            news = True
+        elif seen is not None:
+            still[record.uid] = record, seen
+    quiet.clear()
+    quiet.update(still)
+    return news
+
+
+def _alike(one: Seen, other: Seen) -> bool:
+    return {**one.__dict__, "evidence": None} == {**other.__dict__, "evidence": None}
 
 
 def _judged(answer: _Answer, records: Iterable[JobRecord]) -> list[Judgement]:

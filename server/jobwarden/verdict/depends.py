@@ -54,7 +54,9 @@ async def resolved(
         known |= looked
         hanging = {job: one for job, one in looked.items() if isinstance(one, DependsOn)}
         ids = sorted({slurm_id for one in hanging.values() for slurm_id in one.slurm_ids})
-        found = await slurm.resolve(host, ids) if ids else {}
+        found: Mapping[str, Sighting] = {}
+        if ids:
+            found = await slurm.resolve(host, ids)
         known |= {job: _concluded(one, found, source) for job, one in hanging.items()}
     return known
 

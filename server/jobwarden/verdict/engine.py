@@ -177,6 +177,7 @@ def _fields(record: JobRecord, seen: Seen, run: Run, asked_at: datetime) -> dict
         "work_dir": seen.work_dir or record.work_dir,
         "log": _log(record.log, seen.log),
         "attempts": attempts,
+        "elements": seen.elements or record.elements,
         "absence": None,
         "observed_at": asked_at,
     }
@@ -205,7 +206,7 @@ def _drafts(record: JobRecord, after: JobRecord, seen: Seen, run: Run) -> list[D
         drafts.append(_new_run(record, told, seen))
     if seen.phase.final:
         return drafts
-    if after.stuck is not None and after.stuck != record.stuck:
+    if after.stuck is not None and record.stuck is None:  # another reason to be stuck is no news
         return [*drafts, Draft(EventKind.STUCK, after, text=f"It {after.stuck}.", evidence=seen.evidence)]
     if drafts:
         return drafts

@@ -2,7 +2,7 @@
 
 Followed only where nothing else can be meant: it was seen before, its end (not a success) or its absence is news of a
 time when nobody watched, and exactly one living job that nobody watches has its name, user and working directory and
-was submitted after it. Anything less is said, and not guessed (decision 0010).
+was submitted after it. Anything less is said, and not guessed (decision 0011).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def observed_late(seen: Seen, asked_at: datetime, clocks: Clocks) -> bool:
     """Whether a job ended so long before it was asked about that nobody can have been watching."""
     if not seen.phase.final or seen.ended_at is None:
         return False
-    return (asked_at - seen.ended_at).total_seconds() > clocks.gap_ticks * clocks.poll_s
+    since_s = (asked_at - seen.ended_at).total_seconds() + seen.clock_ahead_s
+    return since_s > clocks.gap_ticks * clocks.poll_s
 
 
 def successor(record: JobRecord, sighting: Seen | Absent, asked_at: datetime, clocks: Clocks) -> Seen | None:

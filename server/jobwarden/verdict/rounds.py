@@ -18,17 +18,18 @@ from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
-from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.apply import Applied, Quiet, apply_answer
 from jobwarden.verdict.depends import resolved
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
+from jobwarden.verdict.wanting import wanted_of_all
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import Expectation, JobRecord
+from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Rounds:
         self.sources = sources
         self.machine_id = machine_id
         self.clock = clock
+        self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
@@ -146,10 +148,12 @@ class Rounds:
     async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
         found: dict[LedgerKey, Group] = {}
+        targets: dict[tuple[str, str | None, str], Target] = {}
         for session, records in watched:
             for record in records:
+                place = (record.type, record.site, record.host)
                 try:
-                    target = await self.target(record)
+                    target = targets[place] = targets.get(place) or await self.target(record)
                 except JobwardenError:
                     continue
                 group = found.setdefault(target.key, Group(target))
@@ -179,7 +183,7 @@ class Rounds:
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
-            _wanted(group.records),
+            wanted_of_all(group.records),
             partial(self._observe, target),
             max_age_s=max_age_s,
             person=person,
@@ -274,6 +278,7 @@ class Rounds:
         if interval_s > clocks.poll_s:
             clocks = clocks.model_copy(update={"poll_s": interval_s})
         hosts = {record.host for record in group.records}
+        quiet = self._quiet.setdefault((session.entry.session_id, group.target.key), {})
 
         def work(session: Session) -> Applied:
             return apply_answer(
@@ -285,47 +290,7 @@ class Rounds:
                 clocks=clocks,
                 lease=lease,
                 hosts=hosts,
+                quiet=quiet,
             )
 
         return await self.sessions.call(session, work)
-
-
-def wanted_of(record: JobRecord) -> Wanted:
-    """Say what a source is told about a job that it is asked for."""
-    present = record.attempts[-1] if record.attempts else None
-    resubmitted_at = present.submitted_at if present is not None and record.resubmitted_as else None
-    return Wanted(
-        id=record.id,
-        user=record.user,
-        name=record.job_name,
-        submitted_at=resubmitted_at or record.submitted_at,
-        registered_at=record.registered_at,
-        facts=record.facts,
-        log_known=record.log is not None,
-        resubmitted_as=record.resubmitted_as,
-        work_dir=record.work_dir,
-        expect=record.expect,
-        absent_since=record.absence.since if record.absence is not None else None,
-    )
-
-
-def _wanted(records: Sequence[JobRecord]) -> list[Wanted]:
-    """Ask once for each id. Of two sessions that watch a job the later registration says what can be its answer."""
-    latest: dict[str, JobRecord] = {}
-    for record in records:
-        known = latest.get(record.id)
-        if known is None or _is_later(record, known):
-            latest[record.id] = record
-    expects: dict[str, list[Expectation]] = {}
-    for record in records:
-        expects.setdefault(record.id, []).extend(record.expect)
-    return [
-        wanted_of(record).model_copy(update={"expect": tuple(dict.fromkeys(expects[record.id]))})
-        for record in latest.values()
-    ]
-
-
-def _is_later(record: JobRecord, known: JobRecord) -> bool:
-    if record.registered_at is None or known.registered_at is None:
-        return known.registered_at is None
-    return record.registered_at > known.registered_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import logging.handlers
 import os
@@ -146,8 +147,16 @@ def main() -> None:
     """Run until nothing is left to watch."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
+    keep_what_is_loaded()
     anyio.run(serve, dict(os.environ))
     _leave_hung_threads()
+
+
+def keep_what_is_loaded() -> None:
+    """Keep the garbage collector from walking through all that was imported, 30 ms at a time, in every other round."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _leave_hung_threads() -> None:

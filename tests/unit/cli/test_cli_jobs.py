@@ -160,6 +160,26 @@ def test_doctor_is_content_with_warnings(terminal: Terminal, answers: Answers) -
     assert terminal("doctor").out.endswith("All is well.\n")
 
 
+def test_doctor_records_instead_of_looking_and_says_what_to_do_with_the_file(
+    terminal: Terminal, answers: Answers
+) -> None:
+    ran = terminal("doctor", "--host", "a", "--record", "answers.json", "--for", "10m")
+    path = Path.cwd() / "answers.json"
+    assert answers.asked == [("record", {"host": "a", "path": path, "for_s": 600.0})]
+    assert ran.out.splitlines()[0] == f"{path}: 2 moments of 1 jobs, 3 bytes."
+    assert "Read it before you share it" in ran.out
+    assert (ran.code, ran.err) == (0, "Recording what Slurm answers on a for 600 s.\n")
+    assert json.loads(terminal("doctor", "--record", "answers.json", "--json").out)["host"] == "localhost"
+
+
+@pytest.mark.parametrize("words", [("--host", "a", "--host", "b"), ("--for", "soon"), ("--for", "-1")])
+def test_doctor_records_one_host_for_a_time_that_can_be_read(
+    terminal: Terminal, answers: Answers, words: tuple[str, ...]
+) -> None:
+    assert terminal("doctor", "--record", "answers.json", *words).code == 2
+    assert answers.asked == []
+
+
 def test_the_watcher_can_be_looked_at_and_ended(terminal: Terminal, answers: Answers) -> None:
     ran = terminal("watcher", "status")
     assert (ran.code, ran.out) == (1, "not running\nlog: /state/watcher.log\n")

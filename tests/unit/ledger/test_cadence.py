@@ -37,6 +37,14 @@ def test_usually_a_question_is_due_one_poll_after_the_last() -> None:
         assert not due(at(0), at(now)).quick
 
 
+def test_answers_in_which_a_part_of_the_site_is_silent_slow_the_questions_down_but_not_to_the_longest_pause() -> None:
+    def wait_s(silent: int) -> float:
+        snapshot = Snapshot(asked_at=at(0), silent=silent)
+        return (Cadence(CLOCKS).due_at(KeyState(KEY, snapshot), at(1)).at - at(0)).total_seconds()
+
+    assert [wait_s(silent) for silent in (0, 1, 2, 50)] == [60, 120, 150, 150]
+
+
 def test_waits_are_spread_and_the_same_however_often_one_asks() -> None:
     clocks = Clocks(jitter=0.1)
     keys = [LedgerKey("slurm", f"host-{number}") for number in range(50)]

@@ -224,6 +224,27 @@ async def test_a_failure_is_everybodys_and_asking_slows_down(bench: Bench) -> No
     assert (again.count, again.since) == (1, bench.now)
 
 
+async def test_while_a_part_of_the_site_is_silent_those_who_ask_all_the_time_get_an_answer_less_often(
+    bench: Bench,
+) -> None:
+    bench.answers = {"1": could_not_ask("slurm.unavailable")}
+    for _ in range(120):
+        await bench.ask("1", max_age_s=CLOCKS.floor_s)
+        bench.later(5)
+    assert len(bench.asked) <= 7  # of 40 that the floor allows
+    assert bench.ledger.peek(KEY).silent == len(bench.asked)
+    bench.answers = {"1": could_not_ask("slurm.accounting_behind")}
+    bench.later(200)
+    assert (await bench.ask("1", max_age_s=CLOCKS.floor_s)).silent == 0
+
+
+async def test_a_new_job_is_asked_about_though_a_part_of_the_site_is_silent(bench: Bench) -> None:
+    bench.answers = {"1": could_not_ask("slurm.accounting_unavailable")}
+    await bench.ask("1")
+    bench.later(20)
+    assert sorted((await bench.ask("2")).answered) == ["1", "2"]
+
+
 async def test_a_person_need_not_wait_out_the_pause_but_the_floor_holds(bench: Bench) -> None:
     bench.error = SourceUnavailableError("slurmctld is down.")
     await bench.ask("1")
@@ -409,3 +430,21 @@ async def test_a_big_answer_is_stored_without_its_raw_lines(bench: Bench, monkey
     kept = bench.process().peek(KEY).answered["1"]
     assert isinstance(kept, Seen)
     assert (kept.status, kept.evidence.lines) == ("RUNNING", ())
+
+
+async def test_ten_thousand_jobs_that_pass_through_leave_nothing_behind(bench: Bench) -> None:
+    sizes = list[tuple[int, int]]()
+    for batch in range(10):
+        ids = [f"{batch}-{number}" for number in range(1000)]
+        bench.answers = {job_id: seen("RUNNING") for job_id in ids}
+        await bench.ask(*ids, registered=batch * 600)
+        bench.later(100)
+        bench.answers = {job_id: seen("COMPLETED") for job_id in ids}
+        known = await bench.ask(*ids, registered=batch * 600)
+        sizes.append((len(known.answered), sum(path.stat().st_size for path in bench.folder.glob("*.json"))))
+        bench.later(500)  # nobody wants them any more: after 8 minutes that is so
+    assert max(count for count, _ in sizes) <= 1000
+    assert max(size for _, size in sizes) < 1.1 * sizes[0][1]
+    assert len(bench.asked[-1]) == 1000
+    await bench.ask("last")
+    assert list(bench.ledger.peek(KEY).answered) == ["last"]

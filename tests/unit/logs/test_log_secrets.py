@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
@@ -95,6 +96,19 @@ def test_a_public_certificate_stays() -> None:
     assert mask_lines(lines) == lines
 
 
+def test_a_file_that_a_job_script_carries_and_prints_is_masked_wherever_its_line_was_cut() -> None:
+    """As `set -x` of a job script of nemo-evaluator-launcher 0.2.6 prints it: its configuration, secrets and all."""
+    carried = base64.b64encode(b"env_vars:\n  TOKEN: lit:not-a-secret\n" * 20).decode()
+    whole = f'+ srun bash -c \'echo "" | base64 -d > a && echo "{carried}" | base64 -d > config_ef.yaml\''
+    assert mask(whole) == f'+ srun bash -c \'echo "" | base64 -d > a && echo "{MASK}" | base64 -d > config_ef.yaml\''
+    assert carried[:64] not in mask(whole[:300])
+    assert carried[-64:] not in mask(whole[-300:])
+    assert (
+        mask("echo shared/experts/of/the/model/" + "weights/" * 3)
+        == "echo shared/experts/of/the/model/" + "weights/" * 3
+    )
+
+
 @given(st.lists(st.text(max_size=80), max_size=10))
 def test_masking_never_changes_the_number_of_lines_and_is_done_once(lines: list[str]) -> None:
     masked = mask_lines(lines)
@@ -104,7 +118,22 @@ def test_masking_never_changes_the_number_of_lines_and_is_done_once(lines: list[
 
 @pytest.mark.parametrize(
     "piece",
-    ["eyJ", "eyJa.", "password=", "sk-", "bearer ", "://a:", "token ", "--token ", "a.", "ghp_", "A", "=", "pwd:"],
+    [
+        "eyJ",
+        "eyJa.",
+        "password=",
+        "sk-",
+        "bearer ",
+        "://a:",
+        "token ",
+        "--token ",
+        "a.",
+        "ghp_",
+        "A",
+        "=",
+        "pwd:",
+        "echo A",
+    ],
 )
 def test_no_line_makes_masking_slow(piece: str) -> None:
     before = time.process_time()

@@ -100,6 +100,22 @@ async def test_squeue_and_sacct_agree() -> None:
     assert (one.status, one.phase, one.exit_code) == ("CANCELLED by 1001", Phase.CANCELLED, None)
 
 
+async def test_who_cancelled_it_is_waited_for_as_long_as_accounting_may_need() -> None:
+    fresh, older = [queue_row("7", "CANCELLED", end=T0 - 2)], [queue_row("7", "CANCELLED", end=T0 - 10)]
+    assert await code(FakeSlurm(queue=fresh)) == "slurm.accounting_behind"
+    assert await code(FakeSlurm(queue=fresh, account=[account_row("7", "PENDING")])) == "slurm.accounting_behind"
+    for nobody_tells in (NO_ACCOUNTING, SACCT_DOWN):
+        assert (await seen(FakeSlurm(queue=fresh, account=nobody_tells))).status == "CANCELLED"
+    assert (await seen(FakeSlurm(queue=older))).status == "CANCELLED"
+
+
+async def test_what_ended_without_a_node_never_started() -> None:
+    waited, told = queue_row("7", "DEADLINE", nodes=""), account_row("7", "DEADLINE", nodes="None assigned")
+    assert (await seen(FakeSlurm(queue=[waited]))).started_at is None
+    assert (await seen(FakeSlurm(account=[told]))).started_at is None
+    assert (await seen(FakeSlurm(queue=[queue_row("7", "FAILED")]))).started_at is not None
+
+
 @pytest.mark.parametrize("lag", [[], [account_row("7", "RUNNING")], [account_row("7", "PENDING", partition="")]])
 async def test_an_end_in_squeue_counts_before_sacct_has_it(lag: list[tuple[str, ...]]) -> None:
     one = await seen(FakeSlurm(queue=[queue_row("7", "COMPLETED")], account=lag))
@@ -252,6 +268,7 @@ async def test_each_run_is_an_attempt() -> None:
     ]
     one = await seen(FakeSlurm(account=rows))
     assert [run.status for run in one.attempts] == ["PREEMPTED", "REQUEUED", "COMPLETED"]
+    assert all(run.started_at for run in one.attempts)
     assert one.submitted_at == NOW - timedelta(seconds=300)  # of the run that its state is about
 
 
@@ -284,6 +301,16 @@ async def test_an_id_reused_by_ones_own_other_job_is_not_followed() -> None:
     assert (await seen(FakeSlurm(account=rows), wanted)).phase is Phase.SUCCEEDED
 
 
+async def test_an_id_reused_at_once_by_a_controller_that_lost_its_state_is_not_followed() -> None:
+    """slurmdbd notes the lost ones as CANCELLED at that moment (22.05.8), just before the ids begin anew."""
+    wanted = Wanted(id="7", submitted_at=NOW - timedelta(seconds=600), log_known=True)
+    rows = [
+        account_row("7", "CANCELLED", submit=T0 - 600, end=T0 - 60),
+        account_row("7", "COMPLETED", submit=T0 - 58, start=T0 - 50, name="other"),
+    ]
+    assert (await seen(FakeSlurm(account=rows), wanted)).status == "CANCELLED"
+
+
 async def test_a_renamed_job_that_is_requeued_is_still_ours() -> None:
     wanted = Wanted(id="7", submitted_at=NOW - timedelta(days=2), log_known=True)
     old = account_row("7", "PREEMPTED", submit=T0 - 172800, end=T0 - 3600)
@@ -311,7 +338,26 @@ async def test_an_array_is_counted_from_both() -> None:
     )
     one = await seen(slurm)
     assert one.status == "RUNNING 1, PENDING 5, COMPLETED 1, FAILED 1"
-    assert (one.phase, one.reason) == (Phase.RUNNING, "JobArrayTaskLimit; failed: 2")
+    assert (one.phase, one.reason) == (Phase.RUNNING, "failed: 2; JobArrayTaskLimit")
+
+
+CUT = "7_[1,8,15,22,29,36,43,50,57,64,71"
+"""sacct 20.11 cuts an id at 33 characters, whatever SLURM_BITSTR_LEN says."""
+
+
+async def test_a_range_that_sacct_has_cut_hides_no_other_job() -> None:
+    slurm = FakeSlurm(account=[account_row(CUT, "CANCELLED by 5"), account_row("9", "FAILED", code="3:0")])
+    assert (await seen(slurm, "9")).exit_code == 3
+    one = await seen(slurm, "7")
+    assert (one.phase, one.status) == (Phase.CANCELLED, "CANCELLED 10+")
+
+
+async def test_an_element_that_was_cut_off_a_range_ends_with_it_once_squeue_lacks_it_and_not_before() -> None:
+    rows = [account_row(CUT, "CANCELLED by 5"), account_row("7_92", "COMPLETED", raw=9)]
+    assert (await seen(FakeSlurm(account=rows), "7_99")).phase is Phase.CANCELLED
+    assert (await seen(FakeSlurm(account=rows), "7_92")).phase is Phase.SUCCEEDED
+    assert isinstance(await told(FakeSlurm(account=rows), "7_2"), Absent)
+    assert isinstance(await told(FakeSlurm(queue=SQUEUE_DOWN, account=rows), "7_99"), CouldNotAsk)
 
 
 @pytest.mark.parametrize(
@@ -329,11 +375,37 @@ async def test_an_array_has_ended_when_every_element_has(words: tuple[str, str],
     assert (await seen(FakeSlurm(account=rows))).phase is phase
 
 
+async def test_ten_thousand_ended_elements_are_told_in_a_few_words() -> None:
+    """Rows of paper: to run so many takes half an hour."""
+    words = ["FAILED" if index % 3 == 0 else "COMPLETED" for index in range(10_000)]
+    rows = [account_row(f"7_{index}", word, raw=100 + index) for index, word in enumerate(words)]
+    one = await seen(FakeSlurm(account=rows), Wanted(id="7", registered_at=NOW))  # a minute, when rows meet all rows
+    assert (one.status, one.phase) == ("COMPLETED 6666, FAILED 3334", Phase.FAILED)
+    assert one.reason is not None
+    assert one.reason.startswith("failed: 0,3,6,9,12,")
+    assert one.reason.endswith(",… (3334 in all)")
+    assert len(one.reason) < 200
+    assert len(one.model_dump_json()) < 8000
+
+
 async def test_elements_cancelled_while_waiting_stay_one_row() -> None:
     rows = [account_row("7_1", "COMPLETED", raw=8), account_row("7_[2-4%1]", "CANCELLED by 1001")]
     assert (await seen(FakeSlurm(account=rows))).status == "COMPLETED 1, CANCELLED 3"
     assert (await seen(FakeSlurm(account=rows), "7_3")).status == "CANCELLED by 1001"
     assert isinstance(await told(FakeSlurm(account=rows), "7_9"), Absent)
+
+
+async def test_elements_that_vanish_are_counted_and_make_no_success() -> None:
+    """Cancelled one by one while they waited, they are in no answer any more (22.05.8)."""
+    wanted = Wanted(id="7", elements=3, log_known=True)
+    rows = [account_row("7_1", "COMPLETED", raw=8, end=T0 - 100)]
+    one = await seen(FakeSlurm(account=rows), wanted)
+    assert (one.phase, one.status, one.elements) == (Phase.CANCELLED, "COMPLETED 1", 3)
+    assert one.reason == "2 of 3 elements left no record: cancelled while they waited"
+    alive = await seen(FakeSlurm(queue=[queue_row("7_2", "RUNNING", raw=9)], account=rows), wanted)
+    assert (alive.phase, alive.elements) == (Phase.RUNNING, 3)
+    fresh = [account_row("7_1", "COMPLETED", raw=8, end=T0 - 3)]
+    assert await code(FakeSlurm(account=fresh), wanted) == "slurm.accounting_behind"
 
 
 async def test_one_element_is_a_job_of_its_own() -> None:
@@ -399,7 +471,9 @@ async def test_every_job_gets_one_sighting_and_no_word_ends_it_that_is_no_end(
         return
     assert set(sightings) == set(ids)
     down = isinstance(queue, Trouble) or (isinstance(account, Trouble) and account is SACCT_DOWN)
-    alive = [] if isinstance(queue, Trouble) else [row for row in queue if not _ends(row[4])]
+    # REVOKED beside another row of the job is what a federation's sibling says of it.
+    rows = [] if isinstance(queue, Trouble) else [row for row in queue if row[4] != "REVOKED"]
+    alive = [row for row in rows if not _ends(row[4])]
     for id_, one in sightings.items():
         assert not (down and isinstance(one, Absent))
         if isinstance(one, Seen) and one.phase.final:

@@ -97,6 +97,8 @@ def test_the_sentence_of_sbatch_is_refused_with_the_number_to_give() -> None:
         ("67_[1-2,4,8-9]", (1, 2, 4, 8, 9), False),
         ("67_[1-2,4-5,8,...]", (1, 2, 4, 5, 8), True),
         ("67_[1-2,4-5,8,10-...]", (1, 2, 4, 5, 8), True),
+        ("13_[1,8,15,22,29,36,43,50,57,64,7", (1, 8, 15, 22, 29, 36, 43, 50, 57, 64), True),  # sacct 20.11, for 71
+        ("67_[1-2,4,8-9%5", (1, 2, 4, 8, 9), False),  # cut within the throttle
     ],
 )
 def test_row_ids_list_their_elements(text: str, keys: tuple[int, ...], cut: bool) -> None:

@@ -45,6 +45,8 @@ class Task(_Read):
     """Where that Slurm is, as ssh knows it."""
     folder: str = ""
     """Where it writes: on that host, or on nel's own."""
+    killed: bool = False
+    """Whether `nel kill` has noted that it killed it."""
     chain: tuple[str, ...] = ()
     """The Slurm jobs that have run for it, oldest first."""
 
@@ -95,6 +97,7 @@ class _Data(_Read):
     hostname: str | None = None
     username: str | None = None
     output_dir: str | None = None
+    killed: bool | None = None
     error: str | None = None
     result: str | None = None
 
@@ -183,6 +186,7 @@ def _task(row: _Row) -> Task:
         progress=_progress(row.progress),
         slurm=slurm,
         host=_where(data) if slurm is not None else "",
+        killed=bool(data.killed),
         folder=folder if folder.startswith("/") and folder.isprintable() else "",
     )
 

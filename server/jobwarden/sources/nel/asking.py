@@ -18,7 +18,7 @@ from jobwarden.sources.errors import SourceError
 from jobwarden.sources.nel.answers import Status, Task, kept, read_kept, read_status
 from jobwarden.sources.nel.ids import NelId, completed, parse_id
 from jobwarden.sources.nel.program import Nel, list_runs, recorded
-from jobwarden.sources.nel.words import TROUBLE
+from jobwarden.sources.nel.words import TROUBLE, NelState
 from jobwarden.transport.errors import TransportError
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence
@@ -76,6 +76,7 @@ async def ask(host: Host, wanted: Sequence[Wanted], now: datetime) -> dict[str, 
         group = [one for one in jobs if one.nel == nel]
         await _complete(host, nel, group)
         await _ask_nel(host, nel, _due([one for one in group if one.id is not None], _every(host)))
+        await _tell_killed(host, nel, group)
     told = {one.wanted.id: _told(one) for one in jobs}
     errors = [one.error for one in jobs if one.error is not None]
     if errors and all(isinstance(one, CouldNotAsk) for one in told.values()):
@@ -178,6 +179,29 @@ def _take(job: _Job, status: Status) -> None:
     known = {one.id: one for one in job.tasks}
     told = {one.id: one.model_copy(update={"chain": _chain(known.get(one.id), one)}) for one in tasks}
     job.tasks = tuple({**known, **told}.values())
+
+
+async def _tell_killed(host: Host, nel: Nel, jobs: Sequence[_Job]) -> None:
+    """Tell the killed from the failed: nel notes a kill after it, and says `failed` of a local run until then."""
+    if not any(_looks_failed(task) for one in jobs for task in one.tasks):
+        return
+    try:
+        runs = await list_runs(host, nel)
+    except (TransportError, SourceError) as error:
+        for one in jobs:
+            if any(_looks_failed(task) for task in one.tasks):
+                one.failed(error)
+        return
+    killed = {task.id for task in runs.tasks if task.killed}
+    for one in jobs:
+        one.tasks = tuple(
+            task.model_copy(update={"status": "killed"}) if _looks_failed(task) and task.id in killed else task
+            for task in one.tasks
+        )
+
+
+def _looks_failed(task: Task) -> bool:
+    return task.status == NelState.FAILED and not task.on_slurm
 
 
 def _chain(known: Task | None, told: Task) -> tuple[str, ...]:

@@ -15,6 +15,10 @@ from jobwarden_registry.phases import Phase
 _LISTED_LATE = timedelta(seconds=60)
 """A Slurm job adds itself to the chain's list within this after its start, on the slowest file system."""
 
+_NOTED_LATE = timedelta(seconds=15)
+"""`nel kill` notes the kill when `docker stop` is done, after the run itself has noted its end."""
+_SIGNALLED = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Alive:
@@ -90,7 +94,7 @@ def judge_task(task: Task, found: Found, slurm: Mapping[str, Sighting], looked_a
         looked_at: When the run folder was looked at, which was before Slurm was asked.
     """
     if not task.on_slurm:
-        return _judge_here(task, found)
+        return _judge_here(task, found, looked_at)
     last = links_of(task, found)[-1]
     match slurm.get(last):
         case Seen() as seen:
@@ -105,7 +109,7 @@ def judge_task(task: Task, found: Found, slurm: Mapping[str, Sighting], looked_a
             return _dark(last, other)
 
 
-def _judge_here(task: Task, found: Found) -> State:
+def _judge_here(task: Task, found: Found, looked_at: datetime) -> State:
     """Judge what nel runs without Slurm. Its map has no ends of its own but those that nel gives (0.2.6)."""
     if not task.status:
         return Dark("nel.not_asked", f"nel has not told of {task.id} yet.")
@@ -115,7 +119,16 @@ def _judge_here(task: Task, found: Found) -> State:
             return Gone(("nel status", "its run folder"))
         if phase is Phase.RUNNING and _booted_since(found):
             return Gone(("nel status", "the machine's last boot"))
+    if phase is Phase.FAILED and _may_be_killed(found, looked_at):
+        return Dark(
+            "nel.end_behind", "It was ended by a signal just now; whether `nel kill` did that is not noted yet."
+        )
     return Alive(phase, task.status)
+
+
+def _may_be_killed(found: Found, looked_at: datetime) -> bool:
+    signalled = found.exit_code is None or found.exit_code > _SIGNALLED
+    return signalled and found.ended is not None and abs(looked_at - found.ended) < _NOTED_LATE
 
 
 def _booted_since(found: Found) -> bool:
@@ -136,6 +149,8 @@ def _after_the_end(
         case Seen() as seen:
             if not seen.phase.final:
                 return _by(following, seen)
+            if found.quit is not None:
+                return _stuck(task, ended, f"and {following}, which was to go on after it, gave up: {found.quit}")
             if seen.phase is not Phase.CANCELLED and _may_be_unlisted(seen, looked_at):
                 return Dark("nel.chain_behind", f"Slurm job {following} has just ended; its place is not known yet.")
             return _stuck(task, ended, f"and {following}, which was to go on after it, ended {_word(seen)}")

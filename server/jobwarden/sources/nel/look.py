@@ -1,7 +1,8 @@
 """What stands in a task's run folder, looked at where it is: the chain of its Slurm jobs, its logs, its scores.
 
 Seen with nemo-evaluator-launcher 0.2.6. Every Slurm job of a task, when it starts, first submits the one that would
-resume it ("Submitted batch job N" in its own log), and then adds its own id to `.slurm_job_id.list`.
+resume it ("Submitted batch job N" in its own log), and then adds its own id to `.slurm_job_id.list`. A job that was to
+resume another asks sacct first how that one ended, and gives up ("EXIT!") when sacct still says RUNNING.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ cd -- "$1" 2>/dev/null || { echo gone; exit 0; }
 echo folder
 if [ -f .slurm_job_id.list ]; then grep -aEx "[0-9]+" .slurm_job_id.list | tail -n 500 | sed "s/^/chain /"; fi
 last=$(grep -aEx "[0-9]+" .slurm_job_id.list 2>/dev/null | tail -n 1)
-head -c 65536 "logs/slurm-${last:-$2}.log" 2>/dev/null |
-  sed -n "s/^Submitted batch job \([0-9][0-9]*\).*/next \1/p" | head -n 1
+next=$(head -c 65536 "logs/slurm-${last:-$2}.log" 2>/dev/null |
+  sed -n "s/^Submitted batch job \([0-9][0-9]*\).*/\1/p" | head -n 1)
+if [ -n "$next" ]; then
+  echo "next $next"
+  head -c 65536 "logs/slurm-$next.log" 2>/dev/null |
+    grep -aE " EXIT!\$|^ERROR: Maximum total walltime" | head -n 1 | cut -c 1-300 | sed "s/^/quit /"
+fi
 ls -1t logs 2>/dev/null | head -n 200 | sed "s/^/log /"
 if [ -f logs/stage.running ]; then echo "started $(stat -c %Y logs/stage.running)"; fi
 if [ -f logs/stage.exit ]; then echo "ended $(stat -c %Y logs/stage.exit)"; fi
@@ -58,6 +64,8 @@ class Found(BaseModel):
     """The Slurm jobs that have started for this task, oldest first."""
     following: str | None = None
     """The Slurm job that would go on after the last of these."""
+    quit: str | None = None
+    """What that one said when it found that it must not go on."""
     logs: tuple[str, ...] = ()
     """The names of its log files, newest first."""
     started: datetime | None = None
@@ -116,6 +124,7 @@ def read_found(part: Part | None) -> Found:
         there=True,
         chain=tuple(dict.fromkeys(value for value in told.get("chain", ()) if _is_id(value))),
         following=following[0] if following else None,
+        quit=next((value for value in told.get("quit", ()) if value.isprintable()), None),
         logs=tuple(value for value in told.get("log", ()) if value.isprintable() and "/" not in value),
         started=_moment(told.get("started")),
         ended=_moment(told.get("ended")),

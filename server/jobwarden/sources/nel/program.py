@@ -19,6 +19,8 @@ from jobwarden.transport.base import Completed
 _NAMES = ("nel", "nemo-evaluator-launcher")
 _OURS = re.compile(r"^nemo_evaluator_launcher: ", re.MULTILINE)
 _VERSION_S = 30.0
+_SETTING = ("COLUMNS=250", "NEMO_EVALUATOR_DISABLE_COLOR=1", "NEMO_EVALUATOR_TELEMETRY_LEVEL=0")
+"""A wide terminal without colours is claimed, though no table is read; and who polls sends no telemetry."""
 _DB = "NEMO_EVALUATOR_EXEC_DB_FILE"
 
 # Constant text. A line's `config` is cut off where the file is, so that no secret of it ever comes here. json.dumps
@@ -45,9 +47,8 @@ class Nel:
     runs: str = ""
 
     def argv(self, *words: str) -> list[str]:
-        """Build the argument list; a wide and colourless terminal is claimed, though no table is read."""
-        setting = ["COLUMNS=250", "NEMO_EVALUATOR_DISABLE_COLOR=1", *([f"{_DB}={self.runs}"] if self.runs else [])]
-        return ["env", *setting, *self.words, *words]
+        """Build the argument list."""
+        return ["env", *_SETTING, *([f"{_DB}={self.runs}"] if self.runs else []), *self.words, *words]
 
     @property
     def facts(self) -> dict[str, JsonValue]:

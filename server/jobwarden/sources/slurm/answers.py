@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from jobwarden.sources.errors import UnreadableAnswerError
 from jobwarden.sources.framing import sample
@@ -17,6 +18,8 @@ from jobwarden.sources.slurm.ids import RowId, parse_row_id
 from jobwarden.sources.slurm.vocabulary import State, read_state
 
 _NOTHING = frozenset({"", "None", "N/A", "n/a", "Unknown", "(null)", "NONE", "None assigned", "0"})
+_ROWS_KEPT = 8192
+"""Rows that are not read anew while they stay as they were, which most do from one answer to the next: some 8 MB."""
 _LATEST = 253402300799  # the last second of year 9999, beyond which datetime cannot go
 
 
@@ -108,27 +111,29 @@ def read_queue(answer: bytes, nonce: str) -> tuple[Row, ...]:
     """
     pieces = answer.decode("utf-8", "replace").split(nonce)[1:]
     width = 1 + len(QUEUE_TEXTS)
-    if len(pieces) % width:
+    if len(pieces) % width or (pieces and not pieces[-1].endswith("\n")):
         raise UnreadableAnswerError(f"squeue's answer has a torn record: {sample(answer)!r}")
     try:
-        return tuple(_queue_row(pieces[at : at + width]) for at in range(0, len(pieces), width))
+        return tuple(_queue_row(*pieces[at : at + width]) for at in range(0, len(pieces), width))
     except ValueError as error:
         raise UnreadableAnswerError(f"squeue's record {str(error)[:200]!r} cannot be read.") from error
 
 
-def _queue_row(pieces: Sequence[str]) -> Row:
-    fields = pieces[0].removeprefix("|").split("|")
+@lru_cache(_ROWS_KEPT)
+def _queue_row(head: str, reason: str, work_dir: str, name: str) -> Row:
+    fields = head.removeprefix("|").split("|")
     if len(fields) != len(QUEUE_FIELDS):
-        raise ValueError(pieces[0])
+        raise ValueError(head)
     job, raw, _uid, user, state, submitted, started, ended, partition, host, nodes = fields
-    reason, work_dir, name = pieces[1], pieces[2], pieces[3].removesuffix("\n")
+    name = name.removesuffix("\n")
+    word = read_state(state)
     return Row(
         id=parse_row_id(job),
         raw=int(raw),
-        state=read_state(state),
+        state=word,
         user=user,
         submitted=read_time(submitted),
-        started=read_time(started),
+        started=_start(started, word, nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
@@ -160,22 +165,24 @@ def read_account(answer: bytes, nonce: str) -> tuple[Row, ...]:
         for at in range(1, len(pieces), gaps):
             # The name ends where the next id begins: at the last newline, for an id has none.
             name, _, following = pieces[at + gaps - 1].rpartition("\n")
-            rows.append(_account_row([first, *pieces[at : at + gaps - 1], name]))
+            rows.append(_account_row(first, *pieces[at : at + gaps - 1], name))
             first = following
     except ValueError as error:
         raise UnreadableAnswerError(f"sacct's record {str(error)[:200]!r} cannot be read.") from error
     return tuple(rows)
 
 
-def _account_row(fields: Sequence[str]) -> Row:
+@lru_cache(_ROWS_KEPT)
+def _account_row(*fields: str) -> Row:
     raw, job, user, state, code, derived, submitted, started, ended, partition, nodes, work_dir, name = fields
+    word = read_state(state)
     return Row(
         id=parse_row_id(job),
         raw=int(raw.partition("_")[0]),
-        state=read_state(state),
+        state=word,
         user=user,
         submitted=read_time(submitted),
-        started=read_time(started),
+        started=_start(started, word, nodes),
         ended=read_time(ended),
         nodes=_some(nodes),
         work_dir=work_dir,
@@ -186,6 +193,11 @@ def _account_row(fields: Sequence[str]) -> Row:
         derived=read_exit(derived),
         stub=not partition,
     )
+
+
+def _start(text: str, state: State, nodes: str) -> datetime | None:
+    """Read a start. What ended before it had a node never started: its end is given as its start (22.05.8)."""
+    return read_time(text) if _some(nodes) or not state.ended else None
 
 
 def read_time(text: str) -> datetime | None:

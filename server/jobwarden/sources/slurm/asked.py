@@ -14,6 +14,8 @@ from jobwarden_registry.model import Evidence
 EVIDENCE_LINES = 20
 EVIDENCE_CHARS = 2048
 
+_SAME_CLOCK_S = 60.0
+
 
 class RowIndex:
     """Rows by the job that they speak for. Built once per answer, for any number of jobs."""
@@ -28,8 +30,14 @@ class RowIndex:
 
     def of(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give the rows about a job, in the answer's order; a raw number of an array's element finds that element."""
-        found = tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.covers(wanted))
-        return found or (tuple(self._by_raw.get(wanted.base, ())) if wanted.whole else ())
+        rows = self._by_base.get(wanted.base, ())
+        if wanted.whole:
+            return tuple(rows or self._by_raw.get(wanted.base, ()))
+        return tuple(row for row in rows if row.id.covers(wanted))
+
+    def cut_off(self, wanted: SlurmId) -> tuple[Row, ...]:
+        """Give the rows from whose range an element that has no row may have been cut off."""
+        return tuple(row for row in self._by_base.get(wanted.base, ()) if row.id.may_cover(wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,11 @@ class Asked:
 
     def about(self, wanted: str, job: SlurmId) -> Asked:
         """Narrow to what was asked about one job."""
+        account, by_id = _about(self.account, job), _about(self.by_id, job)
+        if account is self.account and by_id is self.by_id and not self.shown:
+            return self
         shown = {wanted: self.shown[wanted]} if wanted in self.shown else {}
-        return replace(self, account=_about(self.account, job), by_id=_about(self.by_id, job), shown=shown)
+        return replace(self, account=account, by_id=by_id, shown=shown)
 
     def queue_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give slurmctld's rows about a job."""
@@ -99,13 +110,20 @@ class Asked:
 
     def account_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give accounting's rows about a job, oldest run first."""
-        rows = self.account.rows.of(wanted) if self.account else ()
+        index = self.account.rows if self.account else RowIndex()
+        rows = index.of(wanted) or index.cut_off(wanted)
         return tuple(sorted(rows, key=_submitted))
 
     @property
     def no_accounting(self) -> bool:
         """Whether this site is known to have no accounting."""
         return self.account is not None and not self.account.exists
+
+    @property
+    def ahead_s(self) -> float:
+        """By how much the cluster's clock is ahead of ours; 0 below a minute, for the question has its way to go."""
+        ahead_s = (self.now - self.at).total_seconds()
+        return ahead_s if abs(ahead_s) > _SAME_CLOCK_S else 0.0
 
     def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
         """Write down what decided."""

@@ -27,9 +27,13 @@ BEHIND = "slurm.accounting_behind"
 STUB_AGE = timedelta(minutes=10)
 """A stub this old is all that accounting will ever have; a normal one is completed within 5 seconds (22.05.8)."""
 
+WHO_AGE = timedelta(seconds=10)
+"""squeue says `CANCELLED`, sacct also by whom, at most 5 seconds later (22.05.8); not waited for any longer."""
+
 _NO_OUTPUT_FILE = 53
 """Slurm's own "signal": output file or working directory could not be opened."""
 _LAST_SIGNAL = 64
+_NON_ZERO = "NonZeroExitCode"
 
 
 def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
@@ -37,7 +41,7 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     asked = asked.about(wanted.id, job)
     queue, account = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
     if is_many(job, (*queue, *account)):
-        sighting = see_many(asked, queue, account)
+        sighting = see_many(asked, queue, account, known=wanted.elements or 0)
     elif queue:
         row = next((one for one in queue if one.alive), queue[-1])
         sighting = _in_queue(wanted, row, account, asked)
@@ -70,6 +74,10 @@ def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) ->
         return _seen(wanted, row, account, asked, rule=f"squeue and sacct agree on {last.state.text}.")
     if row.state.requeueable and not asked.no_accounting:
         return _behind(asked, (row,), f"{row.state.text} can be followed by another run, and sacct does not confirm it")
+    if row.state.word is Word.CANCELLED and _will_be_accounted(row, asked):
+        return _behind(
+            asked, (row,), "squeue says CANCELLED, and sacct, which alone knows by whom, has not said it yet"
+        )
     return _seen(
         wanted,
         row,
@@ -77,6 +85,12 @@ def _in_queue(wanted: Wanted, row: Row, account: Sequence[Row], asked: Asked) ->
         asked,
         rule=f"squeue remembers it as {row.state.text}; sacct has no end of it yet, or is not there.",
     )
+
+
+def _will_be_accounted(row: Row, asked: Asked) -> bool:
+    """Whether accounting answers, and its end of this row is only some seconds away."""
+    answers = asked.account is not None and asked.account.whole
+    return answers and row.ended is not None and asked.now - row.ended < WHO_AGE
 
 
 def _not_in_queue(job: SlurmId, account: Sequence[Row], asked: Asked) -> Sighting:
@@ -111,6 +125,8 @@ def _nowhere_without_accounting(job: SlurmId, asked: Asked) -> Sighting:
 def _ended_in_account(last: Row, account: Sequence[Row], asked: Asked) -> Sighting:
     if last.stub and not (last.ended and asked.now - last.ended >= STUB_AGE):
         return _behind(asked, account, "sacct has only the beginnings of its record")
+    if last.id.cut and not asked.queue.whole:  # only squeue can tell that an element has left the range
+        return _could_not(asked, asked.queue.code, asked.queue.trouble, account)
     if last.state.requeueable and not _gone_from_queue(last, asked):
         down = next((one for one in (asked.queue, asked.by_id) if one and not one.whole), None)
         if down is not None:
@@ -141,8 +157,10 @@ def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked,
     agreeing = last if last and last.state.word is row.state.word else row
     shown = asked.shown.get(wanted.id) if wanted else None
     code, signal = exit_of(row, agreeing.exit, shown.exit if shown else None)
+    reason = _reason(row, agreeing)
     if code and not shown:
         rule += " sacct subtracts 128 from exit codes of 128 and more."
+        reason = _doubted(reason, code)
     waiting = row.state.phase is Phase.PENDING
     runs = tuple(_attempt(one) for one in account)
     evidence_rows = account if row in account else (row, *account)
@@ -150,7 +168,7 @@ def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked,
         evidence=asked.evidence(evidence_rows, rule, *(shown.lines if shown else ())),
         phase=row.state.phase,
         status=agreeing.state.text,
-        reason=_reason(row, agreeing),
+        reason=reason,
         stuck=stuck_because(row),
         exit_code=code,
         signal=signal,
@@ -161,6 +179,7 @@ def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked,
         expected_start_at=row.started if waiting else None,
         started_at=None if waiting else row.started,
         ended_at=(row.ended or agreeing.ended) if row.state.ended else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=row.work_dir or None,
         log=log_of(row, shown, asked.host_names) if shown else None,
         attempts=runs if len(runs) > 1 else (),
@@ -196,12 +215,21 @@ def _reason(row: Row, accounted: Row) -> str | None:
     return row.reason
 
 
+def _doubted(reason: str | None, code: int) -> str | None:
+    """Say that an exit code of accounting may be 128 too low; of 1 it is not said, for nobody means 129."""
+    if code == 1:
+        return reason
+    told = None if reason == _NON_ZERO else reason
+    return "; ".join(part for part in (told, f"or exit {code + 128}: sacct subtracts 128") if part)
+
+
 def _attempt(row: Row) -> Attempt:
     code, signal = exit_of(row, row.exit, None)
     return Attempt(
         id=str(row.raw),
         submitted_at=row.submitted,
-        started_at=None if row.state.phase is Phase.PENDING else row.started,
+        # REQUEUED is how a run ended: it had started. Of one that waits the start is no more than expected.
+        started_at=row.started if row.ended or row.state.phase is not Phase.PENDING else None,
         ended_at=row.ended,
         status=row.state.text,
         phase=row.state.phase,

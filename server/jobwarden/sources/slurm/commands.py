@@ -50,10 +50,11 @@ ask() {
 """Nothing of the user's environment changes an answer; `ask PART PROGRAM WORDS` adds the cluster, the first word."""
 
 _LOOK = r"""
-part user id -un
-part uid id -u
-part clock date +%s
-ask squeue squeue -h -a -t all -u "$(id -u)" -o "$1"
+jw_uid=$(id -u)
+plain_part user "$(id -un)"
+plain_part uid "$jw_uid"
+plain_part clock "$(date +%s)"
+ask squeue squeue -h -a -t all -u "$jw_uid" -o "$1"
 jw_done
 """
 
@@ -129,3 +130,8 @@ def question(program: str, *words: str, cluster: str = "") -> str:
 
 def _framed(body: str, nonce: str, *words: str, cluster: str, limit_s: float) -> list[str]:
     return framed_argv(_SETUP + body, nonce, cluster, *words, limit_s=limit_s)
+
+
+def slurm_argv(body: str, nonce: str, *words: str, cluster: str, limit_s: float) -> list[str]:
+    """Build a question of another form: `body` calls `ask PART PROGRAM WORDS` and, last, `jw_done`."""
+    return _framed(body, nonce, *words, cluster=cluster, limit_s=limit_s)

@@ -16,6 +16,7 @@ from jobwarden_registry.phases import Phase
 _SETTLED = timedelta(seconds=60)
 """An array's last end must be this old before accounting alone is believed to list every element."""
 
+_LAST_ROWS = timedelta(seconds=15)
 _REASONS_TOLD = 3
 
 _WHOLE = -1
@@ -33,20 +34,50 @@ def is_many(job: SlurmId, rows: Sequence[Row]) -> bool:
     )
 
 
-def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row]) -> Sighting:
-    """Say what was seen of a job with elements, from slurmctld's rows and accounting's (oldest run first)."""
+def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, known: int = 0) -> Sighting:
+    """Say what was seen of a job with elements.
+
+    Args:
+        asked: What was asked.
+        queue: slurmctld's rows about it.
+        account: Accounting's, oldest run first.
+        known: How many elements were seen earlier.
+    """
     queue = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
     elements = _latest(account) | _latest(queue)
     plain = [row for row in queue if not row.id.keys]
     if plain:
         elements[_WHOLE] = plain[-1]
     alive = any(row.alive for row in elements.values())
-    trouble = _untold(asked, queue, account, elements, alive=alive)
+    gone = 0 if alive else max(0, known - len(elements))
+    trouble = _untold(asked, queue, account, elements, alive=alive) or _untold_gone(asked, elements, gone)
     if trouble is not None:
         code, text = trouble
         rule = f"Nothing certain can be said of it: {text}"
         return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
-    return _described(asked, queue, account, elements)
+    known = max(known, len(elements))
+    seen = _described(asked, queue, account, elements, known=known)
+    return _without_trace(seen, gone, known) if gone else seen
+
+
+def _untold_gone(asked: Asked, elements: Mapping[int, Row], gone: int) -> tuple[str, str] | None:
+    """Wait for accounting's last rows before elements are said to have none."""
+    ends = [row.ended for row in elements.values() if row.ended]
+    if gone and ends and asked.now - max(ends) < _LAST_ROWS:
+        return "slurm.accounting_behind", f"{gone} of its elements are in no answer yet."
+    return None
+
+
+def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
+    """Say how many elements have no record anywhere.
+
+    Those that are cancelled one by one while they wait leave none once their siblings go on (22.05.8); nothing else
+    makes an element vanish, so the whole is no success.
+    """
+    phase = Phase.CANCELLED if seen.phase is Phase.SUCCEEDED else seen.phase
+    told = f"{gone} of {known} elements left no record: cancelled while they waited"
+    reason = "; ".join(part for part in (seen.reason, told) if part)
+    return seen.model_copy(update={"phase": phase, "reason": reason})
 
 
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:
@@ -98,7 +129,9 @@ def _untold_without_queue(asked: Asked, account: Sequence[Row], *, alive: bool) 
     return asked.queue.code, asked.queue.trouble
 
 
-def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row]) -> Seen:
+def _described(
+    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, known: int
+) -> Seen:
     rows = list(elements.values())
     phase = _phase(rows)
     first = queue[0] if queue else account[0]
@@ -107,6 +140,7 @@ def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], eleme
         phase=phase,
         status=_counts(rows),
         reason=_why(elements),
+        elements=known,
         stuck=_stuck(rows),
         name=first.name,
         user=first.user or None,
@@ -114,6 +148,7 @@ def _described(asked: Asked, queue: Sequence[Row], account: Sequence[Row], eleme
         expected_start_at=_first(row.started for row in rows) if phase is Phase.PENDING else None,
         started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
         ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=first.work_dir or None,
     )
 
@@ -136,17 +171,22 @@ def _phase(rows: Sequence[Row]) -> Phase:
 
 
 def _counts(rows: Sequence[Row]) -> str:
-    """Write `RUNNING 3, PENDING 5, COMPLETED 2`."""
-    counted = Counter((_ORDER[row.state.phase], str(row.state.word or row.state.text)) for row in rows)
-    return ", ".join(f"{word} {count}" for (_, word), count in sorted(counted.items()))
+    """Write `RUNNING 3, PENDING 5, COMPLETED 2`; `PENDING 5+` where elements were cut off their list."""
+    counted = Counter(map(_kind, rows))
+    cut = {_kind(row) for row in rows if row.id.cut}
+    return ", ".join(f"{kind[1]} {count}{'+' if kind in cut else ''}" for kind, count in sorted(counted.items()))
+
+
+def _kind(row: Row) -> tuple[int, str]:
+    return _ORDER[row.state.phase], str(row.state.word or row.state.text)
 
 
 def _why(elements: Mapping[int, Row]) -> str | None:
     waiting = sorted({row.reason for row in elements.values() if row.reason and row.state.phase is Phase.PENDING})
     failed = [key for key, row in elements.items() if row.state.phase is Phase.FAILED]
-    said = [", ".join(waiting)] if waiting else []
-    if failed:
-        said.append(f"failed: {compact(failed)}")
+    said = [f"failed: {compact(failed)}"] if failed else []  # first: a narrow cell shows the beginning alone
+    if waiting:
+        said.append(", ".join(waiting))
     return "; ".join(said) or None
 
 

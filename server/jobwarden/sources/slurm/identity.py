@@ -7,16 +7,21 @@ submit time. Where it cannot be told, a row is taken for ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from jobwarden.sources.base import Wanted
 from jobwarden.sources.slurm.answers import Row
+from jobwarden.sources.slurm.ids import RowId
+from jobwarden.sources.slurm.vocabulary import Word
 
 TOLERANCE = timedelta(minutes=10)
 """By how much our clock and the cluster's may differ."""
 
 _REQUEUE_GAP = timedelta(seconds=10)
 """A requeued run is submitted when the one before it ends."""
+
+_REQUEUED = frozenset({Word.REQUEUED, Word.REQUEUE_HOLD, Word.SPECIAL_EXIT})
+"""How accounting says that a run was followed by another."""
 
 _NAME_CHARS = 200
 
@@ -33,23 +38,34 @@ def ours(wanted: Wanted, queue: Sequence[Row], account: Sequence[Row]) -> tuple[
     if submitted is not None:
         # It had ended before ours was submitted.
         account = [row for row in account if row.ended is None or row.ended >= submitted - TOLERANCE]
-    known_by = submitted or wanted.registered_at
+    known_by = _known_by(wanted)
     if known_by is None or not account:
         return tuple(queue), tuple(account)
     kept: list[Row] = []
+    runs: dict[RowId, list[Row]] = {}  # an array has thousands of rows: none is looked for among all
     for row in account:
-        earlier = [one for one in kept if one.id == row.id]
-        if row.submitted is None or row.submitted <= known_by + TOLERANCE or _follows(row, earlier):
+        earlier = runs.setdefault(row.id, [])
+        if row.submitted is None or row.submitted <= known_by or _follows(row, earlier):
             kept.append(row)
-    first = kept or list(account)
-    return tuple(row for row in queue if _fits(row, first, wanted=wanted)), tuple(first)
+            earlier.append(row)
+    if not kept:
+        kept = list(account)
+        for row in kept:
+            runs[row.id].append(row)
+    return tuple(row for row in queue if _fits(row, runs.get(row.id, ()), known_by)), tuple(kept)
 
 
-def _fits(row: Row, account: Sequence[Row], *, wanted: Wanted) -> bool:
-    known_by = wanted.submitted_at or wanted.registered_at
-    if row.submitted is None or known_by is None or row.submitted <= known_by + TOLERANCE:
+def _known_by(wanted: Wanted) -> datetime | None:
+    """Give the latest moment at which it can have been submitted: by Slurm's own word, else by our clock."""
+    if wanted.submitted_at is not None:
+        return wanted.submitted_at
+    return None if wanted.registered_at is None else wanted.registered_at + TOLERANCE
+
+
+def _fits(row: Row, earlier: Sequence[Row], known_by: datetime) -> bool:
+    if row.submitted is None or row.submitted <= known_by:
         return True
-    return _follows(row, [one for one in account if one.id == row.id])
+    return _follows(row, earlier)
 
 
 def _follows(row: Row, earlier: Sequence[Row]) -> bool:
@@ -61,7 +77,9 @@ def _follows(row: Row, earlier: Sequence[Row]) -> bool:
         return False
     if last.stub or row.stub or _lossy(row.name) == _lossy(last.name):
         return True
-    return bool(last.ended and row.submitted and abs(row.submitted - last.ended) <= _REQUEUE_GAP)
+    # Renamed, then requeued. A controller that has lost its state has its jobs noted as CANCELLED.
+    requeued = last.state.requeueable or last.state.word in _REQUEUED
+    return bool(requeued and last.ended and row.submitted and abs(row.submitted - last.ended) <= _REQUEUE_GAP)
 
 
 def _lossy(name: str) -> str:

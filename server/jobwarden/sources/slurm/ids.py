@@ -15,7 +15,7 @@ _NUMBER = r"[1-9]\d{0,9}"
 _GIVEN = re.compile(
     rf"(?P<base>{_NUMBER})(?:(?:_(?P<element>\d{{1,7}}))|(?:\+(?P<part>\d{{1,4}}))|(?:_\[[\d,:%-]+\]))?(?:;[\w.-]+)?"
 )
-_ROW = re.compile(rf"(?P<base>{_NUMBER})(?:_(?P<element>\d+)|\+(?P<part>\d+)|_\[(?P<ranges>[^\]]*)\])?")
+_ROW = re.compile(rf"(?P<base>{_NUMBER})(?:_(?P<element>\d+)|\+(?P<part>\d+)|_\[(?P<ranges>[^\]]*)(?P<closed>\])?)?")
 _RANGE = re.compile(r"(?P<first>\d+)(?:-(?P<last>\d+)(?::(?P<step>\d+))?)?")
 _SUBMITTED = re.compile(rf"Submitted batch job ({_NUMBER}).*")
 _HINT = "A Slurm id looks like 12345, or 12345_7 for one element of an array."
@@ -53,7 +53,8 @@ class RowId:
     Attributes:
         id: The job, element or part; for a range the whole job.
         ranges: The elements of a pending (or never started) range; empty for any other row.
-        cut: Whether the range was cut (`...`), so that elements are missing from `ranges`.
+        cut: Whether the range was cut (`...`, or at 33 characters by sacct 20.11), so that elements are missing from
+            `ranges`.
     """
 
     id: SlurmId
@@ -76,6 +77,12 @@ class RowId:
         if wanted.whole or self.id == wanted:
             return True
         return any(wanted.element in one for one in self.ranges)
+
+    def may_cover(self, wanted: SlurmId) -> bool:
+        """Whether this row may speak for an element that has no row of its own: one of those that were cut off."""
+        if not self.cut or self.id.base != wanted.base or wanted.element is None:
+            return False
+        return wanted.element > max(one.stop - 1 for one in self.ranges)
 
 
 def parse_id(text: str) -> SlurmId:
@@ -108,14 +115,16 @@ def parse_row_id(text: str) -> RowId:
         raise ValueError(text)
     base = int(found["base"])
     if found["ranges"] is not None:
-        return _ranged(base, found["ranges"])
+        return _ranged(base, found["ranges"], closed=bool(found["closed"]))
     element, part = found["element"], found["part"]
     return RowId(SlurmId(base, None if element is None else int(element), None if part is None else int(part)))
 
 
-def _ranged(base: int, text: str) -> RowId:
-    listed, _, _throttle = text.partition("%")
+def _ranged(base: int, text: str, *, closed: bool) -> RowId:
+    listed, _, throttle = text.partition("%")
     cut = "..." in listed
+    if not closed and not throttle:
+        listed, cut = listed.rpartition(",")[0], True  # the last number may have lost its end
     ranges: list[range] = []
     for piece in listed.replace("...", "").split(","):
         found = _RANGE.fullmatch(piece)

@@ -18,11 +18,14 @@ from jobwarden_registry.phases import Phase
 
 SHOW_MOST = 50
 """`scontrol show job` is one question per id: the rest is asked next time."""
+_WAITS = 3
+_SHOW_WAITING = 5
+"""So many of those that wait: a log that does not exist yet is in no hurry."""
 
 _REQUEUE_WORDS = frozenset({Word.REQUEUED, Word.REQUEUE_FED, Word.REQUEUE_HOLD, Word.SPECIAL_EXIT, Word.EXPEDITING})
 _REQUEUE_REASONS = ("BeginTime", "job requeued", "launch failed requeued")
 _REQUEUED_AFTER = timedelta(seconds=90)
-"""A submit time this much later than the one we know is taken for a requeue's, until accounting has told."""
+"""Where no submission is known, one this much later than the registration is taken for a requeue's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,12 @@ def _may_be_requeued(wanted: Wanted, row: Row) -> bool:
         return True
     if row.state.phase is Phase.PENDING and row.reason and row.reason.startswith(_REQUEUE_REASONS):
         return True
-    known = wanted.submitted_at or wanted.registered_at
-    return bool(known and row.submitted and row.submitted > known + _REQUEUED_AFTER)
+    if row.submitted is None:
+        return False
+    known = wanted.run_submitted_at or wanted.submitted_at
+    if known is not None:
+        return row.submitted != known
+    return wanted.registered_at is not None and row.submitted > wanted.registered_at + _REQUEUED_AFTER
 
 
 def wants_by_id(job: Job, asked: Asked) -> bool:
@@ -80,5 +87,7 @@ def to_show(jobs: Mapping[str, Job], asked: Asked) -> dict[str, str]:
         if row.state.word is Word.FAILED:
             urgent.append((0, name))
         elif not job.wanted.log_known and can_tell_log(row):
-            urgent.append((1 if not row.alive else 2 if row.state.phase is not Phase.PENDING else 3, name))
-    return {name: str(jobs[name].id) for _, name in sorted(urgent)[:SHOW_MOST]}
+            urgent.append((1 if not row.alive else 2 if row.state.phase is not Phase.PENDING else _WAITS, name))
+    chosen = sorted(urgent)[:SHOW_MOST]
+    waiting = [name for rank, name in chosen if rank == _WAITS]
+    return {name: str(jobs[name].id) for _, name in chosen if name not in waiting[_SHOW_WAITING:]}

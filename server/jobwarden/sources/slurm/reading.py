@@ -30,7 +30,7 @@ def read_queue_part(part: Part, nonce: str, question: str) -> Answer:
             f"There is no squeue there: {part.stderr[:_TEXT]}",
             code="slurm.not_installed",
             retryable=False,
-            hint="Say in the configuration what to run before commands: "
+            hint="`jobwarden doctor --host NAME` looks where it is and says what to write: "
             '[hosts.NAME] prelude = "module load slurm", or a PATH.',
         )
     if part.status and "authentication error" in part.stderr.lower():
