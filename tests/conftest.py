@@ -15,7 +15,7 @@ from hypothesis import settings
 REAL_PARTS = {
     "slurm": "real-cluster tests",
     "sshd": "real-sshd tests",
-    "nemo": "real-nemo-run tests",
+    "nemo": "real-nemo tests",
     "nel": "real-nel tests",
     "node": "real-client tests (Node.js)",
 }
