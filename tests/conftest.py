@@ -15,8 +15,8 @@ from hypothesis import settings
 REAL_PARTS = {
     "slurm": "real-cluster tests",
     "sshd": "real-sshd tests",
+    "nemo": "real-nemo tests",
     "nel": "real-nel tests",
-    "nemo": "real-nemo-run tests",
     "node": "real-client tests (Node.js)",
 }
 """Marker -> how the summary calls it."""
