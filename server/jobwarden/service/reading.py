@@ -106,7 +106,8 @@ def _readable(desk: Desk, one: Known) -> Readable:
 
 def _path(one: Known, stream: str) -> str | None:
     log = one.record.log
-    if stream == "stdout" and one.record.log_path is not None:
+    # Of a job that lives on under another id the caller's path is the earlier attempt's.
+    if stream == "stdout" and one.record.log_path is not None and one.record.resubmitted_as is None:
         return one.record.log_path
     if log is None:
         return None
