@@ -63,10 +63,17 @@ class Transaction:
         """
         for known in self._jobs.values():
             if _same_job(known, record):
-                return known, False
+                return self._with_expectations(known, record), False
         registered_at = record.registered_at or self._clock()
         record = record.changed(v=RECORD_VERSION, registered_at=registered_at, uid="", seq=0)
         return self._register(fresh_raw(record), evidence=evidence, text=text), True
+
+    def _with_expectations(self, known: JobRecord, record: JobRecord) -> JobRecord:
+        """Add what a later registration expects of the job: who was told that it is watched believes that it holds."""
+        expect = tuple(dict.fromkeys((*known.expect, *record.expect)))
+        if len(expect) == len(known.expect) or is_newer(self._told.alive[known.uid]):
+            return known
+        return self.change(known.uid, known.changed(expect=expect), EventKind.UPDATED, text="More is expected of it.")
 
     def change(
         self,

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
 RESUBMITTED = ("resubmitted", "purged and resubmitted")
 ENDED = (*RESUBMITTED, "two candidates", "ended")
+GATE = "go-on"
 PURGED = ("purged and resubmitted", "purged", "found again", "purged with its output", "purged without its output")
 
 
@@ -47,8 +48,8 @@ async def begin(book: Casebook, label: str, command: str, *expect: str) -> Case:
     return await book.register(label, job, expect=expect)
 
 
-async def again(book: Casebook, label: str, seconds: int) -> str:
-    job = await book.sbatch("-J", label, "--wrap", f"sleep {seconds}")
+async def again(book: Casebook, label: str) -> str:
+    job = await book.sbatch("-J", label, "--wrap", f"until [ -e {GATE} ]; do sleep 0.2; done")
     await to_thread.run_sync(book.cluster.wait_for, job, {"RUNNING"})
     return job
 
@@ -68,11 +69,14 @@ async def unwatched(book: Casebook) -> None:
         for case in cases.values():
             await to_thread.run_sync(cluster.wait_until_accounted, case.job, {"CANCELLED"})
         for label in RESUBMITTED:
-            await again(book, label, 12)
-        others = [await again(book, "two candidates", 60) for _ in range(2)]
+            await again(book, label)
+        others = [await again(book, "two candidates") for _ in range(2)]
         for label in PURGED:
             await to_thread.run_sync(cluster.wait_until_forgotten, cases[label].job)
             await to_thread.run_sync(cluster.purge, cases[label].job)
+    for label in RESUBMITTED:
+        await book.until(cases[label], lambda case: case.record.resubmitted_as is not None)
+    await book.do(partial(cluster.run, ["touch", GATE]))
     for label in ("purged", "purged without its output", "found again"):
         await book.until_phase(cases[label], Phase.LOST)
     await to_thread.run_sync(partial(cluster.purge, cases["found again"].job, gone=False))

@@ -111,7 +111,8 @@ def _log_host(one: Known) -> str:
 
 def _path(one: Known, stream: str) -> str | None:
     log = one.record.log
-    if stream == "stdout" and one.record.log_path is not None:
+    # Of a job that lives on under another id the caller's path is the earlier attempt's.
+    if stream == "stdout" and one.record.log_path is not None and one.record.resubmitted_as is None:
         return one.record.log_path
     if log is None:
         return None

@@ -67,6 +67,8 @@ class Seen(_Answer):
     """All runs that the source knows of, oldest first; empty: only the present one."""
     elements: int | None = None
     """Of a job with elements: how many are known of, now or earlier (`Wanted.elements`)."""
+    contested: bool = False
+    """Of one of `newer`: it may as well be another ended job's resubmission."""
     newer: tuple[Seen, ...] = ()
     """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
     working directory, submitted after it), with that id in `attempts`. None that somebody watches already."""

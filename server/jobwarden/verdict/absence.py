@@ -31,8 +31,8 @@ def absent(record: JobRecord, sighting: Absent, *, asked_at: datetime, now: date
         after = after.changed(absence=_counted(record.absence, asked_at, now, clocks))
     if after == record:
         return Judgement(record)
-    if _long_enough(after.absence, clocks):
-        return _closed(after, sighting)
+    if _long_enough(after.absence, clocks) and (closed := _closed(after, sighting)) is not None:
+        return closed
     return Judgement(after, (Draft(EventKind.UPDATED, after, evidence=evidence),))
 
 
@@ -59,12 +59,16 @@ def _long_enough(absence: Absence | None, clocks: Clocks) -> bool:
     return (absence.last - absence.since).total_seconds() >= clocks.lost_after_s
 
 
-def _closed(record: JobRecord, sighting: Absent) -> Judgement:
+def _closed(record: JobRecord, sighting: Absent) -> Judgement | None:
+    """Close it by its outputs, or as lost; None while its expected output has not been looked for."""
     absence = record.absence
     assert absence is not None
     minutes = (absence.last - absence.since).total_seconds() / 60
     nowhere = f"Nowhere in {absence.answers} whole answers over {minutes:.0f} min"
-    phase, found, evidence = decided_by_outputs(record, sighting)
+    decided = decided_by_outputs(record, sighting)
+    if decided is None:
+        return None
+    phase, found, evidence = decided
     if phase is Phase.SUCCEEDED:
         reason = "its scheduler has forgotten it; all its expected output is there"
         over = record.changed(phase=phase, last_status=GONE, reason=reason, ended_at=absence.since, stuck=None)

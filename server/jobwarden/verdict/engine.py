@@ -120,7 +120,7 @@ def _followed(
 ) -> Judgement:
     """Go on with the job under its new id; its log is another one."""
     told = told_of(record, found, sighting)
-    moved = record.changed(resubmitted_as=found.attempts[-1].id, log=None, output_missing_since=None)
+    moved = record.changed(resubmitted_as=found.attempts[-1].id, log=None, elements=None)
     judgement = _seen(moved, found, asked_at, now, clocks)
     drafts = tuple(
         Draft(draft.kind, draft.record, text=f"{draft.text} {told}", evidence=draft.evidence, extra=draft.extra)
@@ -178,6 +178,7 @@ def _fields(record: JobRecord, seen: Seen, run: Run, asked_at: datetime) -> dict
         "log": _log(record.log, seen.log),
         "attempts": attempts,
         "elements": seen.elements or record.elements,
+        "output_missing_since": None,
         "absence": None,
         "observed_at": asked_at,
     }

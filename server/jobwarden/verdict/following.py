@@ -2,7 +2,8 @@
 
 Followed only where nothing else can be meant: it was seen before, its end (not a success) or its absence is news of a
 time when nobody watched, and exactly one living job that nobody watches has its name, user and working directory and
-was submitted after it. Anything less is said, and not guessed (decision 0011).
+was submitted after it, and no other ended job could be continued by it. Anything less is said, and not guessed
+(decision 0011).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def successor(record: JobRecord, sighting: Seen | Absent, asked_at: datetime, cl
     """Give the sighting of the job that continues this one, with both as its attempts; None where there is none."""
     known = {record.id, record.resubmitted_as, *(run.id for run in record.attempts)}
     newer = [one for one in _after(sighting) if one.attempts[-1].id not in known]
-    if record.observed_at is None or len(newer) != 1:
+    if record.observed_at is None or len(newer) != 1 or newer[0].contested:
         return None
     if isinstance(sighting, Seen) and not (sighting.phase in _UNDONE and observed_late(sighting, asked_at, clocks)):
         return None

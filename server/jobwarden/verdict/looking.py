@@ -1,186 +1,174 @@
-"""Looking for the expected outputs of a job on its host: three short commands at most, and only at its end."""
+"""Looking for the expected outputs of jobs on their host: a few short commands for each, and only at its end.
+
+Whatever goes wrong here concerns one job alone: it is not settled yet, or its output is said not to have been looked
+for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+
+import anyio
 
 from jobwarden.logs.allowed import LogRefusedError, Readable, lies_below, readable_folders
 from jobwarden.sources.base import Absent, CouldNotAsk, Host, Output, Seen, Sighting, Wanted
+from jobwarden.transport.base import Transport
+from jobwarden.transport.errors import OutcomeUnknownError, TransportError
+from jobwarden.verdict.files_there import CANDIDATES, File, Look, files_of, opened, searched
 from jobwarden_registry.model import Expectation
 from jobwarden_registry.phases import Phase
 
 _NEWER = timedelta(seconds=60)
 """By how much the clocks of a file server and of a scheduler may differ."""
-
-# Constant text. With an empty IFS an unquoted word is expanded as a glob and never split; what does not match stays
-# as it is, and is not there. Each answer ends with a NUL, for a name may hold anything else.
-_FIND = r"""
-IFS=
-while [ $# -gt 0 ]; do
-  jw_n=0
-  for jw_file in $2; do
-    [ -e "$jw_file" ] || continue
-    jw_n=$((jw_n + 1)); [ "$jw_n" -le 200 ] || break
-    printf '%s %s %s\0' "$1" "$(stat -L -c '%s %Y' -- "$jw_file")" "$(realpath -e -- "$jw_file")"
-  done
-  shift 2
-done
-printf 'done\0'
-"""
-_SEARCH = r"""
-while [ $# -gt 0 ]; do
-  if grep -a -E -q -e "$2" -- "$3"; then printf '%s\0' "$1"; fi
-  shift 3
-done
-printf 'done\0'
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One expectation of one job.
-
-    Attributes:
-        job: The job's id.
-        expect: What must be there.
-        glob: Where, absolute; empty where that is not known.
-        since: It must be newer than this.
-    """
-
-    job: str
-    expect: Expectation
-    glob: str
-    since: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: PurePosixPath
-    size: int
-    changed: datetime
+_ONE_S = 15.0
+"""For each command."""
+_ALL_S = 30.0
+"""For all looks of one question; what is left over is looked for with the next."""
+_ABSENT_LONGEST = timedelta(hours=1)
+"""A job that is nowhere for longer has been judged."""
+_BEHIND = "expect.looking_behind"
 
 
 async def look_for_outputs(
-    host: Host, wanted: Sequence[Wanted], answer: Mapping[str, Sighting], *, folders: Sequence[str]
+    host: Host, wanted: Sequence[Wanted], answer: Mapping[str, Sighting], *, folders: Sequence[str], now: datetime
 ) -> Mapping[str, Sighting]:
     """Put beside each success, and each absence that has lasted, what was found of the job's expected outputs.
+
+    Raises nothing of the host's: a job whose output could not be looked for is `CouldNotAsk`, and the others stand.
 
     Args:
         host: Where the jobs ran.
         wanted: The jobs; only those with `expect` are looked at.
         answer: What their source said.
         folders: Folders that the user's configuration allows to be read there, beside each job's working directory.
-
-    Raises:
-        TransportError: As `Transport.run`.
+        now: The present.
     """
+    due = [(one, sighting) for one in wanted if (sighting := _worth_a_look(one, answer.get(one.id), now)) is not None]
+    if not due:
+        return answer
+    near = replace(host, timeout_s=min(host.timeout_s, _ONE_S))
+    until = anyio.current_time() + _ALL_S
     looked: dict[str, Sighting] = {}
-    for one in wanted:
-        sighting = answer.get(one.id)
-        if one.expect and isinstance(sighting, Seen | Absent) and _worth_a_look(one, sighting):
-            outputs = await _outputs(host, one, sighting, folders)
-            looked[one.id] = sighting.model_copy(update={"outputs": outputs}) if outputs else _unseen(sighting)
-    return {**answer, **looked} if looked else answer
+    for one, sighting in due:
+        if anyio.current_time() > until:
+            looked[one.id] = _behind(sighting, "others' outputs took all the time")
+            continue
+        try:
+            outputs = await _outputs(near, one, sighting, folders)
+        except OutcomeUnknownError:
+            outputs = _all_unseen(one, f"no answer within {near.timeout_s:.0f} s")
+        except TransportError as error:
+            looked[one.id] = _behind(sighting, error.text)
+            continue
+        looked[one.id] = sighting.model_copy(update={"outputs": outputs})
+    return {**answer, **looked}
 
 
-def _worth_a_look(one: Wanted, sighting: Seen | Absent) -> bool:
-    return sighting.phase is Phase.SUCCEEDED if isinstance(sighting, Seen) else one.absent_since is not None
+def _worth_a_look(one: Wanted, sighting: Sighting | None, now: datetime) -> Seen | Absent | None:
+    if not one.expect:
+        return None
+    match sighting:
+        case Seen(phase=Phase.SUCCEEDED):
+            return sighting
+        case Absent() if one.absent_since is not None and now - one.absent_since < _ABSENT_LONGEST:
+            return sighting
+        case _:
+            return None
 
 
-def _unseen(sighting: Seen | Absent) -> CouldNotAsk:
-    text = "Its expected output could not be looked for: the commands there gave no whole answer."
-    return CouldNotAsk(code="expect.unreadable", text=text, evidence=sighting.evidence)
+def _behind(sighting: Seen | Absent, why: str) -> CouldNotAsk:
+    text = f"Its expected output has not been looked for yet: {why}"
+    return CouldNotAsk(code=_BEHIND, text=text, evidence=sighting.evidence)
+
+
+def _all_unseen(one: Wanted, why: str) -> tuple[Output, ...]:
+    return tuple(_unseen(expect, why) for expect in one.expect)
+
+
+def _unseen(expect: Expectation, why: str) -> Output:
+    return Output(expect=expect, found=None, line=f"{expect.path} was not looked for: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What decides about files.
+
+    Attributes:
+        homes: Folders whose files may be read, links resolved.
+        since: What is older is of before the job.
+    """
+
+    homes: Sequence[PurePosixPath]
+    since: datetime
+
+    def too_old(self, file: File) -> bool:
+        """Whether it was there before the job."""
+        return file.changed < self.since - _NEWER
 
 
 async def _outputs(host: Host, one: Wanted, sighting: Seen | Absent, folders: Sequence[str]) -> tuple[Output, ...]:
-    """Look for all expectations of one job; nothing when the host's programs gave no whole answer."""
     work_dir = (sighting.work_dir if isinstance(sighting, Seen) else None) or one.work_dir
-    looks = [_Look(one.id, expect, _absolute(expect.path, work_dir), one.submitted_at) for expect in one.expect]
+    since = one.submitted_at or (sighting.submitted_at if isinstance(sighting, Seen) else None)
+    if since is None:
+        return _all_unseen(one, "when the job was submitted is not known")
     try:
-        homes = await readable_folders(
-            host.transport, Readable(work_dir=work_dir, folders=folders), timeout_s=host.timeout_s
-        )
-    except LogRefusedError:
-        return ()
-    known = [look for look in looks if look.glob]
-    files = await _find(host, known) if known else {}
-    if files is None:
-        return ()
-    files = {index: [file for file in found if lies_below(file.path, homes)] for index, found in files.items()}
-    matched = await _search(host, known, files)
-    if matched is None:
-        return ()
-    found = {look: files.get(index, []) for index, look in enumerate(known)}
-    allowed = (*homes, *map(PurePosixPath, folders), *([PurePosixPath(work_dir)] if work_dir else []))
-    return tuple(_judged(look, allowed, found.get(look, []), matched) for look in looks)
+        readable = Readable(work_dir=work_dir, folders=folders)
+        homes = await readable_folders(host.transport, readable, timeout_s=host.timeout_s)
+    except LogRefusedError as error:
+        return _all_unseen(one, error.text)
+    named = (*homes, *map(PurePosixPath, folders), *([PurePosixPath(work_dir)] if work_dir else []))
+    rules = _Rules(homes, since)
+    return tuple([await _output(host, expect, work_dir, named, rules) for expect in one.expect])
 
 
-def _absolute(path: str, work_dir: str | None) -> str:
-    if path.startswith("/"):
-        return path
-    return f"{work_dir.rstrip('/')}/{path}" if work_dir else ""
-
-
-async def _find(host: Host, looks: Sequence[_Look]) -> dict[int, list[_File]] | None:
-    words = [word for index, look in enumerate(looks) for word in (str(index), look.glob)]
-    done = await host.transport.run(["sh", "-c", _FIND, "sh", *words], timeout_s=host.timeout_s)
-    pieces = done.stdout.decode("utf-8", "surrogateescape").split("\0")
-    if pieces[-2:] != ["done", ""]:
-        return None
-    found: dict[int, list[_File]] = {}
-    for piece in pieces[:-2]:
-        index, size, seconds, path = piece.split(" ", 3)
-        file = _File(PurePosixPath(path), int(size), datetime.fromtimestamp(int(seconds), UTC))
-        found.setdefault(int(index), []).append(file)
-    return found
-
-
-async def _search(
-    host: Host, looks: Sequence[_Look], files: Mapping[int, Sequence[_File]]
-) -> set[tuple[PurePosixPath, str]] | None:
-    """Give the files that hold a pattern, each with that."""
-    wanted = [
-        (file.path, looks[index].expect.pattern or "")
-        for index, found in files.items()
-        if looks[index].expect.pattern
-        for file in found
-    ]
-    if not wanted:
-        return set()
-    words = [word for at, (path, pattern) in enumerate(wanted) for word in (str(at), pattern, str(path))]
-    done = await host.transport.run(["sh", "-c", _SEARCH, "sh", *words], timeout_s=host.timeout_s)
-    pieces = done.stdout.decode("utf-8", "replace").split("\0")
-    if pieces[-2:] != ["done", ""]:
-        return None
-    return {wanted[int(piece)] for piece in pieces[:-2]}
-
-
-def _judged(
-    look: _Look, allowed: Sequence[PurePosixPath], files: Sequence[_File], matched: set[tuple[PurePosixPath, str]]
+async def _output(
+    host: Host, expect: Expectation, work_dir: str | None, named: Sequence[PurePosixPath], rules: _Rules
 ) -> Output:
-    expect = look.expect
-    if not look.glob:
-        return Output(expect=expect, found=None, line=f"{expect.path} was not looked for: no working directory known")
-    if not lies_below(PurePosixPath(look.glob), allowed):
-        line = f"{expect.path} was not looked for: it is not below the working directory, nor where `read` allows"
-        return Output(expect=expect, found=None, line=line)
-    why = "is not there"
-    for file in files:
-        why = _what_is_wrong(look, file, matched)
-        if not why:
-            line = f"{file.path} is there: {file.size} bytes, {file.changed:%Y-%m-%d %H:%M:%S} UTC"
-            return Output(expect=expect, found=True, line=line)
-    return Output(expect=expect, found=False, line=f"{expect.path} {why}")
+    absolute = expect.path.startswith("/")
+    if not absolute and not work_dir:
+        return _unseen(expect, "no working directory is known")
+    look = Look("/" if absolute else work_dir or "/", expect.path)
+    if not lies_below(look.path, named):
+        return _unseen(expect, "it is not below the working directory, nor where `read` allows")
+    transport, limit_s = host.transport, host.timeout_s
+    found = await files_of(transport, look, timeout_s=limit_s)
+    if found is None:
+        return _unseen(expect, "the commands there gave no whole answer")
+    good = [file for file in found.files if not rules.too_old(file) and file.size >= expect.min_bytes]
+    there = await opened(transport, good, timeout_s=limit_s)
+    if there is None:
+        return _unseen(expect, "the commands there gave no whole answer")
+    allowed = [file for file in there if lies_below(file.path, rules.homes)]
+    match = await _first(transport, expect, [file for file in allowed if not rules.too_old(file)], limit_s)
+    if match is not None:
+        line = f"{match.path} is there: {match.size} bytes, {match.changed:%Y-%m-%d %H:%M:%S} UTC"
+        return Output(expect=expect, found=True, line=line)
+    if found.many or len(good) > CANDIDATES:
+        return _unseen(expect, "too many files match")
+    if len(allowed) < len(good) or found.dangling:
+        return _unseen(expect, "it is a link that leads elsewhere, or no plain file")
+    return Output(expect=expect, found=False, line=f"{expect.path} {_why_not(expect, found.files, allowed, rules)}")
 
 
-def _what_is_wrong(look: _Look, file: _File, matched: set[tuple[PurePosixPath, str]]) -> str:
-    if look.since is not None and file.changed < look.since - _NEWER:
-        return f"is older than the job ({file.changed:%Y-%m-%d %H:%M:%S} UTC)"
-    if file.size < look.expect.min_bytes:
-        return f"has {file.size} bytes, not {look.expect.min_bytes}"
-    if look.expect.pattern and (file.path, look.expect.pattern) not in matched:
-        return f"does not hold {look.expect.pattern!r}"
-    return ""
+async def _first(transport: Transport, expect: Expectation, files: Sequence[File], limit_s: float) -> File | None:
+    """Give the first file that is large enough and holds the pattern."""
+    fitting = [file for file in files if file.size >= expect.min_bytes]
+    if expect.pattern is None:
+        return fitting[0] if fitting else None
+    plain = [file for file in fitting if not file.folder]
+    holding = await searched(transport, plain, expect.pattern, timeout_s=limit_s)
+    return holding[0] if holding else None
+
+
+def _why_not(expect: Expectation, files: Sequence[File], allowed: Sequence[File], rules: _Rules) -> str:
+    if allowed:
+        return f"does not hold {expect.pattern!r}"
+    newer = [file for file in files if not rules.too_old(file)]
+    if newer:
+        return f"has {max(file.size for file in newer)} bytes, not {expect.min_bytes}"
+    if files:
+        return f"is older than the job ({max(file.changed for file in files):%Y-%m-%d %H:%M:%S} UTC)"
+    return "is not there"

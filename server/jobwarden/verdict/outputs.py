@@ -47,13 +47,15 @@ def with_outputs(record: JobRecord, seen: Seen, asked_at: datetime, now: datetim
     return seen.model_copy(update={"phase": Phase.FAILED, "reason": reason, "evidence": evidence})
 
 
-def decided_by_outputs(record: JobRecord, absent: Absent) -> tuple[Phase, str, Evidence]:
+def decided_by_outputs(record: JobRecord, absent: Absent) -> tuple[Phase, str, Evidence] | None:
     """Say what a job is that has been nowhere for long enough: succeeded if all its expected output is there, or lost.
 
     Returns:
-        The phase, a sentence on the outputs (empty without any), and the evidence.
+        The phase, a sentence on the outputs (empty without any), and the evidence; None while nobody has looked.
     """
     looked = _of(record, absent)
+    if looked is None:
+        return None
     if not looked:
         return Phase.LOST, "", absent.evidence
     evidence = _evidence(absent.evidence, looked)

@@ -220,7 +220,7 @@ class Rounds:
                     answer = believed(name, await source.observe(host, wanted))
                     answer = await resolved(answer, self._slurm(target), self.there(target, source))
                     folders = self.config.host(target.host).read
-                    return await look_for_outputs(host, wanted, answer, folders=folders)
+                    return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())
         except (TransportError, SourceError):
             raise
         except JobwardenError as error:

@@ -172,3 +172,14 @@ async def test_a_job_is_asked_about_under_the_id_that_it_lives_under_now() -> No
     slurm = FakeSlurm(queue=[queue_row("9", "RUNNING")], account=[ENDED])
     one = await seen(slurm, resubmitted_as="9", submitted_at=NOW.replace(hour=11))
     assert one.status == "RUNNING"
+
+
+async def test_one_living_job_is_nobodys_resubmission_while_two_ended_ones_could_be_continued_by_it() -> None:
+    other = account_row("8", "FAILED", submit=T0 - 5000, start=T0 - 4900, end=T0 - 4000, code="1:0")
+    slurm = FakeSlurm(queue=[queue_row("9", "RUNNING")], account=[ENDED, other])
+    seen_both = await observe(slurm, Wanted(id="7"), Wanted(id="8"))
+    for one in seen_both.values():
+        assert isinstance(one, Seen)
+        assert [(candidate.attempts[-1].id, candidate.contested) for candidate in one.newer] == [("9", True)]
+    (alone,) = (await seen(FakeSlurm(queue=[queue_row("9", "RUNNING")], account=[ENDED]))).newer
+    assert not alone.contested

@@ -74,6 +74,18 @@ def test_two_candidates_are_said_and_not_guessed() -> None:
     assert judgement.drafts[-1].extra["observed_late"] is True
 
 
+def test_a_job_that_may_continue_several_ended_ones_continues_none() -> None:
+    shared = candidate("9", 1000).model_copy(update={"contested": True})
+    judgement = after(running(), ended("FAILED", shared), FAR)
+    assert (judgement.finished, judgement.record.phase) == (True, Phase.FAILED)
+    assert "9" in (judgement.drafts[-1].text or "")
+
+
+def test_a_resubmitted_array_has_elements_of_its_own() -> None:
+    record = running().changed(elements=10)
+    assert after(record, ended("FAILED", candidate("9", 1000)), FAR).record.elements is None
+
+
 def test_a_success_is_never_taken_for_a_job_that_goes_on() -> None:
     judgement = after(running(), ended("COMPLETED", candidate("9", 1000)), FAR)
     assert judgement.record.phase is Phase.SUCCEEDED
@@ -216,6 +228,14 @@ def test_a_success_without_its_output_is_looked_at_again_and_then_a_failure() ->
     assert "expected output is missing: out/model.pt" in (last.record.reason or "")
 
 
+def test_a_new_run_that_lacks_its_output_is_looked_at_again_too() -> None:
+    first = after(running(expect=EXPECT), completed(900, output(found=False))[0], 910)
+    again = after(first.record, seen("RUNNING", submitted_at=at(950), started_at=at(960)), 970)
+    assert again.record.output_missing_since is None
+    over = seen("COMPLETED", submitted_at=at(950), ended_at=at(2000), outputs=output(found=False))
+    assert after(again.record, over, 2010).finished is False
+
+
 def test_output_that_comes_late_is_a_success() -> None:
     first = after(running(expect=EXPECT), completed(900, output(found=False))[0], 910)
     assert after(first.record, completed(900, output(found=True))[0], 970).record.phase is Phase.SUCCEEDED
@@ -234,6 +254,15 @@ def test_output_that_may_not_be_looked_at_fails_no_job_and_is_said() -> None:
 
 def test_a_failure_needs_no_output_to_be_one() -> None:
     assert after(running(expect=EXPECT), ended("FAILED"), 1000).record.phase is Phase.FAILED
+
+
+def test_a_job_that_is_nowhere_is_not_lost_before_its_output_was_looked_for() -> None:
+    record = running(expect=EXPECT)
+    for step in range(12):
+        judgement = after(record, absent(), FAR + 60 * step)
+        assert not judgement.finished
+        record = judgement.record
+    assert record.phase is Phase.RUNNING
 
 
 @pytest.mark.parametrize(("found", "phase"), [(True, Phase.SUCCEEDED), (False, Phase.LOST), (None, Phase.LOST)])

@@ -57,7 +57,8 @@ def _with_newer(sighting: Sighting, wanted: Wanted, job: SlurmId, asked: Asked) 
             name, folder = sighting.name or wanted.name or "", sighting.work_dir or wanted.work_dir or ""
             after = sighting.submitted_at or wanted.submitted_at
         case Absent():
-            name, folder, after = wanted.name or "", wanted.work_dir or "", wanted.submitted_at
+            name, folder = wanted.name or "", wanted.work_dir or ""
+            after = wanted.run_submitted_at or wanted.submitted_at
         case _:
             return sighting
     newer = newer_jobs(wanted, job, asked, name=name, work_dir=folder, after=after)

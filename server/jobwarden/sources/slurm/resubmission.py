@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from jobwarden.sources.base import Seen, Wanted
+from jobwarden.sources.base import Absent, Seen, Sighting, Wanted
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.ids import SlurmId
@@ -38,6 +39,24 @@ def newer_jobs(
         if base not in asked.watched and all(row.submitted is not None and row.submitted > after for row in rows)
     ]
     return tuple(newer[:_MOST])
+
+
+def contested(sightings: Mapping[str, Sighting]) -> dict[str, Sighting]:
+    """Mark the candidates that are those of several jobs: which of them it continues, nobody can tell."""
+    over = {name: one for name, one in sightings.items() if isinstance(one, Seen | Absent) and one.newer}
+    claims = Counter(_id(other) for one in over.values() for other in one.newer)
+
+    def marked(candidate: Seen) -> Seen:
+        return candidate.model_copy(update={"contested": claims[_id(candidate)] > 1})
+
+    return {
+        **sightings,
+        **{name: one.model_copy(update={"newer": tuple(map(marked, one.newer))}) for name, one in over.items()},
+    }
+
+
+def _id(candidate: Seen) -> str:
+    return candidate.attempts[-1].id
 
 
 def _seen(rows: Sequence[Row], asked: Asked) -> Seen:

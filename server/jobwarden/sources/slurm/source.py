@@ -18,6 +18,7 @@ from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
+from jobwarden.sources.slurm.resubmission import contested
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence
@@ -58,7 +59,7 @@ class SlurmSource:
         if asked.no_accounting and asked.queue.trouble:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
-        return sightings | {name: see(job.wanted, job.id, asked) for name, job in jobs.items()}
+        return sightings | contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
