@@ -198,6 +198,14 @@ async def test_case_15_a_job_that_nobody_goes_on_with_is_stuck(nel: PaperNel, wo
     assert "submitted none" in (alive(await nel.ask(TASK, {"10": seen(word)})).stuck or "")
 
 
+async def test_a_next_job_that_had_started_and_was_cancelled_ends_the_task(nel: PaperNel) -> None:
+    """It lists itself only seconds after its start; one that was cancelled while it waited is none that went on."""
+    nel.says([nel.task(status="pending")])
+    nel.chain("10", following="12")
+    one = alive(await nel.ask(TASK, {"10": seen("TIMEOUT"), "12": seen("CANCELLED by 1001", started_at=at(-9))}))
+    assert (one.phase, one.status) == (Phase.CANCELLED, "killed")
+
+
 async def test_a_job_that_gave_up_for_accounting_was_behind_is_stuck_at_once(nel: PaperNel) -> None:
     """Seen on 22.05.8: sacct still said RUNNING when the next job asked, in the second in which the first ended."""
     nel.says([nel.task(status="pending")])

@@ -149,6 +149,8 @@ def _after_the_end(
         case Seen() as seen:
             if not seen.phase.final:
                 return _by(following, seen)
+            if seen.phase is Phase.CANCELLED and seen.started_at is not None:
+                return _by(following, seen)  # it went on already, and was cancelled before it could list itself
             if found.quit is not None:
                 return _stuck(task, ended, f"and {following}, which was to go on after it, gave up: {found.quit}")
             if seen.phase is not Phase.CANCELLED and _may_be_unlisted(seen, looked_at):
