@@ -103,6 +103,7 @@ def test_of_two_tasks_one_succeeds_and_one_fails_and_it_has_ended_when_both_have
     assert "nel status --json" in explained
 
 
+@pytest.mark.long  # a minute and more of nel's own waiting
 def test_a_run_that_times_out_is_resumed_and_ends_in_success_with_its_scores(home: Household, lab: NelLab) -> None:
     """The chain of Slurm jobs is one job with an attempt for each; nel's twin, which waits all along, is none."""
     run = lab.submit(Task(seconds=3, first=LONG), walltime="00:01:00")
@@ -119,6 +120,7 @@ def test_a_run_that_times_out_is_resumed_and_ends_in_success_with_its_scores(hom
     assert [kind for kind, _ in events(home)].count("finished") == 1
 
 
+@pytest.mark.long  # a minute and more of nel's own waiting
 def test_what_is_cancelled_after_a_resume_is_what_lives(home: Household, lab: NelLab) -> None:
     """`nel kill` cancels the first job of the chain, which has ended long ago, and says that it has."""
     run = lab.submit(Task(seconds=LONG), walltime="00:01:00")
@@ -138,6 +140,7 @@ def test_what_is_cancelled_after_a_resume_is_what_lives(home: Household, lab: Ne
     assert f"afternotok:{second}" not in alive
 
 
+@pytest.mark.long  # a minute and more of nel's own waiting
 def test_a_run_whose_next_job_was_cancelled_is_stuck_and_not_pending_for_ever(home: Household, lab: NelLab) -> None:
     """Row 15 of the old extractor."""
     run = lab.submit(Task(seconds=LONG), walltime="00:01:00")
@@ -155,6 +158,7 @@ def test_a_run_whose_next_job_was_cancelled_is_stuck_and_not_pending_for_ever(ho
     assert ("stuck", "pending") in events(home)
 
 
+@pytest.mark.long  # a minute and more of nel's own waiting
 def test_with_accounting_or_the_login_node_down_a_running_run_stays_running(home: Household, lab: NelLab) -> None:
     """Row 9 of the old extractor; nel itself says `failed` then, with exit status 0."""
     run = lab.submit(Task(seconds=LONG))

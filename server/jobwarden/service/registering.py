@@ -17,7 +17,7 @@ from jobwarden.service.names import Known
 from jobwarden.service.preparing import prepared
 from jobwarden.service.readying import read_readiness
 from jobwarden.service.views import RegisterView
-from jobwarden.sources.base import Found
+from jobwarden.sources.base import Concludes, Found
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.process.launch import start_process
 from jobwarden.sources.process.state import processes_folder
@@ -66,6 +66,11 @@ async def register(
     source = desk.world.sources.get(job_type)
     _check_ids(ids, name)
     _check(user, name, tags, log_path, expect)
+    if expect and isinstance(source, Concludes):
+        raise InvalidIdError(
+            f"What a {job_type} job must have made cannot be checked: its files may lie on another host than it does.",
+            hint="Leave `expect` out; its tasks are judged one by one.",
+        )
     readiness = None if ready is None else read_readiness(ready)
     with guarded(job_type):
         canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
