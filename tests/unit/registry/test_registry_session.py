@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jobwarden_registry.disk import Steps
 from jobwarden_registry.errors import JobNotFoundError, NewerRecordError, UntrustedError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import Evidence, Expectation, JobRecord, LogPaths, Owner
+from jobwarden_registry.model import Evidence, JobRecord, LogPaths, Owner
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.records import CONTRACT
 from jobwarden_registry.transaction import Transaction
@@ -991,13 +991,3 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles(tmp_path: Path, cut: int |
         # What a contender left that was killed before it could say who it is goes after an hour.
         litter = [path for path in (*rig.folder.iterdir(), *rig.file.parent.iterdir()) if path.name.endswith(".tmp")]
         assert [path.name for path in litter if path.stat().st_size > 7] == []
-
-
-def test_what_a_later_registration_expects_of_a_watched_job_is_added(rig: Rig) -> None:
-    first, second = Expectation(path="a.pt"), Expectation(path="b.pt")
-    (job,) = register(rig.process(), slurm(expect=(first,)))
-    (again,) = register(rig.process(), slurm(expect=(second, first)))
-    assert (again.uid, again.expect) == (job.uid, (first, second))
-    assert rig.process().load()[0].expect == (first, second)
-    register(rig.process(), slurm(expect=(first,)))
-    assert [str(event.event) for event in rig.events()] == ["registered", "updated"]
