@@ -177,7 +177,7 @@ def test_a_broken_plug_in_breaks_no_other_and_doctor_names_it(beside: Beside, ho
     said = cli(beside, home, "doctor")
     assert said.returncode == 1
     assert "source torn: cannot be used: RuntimeError: it was written for another jobwarden" in said.stdout
-    assert "sources: process, slurm, tinyq" in said.stdout
+    assert "sources: launcher, nel, process, slurm, tinyq" in said.stdout
     refused = cli(beside, home, "register", "torn", "1")
     assert refused.returncode != 0
     assert "jobwarden doctor" in refused.stderr
