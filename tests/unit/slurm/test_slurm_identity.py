@@ -128,3 +128,34 @@ async def test_a_renamed_and_requeued_element_ends_no_array_while_nobody_can_tel
 async def test_the_parts_of_a_heterogeneous_job_have_names_of_their_own() -> None:
     rows = [queue_row("7+0", "RUNNING", raw=7, name="old"), queue_row("7+1", "RUNNING", raw=8, name="else")]
     assert isinstance(await look(FakeSlurm(queue=rows, account=NO_ACCOUNTING), OLD), Seen)
+
+
+# -- cancelling
+
+
+async def test_a_job_that_has_got_the_id_of_a_watched_one_is_not_cancelled_in_its_place() -> None:
+    slurm = FakeSlurm(queue=[queue_row("7", "RUNNING", name="precious")])
+    outcome = (await SlurmSource().cancel(host(slurm), [OLD]))["7"]
+    assert not outcome.accepted
+    assert "'precious'" in outcome.text
+    assert "'old'" in outcome.text
+    assert len(slurm.asked) == 1
+
+
+async def test_an_array_of_which_one_element_is_another_job_is_not_cancelled_either() -> None:
+    rows = [queue_row("7_1", "RUNNING", name="old"), queue_row("7_2", "RUNNING", raw=8, name="precious")]
+    assert not (await SlurmSource().cancel(host(FakeSlurm(queue=rows)), [OLD]))["7"].accepted
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("old", OLD),
+        ("new", OLD.model_copy(update={"run_submitted_at": NOW - timedelta(seconds=600)})),
+        ("new", OLD.model_copy(update={"registered_at": NOW})),
+        ("new", Wanted(id="7")),
+    ],
+)
+async def test_a_requeued_job_that_is_known_by_its_name_or_its_run_is_cancelled(name: str, known: Wanted) -> None:
+    slurm = FakeSlurm(queue=[queue_row("7", "RUNNING", name=name)])
+    assert (await SlurmSource().cancel(host(slurm), [known]))["7"].accepted
