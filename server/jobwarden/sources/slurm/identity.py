@@ -18,6 +18,9 @@ from jobwarden.sources.slurm.vocabulary import Word
 TOLERANCE = timedelta(minutes=10)
 """By how much our clock and the cluster's may differ."""
 
+_SKEW = timedelta(minutes=1)
+"""By how much they differ where both are kept in step."""
+
 _REQUEUE_GAP = timedelta(seconds=10)
 """A requeued run is submitted when the one before it ends."""
 
@@ -59,7 +62,7 @@ def _known_by(wanted: Wanted) -> datetime | None:
     """
     told = [moment for moment in (wanted.submitted_at, wanted.run_submitted_at) if moment is not None]
     if told:
-        return max(*told, wanted.registered_at or told[0])
+        return max(*told, wanted.registered_at + _SKEW if wanted.registered_at else told[0])
     return None if wanted.registered_at is None else wanted.registered_at + TOLERANCE
 
 
