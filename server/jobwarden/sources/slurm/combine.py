@@ -138,7 +138,8 @@ def _ended_in_account(last: Row, account: Sequence[Row], asked: Asked) -> Sighti
         return _behind(asked, account, "sacct has only the beginnings of its record")
     if last.id.cut and not asked.queue.whole:  # only squeue can tell that an element has left the range
         return _could_not(asked, asked.queue.code, asked.queue.trouble, account)
-    if last.state.requeueable and not _gone_from_queue(last, asked):
+    foreign = last.user != asked.user and asked.queue.whole  # squeue was asked for the jobs of one user
+    if (last.state.requeueable or (foreign and asked.just_ended(last))) and not _gone_from_queue(last, asked):
         down = next((one for one in (asked.queue, asked.by_id) if one and not one.whole), None)
         if down is not None:
             return _could_not(asked, down.code, down.trouble, account)

@@ -73,7 +73,7 @@ def wants_by_id(job: Job, asked: Asked) -> bool:
         return False
     if not rows or any(row.alive for row in rows):
         return True
-    return any(row.state.requeueable and row.user != asked.user for row in rows)
+    return any(row.user != asked.user and (row.state.requeueable or asked.just_ended(row)) for row in rows)
 
 
 def to_show(jobs: Mapping[str, Job], asked: Asked) -> dict[str, str]:
