@@ -36,7 +36,7 @@ def merged(one: Wanted, other: Wanted) -> Wanted:
             "facts": later.facts or earlier.facts,
             "resubmitted_as": present.resubmitted_as,
             "submitted_at": present.submitted_at if followed else later.submitted_at or earlier.submitted_at,
-            "run_submitted_at": present.run_submitted_at if followed else _latest_run(one, other),
+            "run_submitted_at": _latest_run(one, other, present),
             "elements": _elements(one, other, present),
             "absent_since": min(absences, default=None),
         }
@@ -68,9 +68,9 @@ def _another_job(earlier: Wanted, later: Wanted) -> bool:
     return later.submitted_at > earlier.registered_at
 
 
-def _latest_run(one: Wanted, other: Wanted) -> datetime | None:
-    runs = [moment for moment in (one.run_submitted_at, other.run_submitted_at) if moment is not None]
-    return max(runs, default=None)
+def _latest_run(one: Wanted, other: Wanted, present: Wanted) -> datetime | None:
+    runs = [each.run_submitted_at for each in (one, other) if each.resubmitted_as == present.resubmitted_as]
+    return max((moment for moment in runs if moment is not None), default=None)
 
 
 def _elements(one: Wanted, other: Wanted, present: Wanted) -> int | None:

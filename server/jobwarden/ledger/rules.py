@@ -202,7 +202,11 @@ def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, 
     until = now + timedelta(seconds=keep_s)
     kept = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
     for one in wanted:
-        kept[one.id] = Want(wanted=_merged(kept.get(one.id), one), until=until)
+        before = kept.get(one.id)
+        both = _merged(before, one, now)
+        said = one.resubmitted_as is not None and one.resubmitted_as == both.resubmitted_as
+        before_until = before.followed_until if before is not None and both.resubmitted_as is not None else None
+        kept[one.id] = Want(wanted=both, until=until, followed_until=until if said else before_until)
     return kept
 
 
@@ -211,9 +215,9 @@ def _holds(want: Want, now: datetime, keep_s: float) -> bool:
     return 0 < (want.until - now).total_seconds() <= 2 * keep_s
 
 
-def _merged(before: Want | None, one: Wanted) -> Wanted:
+def _merged(before: Want | None, one: Wanted, now: datetime) -> Wanted:
     """Add what is said now to what was said before, by this session or by another one that watches the job."""
-    if before is None:
+    if before is None or (one.resubmitted_as is None and _follows_no_more(before, now)):
         return one
     known = before.wanted
     if known is one or known == one:
@@ -223,19 +227,25 @@ def _merged(before: Want | None, one: Wanted) -> Wanted:
     return both.model_copy(update={"log_known": one.log_known}) if again else both
 
 
+def _follows_no_more(want: Want, now: datetime) -> bool:
+    return want.wanted.resubmitted_as is not None and want.followed_until is not None and want.followed_until <= now
+
+
 def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> bool:
     """Whether the file of wants must be written: not at every call, or it would be written all the time."""
     half = now + timedelta(seconds=keep_s / 2)
     for one in wanted:
         want = wants.get(one.id)
-        if want is None or want.until < half or not _holds(want, now, keep_s) or _says_more(want, one):
+        if want is None or want.until < half or not _holds(want, now, keep_s) or _says_more(want, one, now):
+            return True
+        if one.resubmitted_as is not None and (want.followed_until or want.until) < half:
             return True
     return False
 
 
-def _says_more(want: Want, one: Wanted) -> bool:
+def _says_more(want: Want, one: Wanted, now: datetime) -> bool:
     """Whether this adds to what is written. A log that one of two sessions lacks would be written back and forth."""
-    after = _merged(want, one)
+    after = _merged(want, one, now)
     if want.wanted.log_known and one.registered_at != want.wanted.registered_at:
         after = after.model_copy(update={"log_known": True})
     return after != want.wanted

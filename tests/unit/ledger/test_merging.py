@@ -50,11 +50,11 @@ def whatever_is_known() -> st.SearchStrategy[dict[str, Any]]:
         },
     )
     followed = st.integers(9, 11).map(lambda job: {"resubmitted_as": str(job), "submitted_at": at(600 + job)})
-    return st.tuples(learned, st.just({}) | followed).map(lambda parts: parts[0] | parts[1])
+    return st.tuples(learned, st.just(dict[str, Any]()) | followed).map(lambda parts: parts[0] | parts[1])
 
 
 def plain(one: Wanted) -> Wanted:
-    return one.model_copy(update={"expect": frozenset(one.expect)})
+    return one.model_copy(update={"expect": tuple(sorted(one.expect, key=lambda each: each.path))})
 
 
 @given(whatever_is_known(), whatever_is_known(), st.integers(0, 100), st.integers(101, 300))
@@ -71,7 +71,9 @@ def test_merging_is_the_same_either_way_loses_nothing_and_adds_nothing_when_said
         known = {getattr(each, field) for each in (one, other)} - {None, ""}
         told = getattr(both, field)
         assert (told in known) if known and field != "run_submitted_at" else True
-    assert set(both.expect) == {*one.expect, *other.expect}
+    paths = {each.path for each in both.expect}
+    assert paths == {each.path for each in (*one.expect, *other.expect)}
+    assert len(paths) == len(both.expect)
     assert both.log_known is (one.log_known and other.log_known)
     if one.resubmitted_as == other.resubmitted_as:
         assert (both.elements or 0) == max(one.elements or 0, other.elements or 0)
@@ -121,6 +123,21 @@ def test_the_file_of_wants_is_not_written_back_and_forth_by_two_sessions() -> No
     for one in (HER_JOB, learned, blind) * 2:
         assert not must_renew(kept, [one], at(502), KEEP_S)
     assert not renewed(kept, [blind], at(502), KEEP_S)["7"].wanted.log_known  # but its own question asks for the log
+
+
+def test_where_a_job_is_followed_to_is_forgotten_when_nobody_says_so_any_more() -> None:
+    """Its session is gone, and another one wants the id: which may be another job's by now."""
+    followed = HER_JOB.model_copy(update={"resubmitted_as": "9", "submitted_at": at(450), "run_submitted_at": at(450)})
+    kept = wants(followed)
+    for moment in range(501, 500 + int(KEEP_S), 60):
+        kept = renewed(kept, [LATE], at(moment), KEEP_S)
+        assert kept["7"].wanted.resubmitted_as == "9"
+    assert must_renew(kept, [followed], at(980 - KEEP_S / 2 + 1), KEEP_S)
+    again = renewed(kept, [followed, LATE], at(970), KEEP_S)
+    for now, told in ((970, again), (970 + KEEP_S / 2, again)):
+        assert renewed(told, [LATE], at(now), KEEP_S)["7"].wanted.resubmitted_as == "9"
+    assert must_renew(kept, [LATE], at(981), KEEP_S)
+    assert renewed(kept, [LATE], at(981), KEEP_S)["7"].wanted == LATE
 
 
 def test_a_bare_want_of_somebody_who_hangs_on_the_job_replaces_nothing() -> None:
