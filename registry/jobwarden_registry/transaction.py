@@ -12,6 +12,7 @@ from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobNotFoundError, NewerRecordError
 from jobwarden_registry.events import EVENT_VERSION, EventKind
 from jobwarden_registry.model import RECORD_VERSION, Evidence, JobRecord, utc_text
+from jobwarden_registry.phases import Phase
 from jobwarden_registry.projection import Told
 from jobwarden_registry.rawjson import Raw
 from jobwarden_registry.reconcile import Finding, Layout, apply_edit
@@ -58,12 +59,15 @@ class Transaction:
 
         Returns:
             The record as it is watched, and whether it is new. The same type, site and id is the same job as long as
-            it has not ended, and so is the id under which it was submitted again; where one of the two has no site
-            yet, the host as written decides.
+            it is neither over nor lost, and so is the id under which it was submitted again; where one of the two has
+            no site yet, the host as written decides. A lost one is finished, as lost: its id may be another job's now.
         """
-        for known in self._jobs.values():
-            if _same_job(known, record):
+        for known in list(self._jobs.values()):
+            if not _same_job(known, record):
+                continue
+            if known.phase is not Phase.LOST or record.phase.closed or is_newer(self._told.alive[known.uid]):
                 return self._with_expectations(known, record), False
+            self.finish(known.uid, known, text=_AGAIN)
         registered_at = record.registered_at or self._clock()
         record = record.changed(v=RECORD_VERSION, registered_at=registered_at, uid="", seq=0)
         return self._register(fresh_raw(record), evidence=evidence, text=text), True
@@ -243,6 +247,7 @@ class Transaction:
         return event
 
 
+_AGAIN = "Lost, and its id was registered again: that is watched now. How this one ended is not known."
 _ABOUT = frozenset({"type", "host", "job_id", "uid"})
 
 

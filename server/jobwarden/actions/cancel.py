@@ -14,7 +14,7 @@ from jobwarden.sources.base import CancelOutcome, Cancels
 from jobwarden.sources.plugins import guarded
 from jobwarden.verdict.rounds import Rounds
 from jobwarden.verdict.targets import Target
-from jobwarden.verdict.wanting import wanted_of
+from jobwarden.verdict.wanting import wanted_of_all
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import JobRecord
@@ -101,7 +101,7 @@ async def request_cancel(rounds: Rounds, doomed: Sequence[Doomed], order: Order)
 
 
 async def _cancel_group(rounds: Rounds, target: Target, group: Sequence[Doomed]) -> Reports:
-    wanted = {one.record.id: wanted_of(one.record) for one in group}
+    wanted = wanted_of_all([one.record for one in group])
     clocks = rounds.config.clocks
     limit_s = 2 * clocks.ask_timeout_s + clocks.connect_timeout_s + clocks.cancel_grace_s
     source = rounds.source(group[0].record)
@@ -111,7 +111,7 @@ async def _cancel_group(rounds: Rounds, target: Target, group: Sequence[Doomed])
         with guarded(target.key.type), anyio.move_on_after(limit_s) as scope:
             assert isinstance(source, Cancels)  # `why_not` looked
             async with rounds.host(target) as host:
-                outcomes = await source.cancel(host, list(wanted.values()))
+                outcomes = await source.cancel(host, wanted)
             outcomes = await cancelled_in_slurm(rounds, target, source, outcomes)
         if not scope.cancelled_caught:
             silence = "The source said nothing about it."

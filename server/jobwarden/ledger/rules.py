@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobwarden.config import Clocks
+from jobwarden.ledger.merging import merged
 from jobwarden.ledger.snapshot import Failure, Snapshot, Want
 from jobwarden.sources.base import CouldNotAsk, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceError
@@ -209,7 +210,11 @@ def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, 
     until = now + timedelta(seconds=keep_s)
     kept = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
     for one in wanted:
-        kept[one.id] = Want(wanted=_merged(kept.get(one.id), one), until=until)
+        before = kept.get(one.id)
+        both = _merged(before, one, now)
+        said = one.resubmitted_as is not None and one.resubmitted_as == both.resubmitted_as
+        before_until = before.followed_until if before is not None and both.resubmitted_as is not None else None
+        kept[one.id] = Want(wanted=both, until=until, followed_until=until if said else before_until)
     return kept
 
 
@@ -218,18 +223,20 @@ def _holds(want: Want, now: datetime, keep_s: float) -> bool:
     return 0 < (want.until - now).total_seconds() <= 2 * keep_s
 
 
-def _merged(before: Want | None, one: Wanted) -> Wanted:
-    """Two sessions may watch one job: the later registration says from when on an answer is about it."""
-    if before is None:
+def _merged(before: Want | None, one: Wanted, now: datetime) -> Wanted:
+    """Add what is said now to what was said before, by this session or by another one that watches the job."""
+    if before is None or (one.resubmitted_as is None and _follows_no_more(before, now)):
         return one
     known = before.wanted
     if known is one or known == one:
         return one
-    expect = tuple(dict.fromkeys((*known.expect, *one.expect)))
-    if known.resubmitted_as is not None and one.resubmitted_as is None:
-        one = known  # who has followed it knows where it is
-    moments = [moment for moment in (known.registered_at, one.registered_at) if moment is not None]
-    return one.model_copy(update={"registered_at": max(moments, default=None), "expect": expect})
+    both = merged(known, one)
+    again = one.registered_at == both.registered_at  # this registration speaks once more, and may have learned of a log
+    return both.model_copy(update={"log_known": one.log_known}) if again else both
+
+
+def _follows_no_more(want: Want, now: datetime) -> bool:
+    return want.wanted.resubmitted_as is not None and want.followed_until is not None and want.followed_until <= now
 
 
 def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> bool:
@@ -237,6 +244,16 @@ def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetim
     half = now + timedelta(seconds=keep_s / 2)
     for one in wanted:
         want = wants.get(one.id)
-        if want is None or want.until < half or not _holds(want, now, keep_s) or _merged(want, one) != want.wanted:
+        if want is None or want.until < half or not _holds(want, now, keep_s) or _says_more(want, one, now):
+            return True
+        if one.resubmitted_as is not None and (want.followed_until or want.until) < half:
             return True
     return False
+
+
+def _says_more(want: Want, one: Wanted, now: datetime) -> bool:
+    """Whether this adds to what is written. A log that one of two sessions lacks would be written back and forth."""
+    after = _merged(want, one, now)
+    if want.wanted.log_known and one.registered_at != want.wanted.registered_at:
+        after = after.model_copy(update={"log_known": True})
+    return after != want.wanted

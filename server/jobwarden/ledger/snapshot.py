@@ -92,6 +92,9 @@ class Want(_Frozen):
     wanted: Wanted
     until: Utc
     """Forgotten then, unless it is wanted again."""
+    followed_until: Utc | None = None
+    """Where it is followed to another id: until then that counts for who wants it and does not know, unless said again;
+    the id itself may be another job's when nobody says so any more."""
 
 
 class Wants(_Frozen):

@@ -116,14 +116,6 @@ def test_an_id_that_is_used_again_after_the_end_is_another_job(rig: Rig) -> None
     assert rig.kinds() == ["registered", "finished", "registered"]
 
 
-def test_a_lost_job_is_still_the_same_job(rig: Rig) -> None:
-    (job,) = register(rig.process(), slurm("1"))
-    update(rig.process(), job.uid, phase=Phase.LOST)
-    assert [one.phase for one in rig.process().load()] == [Phase.LOST]
-    (again,) = register(rig.process(), slurm("1"))
-    assert again.uid == job.uid
-
-
 def test_a_change_is_journaled_with_what_decided_it(rig: Rig) -> None:
     (job,) = register(rig.process(), slurm())
     evidence = Evidence(asked_at=START, question=("squeue",), lines=("1|RUNNING",), rule="squeue knows it")

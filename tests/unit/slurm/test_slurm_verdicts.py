@@ -141,6 +141,18 @@ async def test_another_users_preempted_job_is_looked_for_by_id() -> None:
     assert await code(FakeSlurm(account=[row], by_id=SQUEUE_DOWN)) == "slurm.unavailable"
 
 
+async def test_another_users_fresh_end_is_believed_once_squeue_was_asked_by_id() -> None:
+    """A requeue reaches accounting up to 5 seconds late (22.05.8), and squeue was asked for our own jobs alone."""
+    ended = [account_row("7", "FAILED", user="bob", end=T0 - 3)]
+    lives = queue_row("7", "PENDING", user="bob", submit=T0 - 3)
+    assert (await seen(FakeSlurm(account=ended, by_id=[lives]))).phase is Phase.PENDING
+    assert (await seen(FakeSlurm(account=ended))).phase is Phase.FAILED
+    assert isinstance(await told(FakeSlurm(account=ended, by_id=SQUEUE_DOWN)), CouldNotAsk)
+    old = FakeSlurm(account=[account_row("7", "FAILED", user="bob", end=T0 - 60)])
+    assert (await seen(old)).phase is Phase.FAILED
+    assert len(old.asked) == 2
+
+
 async def test_requeued_in_sacct_alone_is_no_end() -> None:
     assert not (await seen(FakeSlurm(account=[account_row("7", "REQUEUED")]))).phase.final
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobwarden.sources.slurm.answers import Row, Shown
 from jobwarden.sources.slurm.ids import SlurmId
@@ -13,6 +13,9 @@ from jobwarden_registry.model import Evidence
 
 EVIDENCE_LINES = 20
 EVIDENCE_CHARS = 2048
+
+ACCOUNT_LAG = timedelta(seconds=15)
+"""slurmctld tells accounting of a requeue at most 5 seconds later (22.05.8); three times that."""
 
 _SAME_CLOCK_S = 60.0
 
@@ -124,6 +127,10 @@ class Asked:
         """By how much the cluster's clock is ahead of ours; 0 below a minute, for the question has its way to go."""
         ahead_s = (self.now - self.at).total_seconds()
         return ahead_s if abs(ahead_s) > _SAME_CLOCK_S else 0.0
+
+    def just_ended(self, row: Row) -> bool:
+        """Whether accounting may not know yet that another run has followed this end."""
+        return row.ended is not None and self.now - row.ended < ACCOUNT_LAG
 
     def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
         """Write down what decided."""

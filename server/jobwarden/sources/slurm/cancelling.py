@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from jobwarden.sources.base import CancelOutcome
+from jobwarden.sources.base import CancelOutcome, Wanted
 from jobwarden.sources.framing import Part
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
+from jobwarden.sources.slurm.identity import ours
 
 NO_ROWS = "It is not in the queue: it has ended, or never was there. Nothing was sent."
 
 _ERROR = re.compile(r"error: Kill job error on job(?: step)? id (?P<id>[\d_+]+)[^:]*: (?P<why>.*)")
 
 
-def judge(rows: Sequence[Row], asked: Asked) -> CancelOutcome | None:
+def judge(wanted: Wanted, rows: Sequence[Row], asked: Asked) -> CancelOutcome | None:
     """Say why a job is not cancelled, or None for one that is to be.
 
     The look is needed: scancel of an id that has ended, or never existed, is silent and exits 0.
@@ -28,9 +29,20 @@ def judge(rows: Sequence[Row], asked: Asked) -> CancelOutcome | None:
     if owners != {asked.user} or not asked.user:
         text = f"It belongs to {', '.join(sorted(owners))}, not to {asked.user}. Nothing was sent."
         return CancelOutcome(accepted=False, text=text)
+    fitting, _ = ours(wanted, rows, ())
+    if len(fitting) < len(rows):
+        return CancelOutcome(accepted=False, text=_another(wanted, next(row for row in rows if row not in fitting)))
     if not any(row.alive for row in rows):
         return CancelOutcome(accepted=False, text=f"It has already ended: {rows[-1].state.text}.")
     return None
+
+
+def _another(wanted: Wanted, row: Row) -> str:
+    when = f"{row.submitted:%Y-%m-%d %H:%M} UTC" if row.submitted else "later"
+    return (
+        f"The job that has this id now is {row.name!r}, submitted {when}; the one that is watched is {wanted.name!r}, "
+        "submitted earlier. Nothing was sent. If it is the same one, renamed and requeued, check its status first."
+    )
 
 
 def read_outcomes(part: Part, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:

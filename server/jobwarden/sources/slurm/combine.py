@@ -24,6 +24,7 @@ from jobwarden_registry.model import Attempt
 from jobwarden_registry.phases import Phase
 
 BEHIND = "slurm.accounting_behind"
+IN_DOUBT = "slurm.id_in_doubt"
 STUB_AGE = timedelta(minutes=10)
 """A stub this old is all that accounting will ever have; a normal one is completed within 5 seconds (22.05.8)."""
 
@@ -39,7 +40,11 @@ _NON_ZERO = "NonZeroExitCode"
 def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     """Say what was seen of one job. Total: every job gets a sighting."""
     asked = asked.about(wanted.id, job)
-    queue, account = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
+    every = asked.queue_rows(job)
+    queue, account = ours(wanted, every, asked.account_rows(job))
+    if len(queue) < len(every) and not (asked.account and asked.account.whole):
+        fitting = set(map(id, queue))
+        return _in_doubt(asked, [row for row in every if id(row) not in fitting])
     if is_many(job, (*queue, *account)):
         sighting = see_many(asked, queue, account, known=wanted.elements or 0)
     elif queue:
@@ -48,6 +53,12 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     else:
         sighting = _not_in_queue(job, account, asked)
     return _with_newer(sighting, wanted, job, asked)
+
+
+def _in_doubt(asked: Asked, rows: Sequence[Row]) -> Sighting:
+    """Accounting alone could tell a job that was renamed and requeued from another one that has got its id."""
+    why = f"squeue has {rows[-1].name!r} under this id, submitted later: another job, or this one renamed and requeued"
+    return _could_not(asked, IN_DOUBT, f"Not settled without accounting: {why}.", rows)
 
 
 def _with_newer(sighting: Sighting, wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
@@ -128,7 +139,8 @@ def _ended_in_account(last: Row, account: Sequence[Row], asked: Asked) -> Sighti
         return _behind(asked, account, "sacct has only the beginnings of its record")
     if last.id.cut and not asked.queue.whole:  # only squeue can tell that an element has left the range
         return _could_not(asked, asked.queue.code, asked.queue.trouble, account)
-    if last.state.requeueable and not _gone_from_queue(last, asked):
+    foreign = last.user != asked.user and asked.queue.whole  # squeue was asked for the jobs of one user
+    if (last.state.requeueable or (foreign and asked.just_ended(last))) and not _gone_from_queue(last, asked):
         down = next((one for one in (asked.queue, asked.by_id) if one and not one.whole), None)
         if down is not None:
             return _could_not(asked, down.code, down.trouble, account)

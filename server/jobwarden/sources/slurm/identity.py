@@ -1,7 +1,8 @@
 """Is a row about our job, or about another that has its id?
 
 Ids start again at 1 when a controller loses its state (seen on 22.05.8), and a requeue gives the same job a new
-submit time. Where it cannot be told, a row is taken for ours.
+submit time. A later submission under another name is another job unless accounting shows the requeue between; where
+accounting could not be asked that is not known either way. Where nothing speaks against it, a row is taken for ours.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from jobwarden.sources.slurm.vocabulary import Word
 
 TOLERANCE = timedelta(minutes=10)
 """By how much our clock and the cluster's may differ."""
+
+_SKEW = timedelta(minutes=1)
+"""By how much they differ where both are kept in step."""
 
 _REQUEUE_GAP = timedelta(seconds=10)
 """A requeued run is submitted when the one before it ends."""
@@ -39,39 +43,46 @@ def ours(wanted: Wanted, queue: Sequence[Row], account: Sequence[Row]) -> tuple[
         # It had ended before ours was submitted.
         account = [row for row in account if row.ended is None or row.ended >= submitted - TOLERANCE]
     known_by = _known_by(wanted)
-    if known_by is None or not account:
+    if known_by is None:
         return tuple(queue), tuple(account)
     kept: list[Row] = []
     runs: dict[RowId, list[Row]] = {}  # an array has thousands of rows: none is looked for among all
     for row in account:
         earlier = runs.setdefault(row.id, [])
-        if row.submitted is None or row.submitted <= known_by or _follows(row, earlier):
+        if _fits(row, earlier, known_by, wanted):
             kept.append(row)
             earlier.append(row)
-    if not kept:
-        kept = list(account)
-        for row in kept:
-            runs[row.id].append(row)
-    return tuple(row for row in queue if _fits(row, runs.get(row.id, ()), known_by)), tuple(kept)
+    return tuple(row for row in queue if _fits(row, runs.get(row.id, ()), known_by, wanted)), tuple(kept)
 
 
 def _known_by(wanted: Wanted) -> datetime | None:
-    """Give the latest moment at which it can have been submitted: by Slurm's own word, else by our clock."""
-    if wanted.submitted_at is not None:
-        return wanted.submitted_at
+    """Give the latest moment at which it can have been submitted: by Slurm's own word, else by our clock.
+
+    A requeue that was seen is a run of it. Who registers an id long after that means the job that has it then.
+    """
+    told = [moment for moment in (wanted.submitted_at, wanted.run_submitted_at) if moment is not None]
+    if told:
+        known = max(told)
+        late = wanted.registered_at is not None and wanted.registered_at > known + TOLERANCE
+        return wanted.registered_at + _SKEW if late and wanted.registered_at is not None else known
     return None if wanted.registered_at is None else wanted.registered_at + TOLERANCE
 
 
-def _fits(row: Row, earlier: Sequence[Row], known_by: datetime) -> bool:
+def _fits(row: Row, earlier: Sequence[Row], known_by: datetime, wanted: Wanted) -> bool:
     if row.submitted is None or row.submitted <= known_by:
         return True
-    return _follows(row, earlier)
+    return _follows(row, earlier) if earlier else not _named_otherwise(row, wanted)
+
+
+def _named_otherwise(row: Row, wanted: Wanted) -> bool:
+    """Whether it has another name than our job has in Slurm; the parts of a heterogeneous job have their own."""
+    if row.stub or not wanted.name or row.id.id.part:
+        return False
+    return _lossy(row.name) != _lossy(wanted.name)
 
 
 def _follows(row: Row, earlier: Sequence[Row]) -> bool:
-    """Whether a later submission under the same id can be another run of the same job."""
-    if not earlier:
-        return True
+    """Whether a later submission under the same id can be another run of the job that had these."""
     last = earlier[-1]
     if row.user != last.user:
         return False

@@ -65,12 +65,15 @@ def _may_be_requeued(wanted: Wanted, row: Row) -> bool:
 
 def wants_by_id(job: Job, asked: Asked) -> bool:
     """Whether squeue must be asked by id: the job may be another user's, or nobody knows it."""
-    if not asked.queue.whole or asked.queue_rows(job.id):
+    if not asked.queue.whole:
         return False
-    rows = ours(job.wanted, (), asked.account_rows(job.id))[1]
+    found = asked.queue_rows(job.id)
+    queue, rows = ours(job.wanted, found, asked.account_rows(job.id))
+    if queue or (found and not (asked.account and asked.account.whole)):
+        return False
     if not rows or any(row.alive for row in rows):
         return True
-    return any(row.state.requeueable and row.user != asked.user for row in rows)
+    return any(row.user != asked.user and (row.state.requeueable or asked.just_ended(row)) for row in rows)
 
 
 def to_show(jobs: Mapping[str, Job], asked: Asked) -> dict[str, str]:

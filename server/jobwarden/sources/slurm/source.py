@@ -75,7 +75,7 @@ class SlurmSource:
             asked = await self._ask_by_id(host, asked, absent)
         accepted: dict[str, str] = {}
         for name, job in jobs.items():
-            refused = judge(asked.queue_rows(job.id), asked)
+            refused = judge(job.wanted, asked.queue_rows(job.id), asked)
             if refused is None:
                 accepted[name] = str(job.id)
             else:
