@@ -18,6 +18,11 @@ from jobwarden_registry.model import Attempt, Evidence, Expectation, LogPaths, U
 from jobwarden_registry.phases import Phase
 
 
+RESULT = "result"
+"""The fact, in `Seen.facts`, that says what a job has come to in a few words (`MMLU-Pro 42.3 %`): of one that has ended
+it stands in every summary."""
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 

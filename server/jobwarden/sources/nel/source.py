@@ -63,8 +63,9 @@ class NelSource:
         if not here:
             return told
         looked = await self.look_there(host, here)
-        seen = {job: self.conclude(one, {}).model_copy(update={"facts": one.facts}) for job, one in looked.items()}
-        return {**told, **seen}
+        seen = {job: self.conclude(one, {}) for job, one in looked.items()}
+        facts = {job: {"facts": {**looked[job].facts, **one.facts}} for job, one in seen.items()}
+        return {**told, **{job: one.model_copy(update=facts[job]) for job, one in seen.items()}}
 
     async def look_there(self, host: Host, depends: Mapping[str, DependsOn]) -> Mapping[str, DependsOn]:
         """See `Concludes.look_there`."""
