@@ -117,6 +117,23 @@ def test_the_summary_counts_ends_and_says_which_were_bad() -> None:
     assert summary(Counts()) == "no jobs watched here"
 
 
+def test_the_summary_tells_what_has_come_of_the_jobs_that_have_ended() -> None:
+    jobs = [a_job(result=text, phase=Phase.SUCCEEDED) for text in ("MMLU-Pro 42.3 %", "GSM8K 67.1 %")]
+    counts = Counts(total=4, succeeded=2, running=1, pending=1)
+    said = "2 of 4 completed (MMLU-Pro 42.3 %, GSM8K 67.1 %), 1 running, 1 pending"
+    assert summary(counts, [*jobs, a_job(), a_job()]) == said
+    counts = Counts(total=3, succeeded=1, failed=1, running=1)
+    assert summary(counts, jobs[1:]) == "2 of 3 completed (1 failed, GSM8K 67.1 %), 1 running"
+    assert status_text(_status([*jobs, a_job()]), NOW).startswith("2 of 3 completed (MMLU-Pro 42.3 %, GSM8K 67.1 %)")
+
+
+def test_many_results_are_the_latest_and_a_number_and_a_long_one_is_cut() -> None:
+    jobs = [a_job(result=f"R{number}\n" + "x" * 999, phase=Phase.SUCCEEDED) for number in range(50)]
+    said = summary(Counts(total=50, succeeded=50), jobs)
+    assert said.startswith("50 of 50 completed (42 more results, R42\\nxxx")
+    assert len(said) < 700
+
+
 def test_what_all_jobs_share_stands_once() -> None:
     lines = job_table([a_job("1"), a_job("2")], NOW)
     assert lines[0].split("\t") == ["job (slurm) on cluster-a", "status", "elapsed", "name"]

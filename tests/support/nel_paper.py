@@ -99,7 +99,8 @@ class PaperNel:
         if not isinstance(told, DependsOn):
             return told
         looked = (await self.source.look_there(self.host, {job: told}))[job]
-        return self.source.conclude(looked, slurm or {}).model_copy(update={"facts": looked.facts})
+        one = self.source.conclude(looked, slurm or {})
+        return one.model_copy(update={"facts": {**looked.facts, **one.facts}})
 
     def task(self, number: int = 0, status: str = "running", slurm: str | None = "10", **more: Any) -> dict[str, Any]:
         """One row of an answer, with its run folder."""

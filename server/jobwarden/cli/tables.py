@@ -156,7 +156,7 @@ def status_text(view: StatusView, now: datetime) -> list[RenderableType]:
     """Show a status or a wait's answer."""
     parts: list[RenderableType] = []
     if view.jobs:
-        parts += [_text(words.counted(view.counts), "bold"), *jobs_table(view.jobs, now, view.troubles)]
+        parts += [_text(words.counted(view.counts, view.jobs), "bold"), *jobs_table(view.jobs, now, view.troubles)]
     else:
         parts += _lines(["No jobs are watched here."])
     parts += _news(view.news, now)

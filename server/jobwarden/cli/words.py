@@ -16,6 +16,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that can move a cursor, reorder a line or hide in it."""
 
 
+_RESULTS = 8
+_RESULT_CHARS = 60
+"""How many results a summary tells, and how much of each."""
+
 _SAY_NOTHING = frozenset({"None", "none", "NonZeroExitCode"})
 """Reasons of Slurm that add nothing to the state and the exit code."""
 
@@ -111,12 +115,16 @@ def _unanswered(job: JobView, now: datetime, told: Sequence[str]) -> list[str]:
     return [f"{known}no answer since {moment(job.stale_since, now)}{cause}"]
 
 
-def counted(counts: Counts) -> str:
-    """Write the summary: `2 of 4 completed, 1 running, 1 pending`."""
+def counted(counts: Counts, jobs: Sequence[JobView] = ()) -> str:
+    """Write the summary: `2 of 4 completed (MMLU-Pro 42.3 %), 1 running, 1 pending`."""
     numbers: dict[str, int] = counts.model_dump()
     words = ("failed", "lost", "cancelled", "unknown", "running", "suspended", "pending")
     rest = [f"{numbers[word]} {word}" for word in words if numbers[word]]
-    return ", ".join([f"{counts.succeeded} of {counts.total} completed", *rest])
+    results = [clean(job.result)[:_RESULT_CHARS] for job in jobs if job.result is not None]
+    if len(results) > _RESULTS:
+        results = [f"{len(results) - _RESULTS} more results", *results[-_RESULTS:]]
+    told = f" ({', '.join(results)})" if results else ""
+    return ", ".join([f"{counts.succeeded} of {counts.total} completed{told}", *rest])
 
 
 def event_line(event: Event, now: datetime) -> str:

@@ -26,12 +26,18 @@ class Widths:
 
 WIDE = Widths(status=64, name=40, host=40, note=160)
 NARROW = Widths(status=40, name=24, host=14, note=40)
+RESULTS = 8
+RESULT_CHARS = 60
+"""How many results a summary tells, and how much of each; the rows tell the rest."""
 MANY = 12
 """From this many rows on, cells are narrow."""
 
 
-def summary(counts: Counts) -> str:
-    """Say "2 of 4 completed (1 failed), 1 running, 1 pending"."""
+def summary(counts: Counts, jobs: Sequence[JobView] = ()) -> str:
+    """Say "2 of 4 completed (1 failed), 1 running, 1 pending"; and, of those jobs, what has come of them.
+
+    So: "2 of 4 completed (MMLU-Pro 42.3 %, GSM8K 67.1 %), 1 running, 1 pending".
+    """
     if not counts.total:
         return "no jobs watched here"
     ended = counts.succeeded + counts.failed + counts.cancelled + counts.lost
@@ -42,8 +48,16 @@ def summary(counts: Counts) -> str:
         (counts.suspended, "suspended"),
         (counts.unknown, "in a state not known"),
     )
-    completed = f"{ended} of {counts.total} completed" + (f" ({', '.join(bad)})" if bad else "")
+    told = [*bad, *_results(jobs)]
+    completed = f"{ended} of {counts.total} completed" + (f" ({', '.join(told)})" if told else "")
     return ", ".join([completed, *alive])
+
+
+def _results(jobs: Sequence[JobView]) -> list[str]:
+    """Give the latest results, and how many more there are."""
+    told = [cell(job.result, RESULT_CHARS) for job in jobs if job.result is not None]
+    more = len(told) - RESULTS
+    return [*([f"{more} more results"] if more > 0 else []), *told[-RESULTS:]]
 
 
 def _counted(*pairs: tuple[int, str]) -> list[str]:

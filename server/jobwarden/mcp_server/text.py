@@ -134,7 +134,7 @@ def error_text(error: JobwardenError) -> str:
 
 
 def _status(view: StatusView, jobs: Sequence[JobView], ending: Sequence[str], now: datetime, most: int) -> str:
-    body = [summary(view.counts)] if view.counts.total or not view.notes else []
+    body = [summary(view.counts, view.jobs)] if view.counts.total or not view.notes else []
     if jobs:
         body += job_table(jobs, now)
     ends = [*_troubles(view), *_notes(view.notes), *ending]
@@ -146,7 +146,7 @@ def _no_change(view: StatusView, most: int) -> str:
     counts = view.counts
     alive = counts.running + counts.pending + counts.suspended + counts.unknown
     following = "Call wait_for_change again, or go on with other work." if alive else "Nothing is left to wait for."
-    said = f"No change{waited}: {summary(counts)}. {following}"
+    said = f"No change{waited}: {summary(counts, view.jobs)}. {following}"
     kept, cut = fit([said, *_troubles(view), *_notes(view.notes)], most - _MARGIN)
     return "\n".join([*kept, *([f"... {cut} more lines"] if cut else [])])
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from jobwarden.service.views import Counts, JobView
+from jobwarden.sources.base import RESULT
 from jobwarden.verdict.readiness import is_ready
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
@@ -36,6 +37,7 @@ def job_view(
         status=record.last_status,
         reason=f"not (or no longer) known to {absent}" if absent else record.reason,
         stuck=record.stuck,
+        result=_result(record),
         exit_code=record.exit_code,
         signal=record.signal,
         node=record.node,
@@ -73,6 +75,11 @@ def count(records: Iterable[JobRecord]) -> Counts:
         suspended=phases.count(Phase.SUSPENDED),
         unknown=phases.count(Phase.UNKNOWN),
     )
+
+
+def _result(record: JobRecord) -> str | None:
+    result = record.facts.get(RESULT)
+    return result if isinstance(result, str) and result and record.phase.final else None
 
 
 def _log_path(record: JobRecord) -> str | None:

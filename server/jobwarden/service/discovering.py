@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import anyio
+from pydantic import JsonValue
 
 from jobwarden.identity import Caller
 from jobwarden.ledger.ledger import LedgerKey
@@ -17,7 +18,7 @@ from jobwarden.service.views import DiscoverView, FoundView
 from jobwarden.sources.base import Discovers, Found, LivesHere
 from jobwarden.sources.errors import SourceError
 from jobwarden.transport.errors import TransportError
-from jobwarden.verdict.discovering import list_all
+from jobwarden.verdict.discovering import Asker, list_all
 from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import AmbiguousJobError, InvalidIdError, JobNotFoundError, JobwardenError
@@ -47,10 +48,14 @@ class _Watched:
 
     Attributes:
         ids: The ids of watched jobs and of their attempts, by where they are asked about.
+        facts: Those of the watched jobs, likewise.
         unread: About sessions that could not be read: what they watch may be listed as if nobody did.
     """
 
     ids: dict[LedgerKey, set[str]] = field(default_factory=dict[LedgerKey, set[str]])
+    facts: dict[LedgerKey, list[Mapping[str, JsonValue]]] = field(
+        default_factory=dict[LedgerKey, list[Mapping[str, JsonValue]]]
+    )
     unread: list[str] = field(default_factory=list[str])
 
     def add(self, key: LedgerKey, ids: Iterable[str]) -> None:
@@ -67,14 +72,17 @@ async def discover(
 ) -> DiscoverView:
     """See `Service.discover`."""
     places, asked = await _places(desk, host, job_type)
-    seen = await _look(desk, places, asked if host is not None else ())
     watched = await _watched(desk)
-    await _claim(desk, seen, watched)
+    askers = {one: Asker(str(caller.project), tuple(watched.facts.get(one.key, ()))) for one in places}
+    seen = await _look(desk, askers, asked if host is not None else ())
+    meant = await _claim(desk, seen, watched, asked if job_type is None else ())
     free = [
         (place, one)
         for place in sorted(seen.found, key=_by_type)
         for one in seen.found[place]
-        if place.key in asked and not watched.has(place.key, one.id)
+        if (place.key in asked or (place, one.id) in meant)
+        and not one.phase.final
+        and not watched.has(place.key, one.id)
     ]
     chosen = _choose(free, adopt)
     taken = await registering.adopt(desk, caller, chosen)
@@ -136,13 +144,13 @@ async def _key(desk: Desk, job_type: str, host: str) -> LedgerKey:
     return LedgerKey(job_type, site.key, desk.world.config.host(host).cluster)
 
 
-async def _look(desk: Desk, places: Sequence[Target], named: Collection[LedgerKey]) -> _Seen:
+async def _look(desk: Desk, places: Mapping[Target, Asker], named: Collection[LedgerKey]) -> _Seen:
     """Ask everywhere at once; a slow place is given up. In a place that was named, a missing program is a trouble."""
     seen = _Seen()
 
     async def ask(place: Target) -> None:
         try:
-            seen.found[place] = await list_all(desk.world.rounds, place)
+            seen.found[place] = await list_all(desk.world.rounds, place, places[place])
         except (TransportError, SourceError) as error:
             if place.key in named or not error.code.endswith(_NOT_HERE):
                 seen.troubles.append(f"{place.key.type} on {place.host} could not be asked: {error} [{error.code}]")
@@ -170,7 +178,9 @@ async def _watched(desk: Desk) -> _Watched:
             continue
         for record in records:
             with suppress(JobwardenError):  # where its host leads nowhere
-                watched.add((await desk.world.rounds.target(record)).key, _ids(record))
+                key = (await desk.world.rounds.target(record)).key
+                watched.add(key, _ids(record))
+                watched.facts.setdefault(key, []).append(record.facts)
     return watched
 
 
@@ -179,13 +189,22 @@ def _ids(record: JobRecord) -> set[str]:
     return ids if record.resubmitted_as is None else {*ids, record.resubmitted_as}
 
 
-async def _claim(desk: Desk, seen: _Seen, watched: _Watched) -> None:
-    """Count the Slurm jobs that are parts of other jobs as taken: they are no jobs of their own."""
+async def _claim(desk: Desk, seen: _Seen, watched: _Watched, asked: Collection[LedgerKey]) -> set[tuple[Target, str]]:
+    """Count the Slurm jobs that are parts of other jobs as taken: they are no jobs of their own.
+
+    Returns:
+        Those other jobs whose Slurm was asked about: who means a host means them, too.
+    """
+    meant: set[tuple[Target, str]] = set()
     for place, jobs in seen.found.items():
         for one in jobs:
             if one.slurm_ids:
                 with suppress(JobwardenError):
-                    watched.add(await _key(desk, SLURM, one.slurm_host or place.host), one.slurm_ids)
+                    key = await _key(desk, SLURM, one.slurm_host or place.host)
+                    watched.add(key, one.slurm_ids)
+                    if key in asked:
+                        meant.add((place, one.id))
+    return meant
 
 
 def _choose(free: Sequence[tuple[Target, Found]], adopt: Sequence[str]) -> list[tuple[Target, Found]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from pydantic import JsonValue
 
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.desk import Desk
-from jobwarden.sources.base import Prepared, Prepares, Source
+from jobwarden.sources.base import Found, Prepared, Prepares, Source
 from jobwarden.sources.plugins import guarded
 from jobwarden.transport.base import Site
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.targets import Target
+from jobwarden_registry.errors import JobwardenError
 
 
 async def prepared(
@@ -53,3 +55,23 @@ async def prepared(
             raise
     known = [found.get(one, Prepared(one)) for one in ids]
     return list({one.id: one for one in known}.values())
+
+
+async def facts_of_found(
+    desk: Desk, project: Path, found: Sequence[tuple[Target, Found]]
+) -> list[dict[str, JsonValue]]:
+    """Give the facts that the records of jobs which were found begin with, for each in turn.
+
+    What their source cannot learn of this session hinders nothing: it has listed them.
+    """
+    ids: dict[Target, list[str]] = {}
+    for place, one in found:
+        ids.setdefault(place, []).append(one.id)
+    known: dict[tuple[Target, str], Mapping[str, JsonValue]] = {}
+    for place, some in ids.items():
+        with suppress(JobwardenError):
+            site = await desk.world.transports.resolve(place.host)
+            source = desk.world.sources.get(place.key.type)
+            for told in await prepared(desk, source, site, some, log_path=None, project=project):
+                known[place, told.id] = told.facts
+    return [{**known.get((place, one.id), {}), **one.facts} for place, one in found]

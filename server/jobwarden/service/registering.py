@@ -14,7 +14,7 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known
-from jobwarden.service.preparing import prepared
+from jobwarden.service.preparing import facts_of_found, prepared
 from jobwarden.service.readying import read_readiness
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.base import Concludes, Found
@@ -158,6 +158,7 @@ async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found
         return None
     if len(chosen) > _IDS:
         raise InvalidIdError(f"{len(chosen)} jobs are too many for one call.", hint="Name those that matter.")
+    facts = await facts_of_found(desk, caller.project, chosen)
     records = [
         JobRecord(
             type=place.key.type,
@@ -168,9 +169,9 @@ async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found
             description=_one_line(found.what, _DESCRIPTION_CHARS),
             owner=Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail),
             site=place.key.site,
-            facts=dict(found.facts),
+            facts=told,
         )
-        for place, found in chosen
+        for (place, found), told in zip(chosen, facts, strict=True)
     ]
     return await _answer(desk, caller, *await _take(desk, caller, records))
 

@@ -32,6 +32,8 @@ class JobView(_View):
     reason: str | None
     stuck: str | None
     """Why it cannot go on unless somebody does something, and what."""
+    result: str | None = None
+    """What an ended job has come to, in a few words, where its source tells that: `MMLU-Pro 42.3 %`."""
     exit_code: int | None
     signal: int | None
     node: str | None

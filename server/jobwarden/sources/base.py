@@ -17,6 +17,10 @@ from jobwarden.transport.base import Transport
 from jobwarden_registry.model import Attempt, Evidence, Expectation, LogPaths, Utc
 from jobwarden_registry.phases import Phase
 
+RESULT = "result"
+"""The fact, in `Seen.facts`, that says what a job has come to in a few words (`MMLU-Pro 42.3 %`): of one that has ended
+it stands in every summary."""
+
 
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -311,7 +315,10 @@ class Controls(Protocol):
 
 
 class Found(BaseModel):
-    """One living job of this user's, as its source lists it."""
+    """One living job of this user's, as its source lists it.
+
+    One whose phase is an end is told for its `slurm_ids` alone, of which some wait in vain, and is shown to nobody.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -331,8 +338,11 @@ class Found(BaseModel):
     """The Slurm jobs that are its parts, the waiting ones among them: they are no jobs of their own."""
     slurm_host: str = ""
     """Where that Slurm is; empty: on the host that was asked."""
+    depends: DependsOn | None = None
+    """Of a source that `Concludes`: what its state hangs on, where Slurm alone can tell whether it lives. The verdict
+    finds it out, and then fills in what stands above; one that does not live is left out."""
     facts: Mapping[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
-    """For `JobRecord.facts` when it is watched from now on. Never secret."""
+    """For `JobRecord.facts` when it is watched from now on, over what `Prepares` gives. Never secret."""
 
 
 @runtime_checkable
@@ -342,7 +352,17 @@ class Discovers(Protocol):
     async def discover(self, host: Host) -> Sequence[Found]:
         """List the living jobs of the user who asks, watched or not, in one question.
 
+        Args:
+            host: Where to look. For a source that `Prepares`, its `settings` hold two more: `project`, the caller's
+                folder, where its machine is that host, else null; and `watched`, see `watched_facts`.
+
         Raises:
             As `Source.observe`. An empty list is a whole answer: there is none.
         """
         ...
+
+
+def watched_facts(host: Host) -> list[Mapping[str, JsonValue]]:
+    """Give the facts of the source's own jobs that are watched on a host, as `Discovers.discover` is given them."""
+    given = host.settings.get("watched")
+    return [facts for facts in given if isinstance(facts, dict)] if isinstance(given, list) else []

@@ -218,7 +218,7 @@ class Rounds:
                 source = self.sources.get(name)
                 async with self.host(target) as host:
                     answer = believed(name, await source.observe(host, wanted))
-                    answer = await resolved(answer, self._slurm(target), self.there(target, source))
+                    answer = await resolved(answer, self.slurm(target), self.there(target, source))
                     folders = self.config.host(target.host).read
                     return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())
         except (TransportError, SourceError):
@@ -226,7 +226,7 @@ class Rounds:
         except JobwardenError as error:
             raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
 
-    def _slurm(self, target: Target) -> SlurmThroughLedger:
+    def slurm(self, target: Target) -> SlurmThroughLedger:
         """Give a way to ask about Slurm jobs that a job of another kind hangs on."""
         return SlurmThroughLedger(
             ledger=self.ledger,

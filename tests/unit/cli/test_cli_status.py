@@ -56,6 +56,11 @@ def test_the_exit_code_of_wait_says_whether_it_happened(
     assert terminal("wait", "--timeout", "1").code == code
 
 
+def test_the_first_line_tells_the_results_of_what_has_ended(terminal: Terminal, answers: Answers) -> None:
+    answers.status = status_view(job(result="MMLU-Pro 42.3 %", **ENDED), job())
+    assert terminal("status").out.splitlines()[0] == "1 of 2 completed (MMLU-Pro 42.3 %), 1 running"
+
+
 def test_what_ended_badly_comes_first_with_its_reason_and_the_next_step(terminal: Terminal, answers: Answers) -> None:
     answers.status = status_view(job(name="eval"), failed_job(name="ptq", reason="NonZeroExitCode"))
     out = terminal("status").out

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.sources.base import Absent, CouldNotAsk, Seen, Sighting
+from jobwarden.sources.base import RESULT, Absent, CouldNotAsk, Seen, Sighting
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.phases import Phase
 from support.nel_paper import INVOCATION, PaperNel, captured
@@ -263,6 +263,17 @@ async def test_local_tasks_are_what_nel_says_with_the_exit_code_of_the_run(nel: 
     nel.says([nel.task(slurm=None, status="failed")])
     (nel.folder() / "logs" / "stage.exit").write_text("2026-11-20T10:02:26Z 3\n")
     assert alive(await nel.ask(TASK)).exit_code == 3
+
+
+@pytest.mark.parametrize("slurm", [None, "10"])
+async def test_the_scores_of_the_tasks_that_succeeded_are_what_a_run_has_come_to(
+    nel: PaperNel, slurm: str | None
+) -> None:
+    scores = "metrics:\n        acc:\n          scores:\n            acc:\n              value: 0.423\n"
+    nel.says([nel.task(0, "success", slurm), nel.task(1, "failed", slurm and "11")])
+    (nel.folder() / "artifacts" / "results.yml").write_text(f"results:\n  tasks:\n    mmlu_pro:\n      {scores}")
+    ended = alive(await nel.ask(INVOCATION, {"10": seen("COMPLETED"), "11": seen("FAILED")}))
+    assert (ended.phase, ended.facts.get(RESULT)) == (Phase.FAILED, "MMLU-Pro 42.3 %")
 
 
 async def test_a_task_that_is_not_told_of_any_more_has_not_ended_for_that(nel: PaperNel) -> None:

@@ -73,6 +73,18 @@ done
 jw_done
 """
 
+_LIST = r"""
+n=0
+for home in "$@" "${NEMORUN_HOME:-}" "${HOME:-/}/.nemo_run"; do
+  case $home in /*) ;; *) continue ;; esac
+  [ -d "$home/experiments" ] || continue
+  n=$((n + 1))
+  part "home.$n" printf %s "$home"
+  part "ids.$n" find "$home/experiments" -mindepth 2 -maxdepth 2 -type d -name '*_[0-9]*' -printf '%f\n'
+done
+jw_done
+"""
+
 # A task's process is one whose stdout or stderr is that task's log; its launcher writes that log as another file. Who
 # merely reads it (tail -f) is neither. The launcher goes first, for one of a sequence would start the next task.
 _CANCEL = r"""
@@ -132,6 +144,11 @@ def look_argv(nonce: str, places: Sequence[Place], *, limit_s: float) -> list[st
 def find_argv(nonce: str, experiment: str, homes: Sequence[str], *, limit_s: float) -> list[str]:
     """Look which of these homes has the experiment (part `home`; absent where none has)."""
     return framed_argv(_FIND, nonce, experiment, *homes, limit_s=limit_s)
+
+
+def list_argv(nonce: str, homes: Sequence[str], *, limit_s: float) -> list[str]:
+    """List the experiments in these homes, `$NEMORUN_HOME` and the default: parts `home.n`, and `ids.n` in lines."""
+    return framed_argv(_LIST, nonce, *homes, limit_s=limit_s)
 
 
 def cancel_argv(nonce: str, folder: str, *, grace_s: float, limit_s: float) -> list[str]:

@@ -15,12 +15,13 @@ from pathlib import PurePosixPath
 
 from pydantic import JsonValue
 
-from jobwarden.sources.base import CancelOutcome, CouldNotAsk, DependsOn, Host, Prepared, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, CouldNotAsk, DependsOn, Found, Host, Prepared, Sighting, Wanted
 from jobwarden.sources.errors import SourceError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.launcher.commands import Place, cancel_argv, find_argv, look_argv
 from jobwarden.sources.launcher.conclude import concluded
 from jobwarden.sources.launcher.ids import parse_experiment_id
+from jobwarden.sources.launcher.listing import QUESTION, describe, list_recent
 from jobwarden.sources.launcher.look import Experiment, Machine, read_experiment, read_machine
 from jobwarden.sources.launcher.output import Output, read_output
 from jobwarden.sources.launcher.see import depends_of
@@ -35,7 +36,7 @@ _CONNECTION = "SSH_CONNECTION"
 
 
 class LauncherSource:
-    """See `Source`, `Prepares`, `Concludes` and `Cancels`."""
+    """See `Source`, `Prepares`, `Concludes`, `Discovers` and `Cancels`."""
 
     name: str = "launcher"
 
@@ -80,6 +81,27 @@ class LauncherSource:
         if isinstance(wrong, str):
             return CouldNotAsk(code="launcher.other_port", text=wrong, evidence=depends.evidence)
         return concluded(depends, found)
+
+    async def discover(self, host: Host) -> Sequence[Found]:
+        """See `Discovers.discover`."""
+        places = await list_recent(host, self._clock())
+        found: list[Found | None] = []
+        for first in range(0, len(places), _PER_QUESTION):
+            look = await self._look_once(host, places[first : first + _PER_QUESTION])
+            found += [self._describe(look, n) for n in range(len(look.places))]
+        return [one for one in found if one is not None]
+
+    def _describe(self, look: _Look, n: int) -> Found | None:
+        place = look.places[n]
+        facts: dict[str, JsonValue] = {"home": place.home, **look.machine_facts}
+        try:
+            experiment = read_experiment(look.parts, n, place, look.machine.now)
+        except SourceError:  # it is just being written, or cannot be read: then nothing can be told of it
+            return None
+        question = Evidence(asked_at=look.asked_at, question=(QUESTION,))
+        seen = depends_of(Wanted(id=place.experiment, facts=facts), experiment, look.machine, question)
+        found = describe(place, experiment, seen)
+        return None if found is None else found.model_copy(update={"facts": {**facts, **found.facts}})
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`: every task. Those on Slurm are cancelled there, by whoever asks us (`depends`)."""
@@ -151,13 +173,7 @@ class LauncherSource:
                 hint="Give the launcher's output file as log_path, and as host the machine where the launcher runs: "
                 "Slurm's own host is found out from its records.",
             )
-        facts: dict[str, JsonValue] = {
-            "home": look.home(0),
-            "output": log_path,
-            "machine": look.machine.id,
-            "boot": look.machine.boot,
-            "namespace": look.machine.namespace,
-        }
+        facts: dict[str, JsonValue] = {"home": look.home(0), "output": log_path, **look.machine_facts}
         seen = self._see(Wanted(id=experiment, facts=facts), look, 0)
         return Prepared(experiment, {**facts, **seen.facts})
 
@@ -200,10 +216,14 @@ class _Look:
         known = self.home(n)
         return next((home for home in self.output(n).homes if home != known), "")
 
+    @property
+    def machine_facts(self) -> dict[str, JsonValue]:
+        """Give what tells this machine, boot and container from others."""
+        return {"machine": self.machine.id, "boot": self.machine.boot, "namespace": self.machine.namespace}
+
     def strange(self, one: Wanted) -> bool:
         """Whether it was launched on another machine, or in another container."""
-        known = {"machine": self.machine.id, "boot": self.machine.boot, "namespace": self.machine.namespace}
-        return any(one.facts.get(name, now) != now for name, now in known.items())
+        return any(one.facts.get(name, now) != now for name, now in self.machine_facts.items())
 
 
 def _setting(host: Host, name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import cast
 
@@ -23,6 +24,8 @@ _TASK_ID = re.compile(r"[0-9a-f]{16}\.\d{1,4}")
 _SLURM_ID = re.compile(r"[0-9]{1,12}")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
+_EXECUTOR = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_LATEST_S = 253402300000.0  # in year 9999, beyond which datetime cannot go
 _SAID_CHARS = 300
 
 
@@ -98,11 +101,24 @@ class _Data(_Read):
     username: str | None = None
     output_dir: str | None = None
     killed: bool | None = None
+    resumed_at: float | None = None
     error: str | None = None
     result: str | None = None
 
 
+class Noted(_Read):
+    """One task as nel's list of runs has it."""
+
+    task: Task
+    executor: str
+    """`local`, `slurm`, ...; empty where that is not told."""
+    at: datetime
+    """When it was started, or resumed last."""
+
+
 class _Row(_Read):
+    executor: str = ""
+    timestamp: float = 0.0
     invocation: str | None = None
     invocation_id: str | None = None
     job_id: str | None = None
@@ -149,15 +165,24 @@ def read_runs(lines: Iterable[str]) -> Status:
 
     A line that cannot be read is passed over, as nel does.
     """
-    tasks: dict[str, Task] = {}
+    return Status(tasks=tuple(one.task for one in read_noted(lines)))
+
+
+def read_noted(lines: Iterable[str]) -> tuple[Noted, ...]:
+    """As `read_runs`, with when each was noted; one that does not tell is very old."""
+    tasks: dict[str, Noted] = {}
     for line in lines:
         try:
             row = _Row.model_validate_json(line)
         except ValidationError:
             continue
         if row.job_id is not None and _TASK_ID.fullmatch(row.job_id):
-            tasks[row.job_id] = _task(row.model_copy(update={"status": ""}))
-    return Status(tasks=tuple(tasks.values()))
+            task = _task(row.model_copy(update={"status": ""}))
+            begun = max(row.timestamp, row.data.resumed_at or 0.0)
+            at = datetime.fromtimestamp(begun if 0 < begun < _LATEST_S else 0.0, UTC)
+            executor = row.executor if _EXECUTOR.fullmatch(row.executor) else ""
+            tasks[row.job_id] = Noted(task=task, executor=executor, at=at)
+    return tuple(tasks.values())
 
 
 def kept(tasks: Sequence[Task]) -> JsonValue:

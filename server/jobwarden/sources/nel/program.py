@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from jobwarden.sources.base import Host
 from jobwarden.sources.framing import framed_argv, new_nonce, read_parts
-from jobwarden.sources.nel.answers import Status, no_status, not_installed, read_runs
+from jobwarden.sources.nel.answers import Noted, Status, no_status, not_installed, read_noted, read_runs
 from jobwarden.transport.base import Completed
 
 _NAMES = ("nel", "nemo-evaluator-launcher")
@@ -26,6 +26,7 @@ _DB = "NEMO_EVALUATOR_EXEC_DB_FILE"
 # Constant text. A line's `config` is cut off where the file is, so that no secret of it ever comes here. json.dumps
 # writes the keys in this order (0.2.6); a line that has them otherwise is read without its `config`, too.
 _RUNS = r"""
+part named printf %s "${1:-${NEMO_EVALUATOR_EXEC_DB_FILE:-}}"
 part runs sh -c 'cut_off="s/, \"config\": .*\$/}/"; file=${1:-${NEMO_EVALUATOR_EXEC_DB_FILE:-}}
 [ -n "$file" ] || file=$HOME/.nemo-evaluator/exec-db/exec.v1.jsonl
 [ -f "$file" ] || exit 0
@@ -97,11 +98,27 @@ async def list_runs(host: Host, nel: Nel) -> Status:
         TransportError: As `Transport.run`.
         UnreadableAnswerError: The answer is torn.
     """
+    _, lines = await _read_list(host, nel)
+    return read_runs(lines)
+
+
+async def list_noted(host: Host, nel: Nel) -> tuple[str, tuple[Noted, ...]]:
+    """As `list_runs`, with when each task was noted; and first the list's file, where the environment there names one.
+
+    Raises:
+        As `list_runs`.
+    """
+    named, lines = await _read_list(host, nel)
+    return named if named.startswith("/") and named.isprintable() else "", read_noted(lines)
+
+
+async def _read_list(host: Host, nel: Nel) -> tuple[str, list[str]]:
     nonce = new_nonce()
     argv = framed_argv(_RUNS, nonce, nel.runs, limit_s=max(5.0, host.timeout_s / 2))
     done = await host.transport.run(argv, timeout_s=host.timeout_s)
-    part = read_parts(done.stdout, nonce).get("runs")
-    return read_runs([] if part is None else part.stdout.decode("utf-8", "replace").split("\n"))
+    parts = read_parts(done.stdout, nonce)
+    named, runs = (parts[name].stdout.decode("utf-8", "replace") if name in parts else "" for name in ("named", "runs"))
+    return named, runs.split("\n")
 
 
 async def _absolute(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:

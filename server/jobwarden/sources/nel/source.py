@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jobwarden.sources.base import CancelOutcome, DependsOn, Host, Prepared, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, DependsOn, Host, Prepared, Sighting, Wanted, watched_facts
+from jobwarden.sources.base import Found as Listed
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.nel import asking
 from jobwarden.sources.nel.answers import Status, kept, read_kept, read_kill
 from jobwarden.sources.nel.ids import completed, parse_id
 from jobwarden.sources.nel.judging import following_of, links_of
+from jobwarden.sources.nel.listing import list_runs_alive
 from jobwarden.sources.nel.look import Found, look
 from jobwarden.sources.nel.program import find_program, list_runs, recorded
 from jobwarden.sources.nel.whole import see_whole
@@ -25,7 +27,7 @@ _LINKS = 20
 
 
 class NelSource:
-    """See `Source`, `Prepares`, `Concludes` and `Cancels`.
+    """See `Source`, `Prepares`, `Concludes`, `Discovers` and `Cancels`.
 
     One observation costs at most one `nel status` for all invocations with the same program and list of runs, and that
     once in `nel_every_s` for each; one look into the run folders on each host; and what Slurm costs.
@@ -63,8 +65,9 @@ class NelSource:
         if not here:
             return told
         looked = await self.look_there(host, here)
-        seen = {job: self.conclude(one, {}).model_copy(update={"facts": one.facts}) for job, one in looked.items()}
-        return {**told, **seen}
+        seen = {job: self.conclude(one, {}) for job, one in looked.items()}
+        facts = {job: {"facts": {**looked[job].facts, **one.facts}} for job, one in seen.items()}
+        return {**told, **{job: one.model_copy(update=facts[job]) for job, one in seen.items()}}
 
     async def look_there(self, host: Host, depends: Mapping[str, DependsOn]) -> Mapping[str, DependsOn]:
         """See `Concludes.look_there`."""
@@ -98,6 +101,10 @@ class NelSource:
         }
         looked_at = asking.moment(depends.memo.get("looked_at")) or depends.evidence.asked_at
         return see_whole(tasks, looked, found, looked_at=looked_at, evidence=depends.evidence)
+
+    async def discover(self, host: Host) -> Sequence[Listed]:
+        """See `Discovers.discover`."""
+        return await list_runs_alive(host, watched_facts(host), self._clock())
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`.

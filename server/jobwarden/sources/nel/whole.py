@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from jobwarden.sources.base import Absent, CouldNotAsk, Seen, Sighting
+from jobwarden.sources.base import RESULT, Absent, CouldNotAsk, Seen, Sighting
 from jobwarden.sources.nel.answers import Task
 from jobwarden.sources.nel.judging import Alive, Dark, Gone, State, judge_task, links_of, worst_first
 from jobwarden.sources.nel.look import Found
@@ -68,8 +68,10 @@ def _seen(judged: Sequence[_Judged], total: int, slurm: Mapping[str, Sighting], 
     one = next(one for one in judged if one.state is chosen)
     final = chosen.phase.final
     attempts = _attempts(judged, slurm)
+    scores = _scores(judged)
     return Seen(
         evidence=evidence,
+        facts={RESULT: scores} if scores else {},
         phase=chosen.phase,
         status=_status(judged, total, chosen),
         reason=_reason(judged, total),
@@ -101,6 +103,12 @@ def _status(judged: Sequence[_Judged], total: int, chosen: Alive) -> str:
 def _reason(judged: Sequence[_Judged], total: int) -> str | None:
     said = [_said(one, alone=total == 1) for one in judged]
     return "; ".join(text for text in said if text)[:_REASON_CHARS] or None
+
+
+def _scores(judged: Sequence[_Judged]) -> str:
+    """Say the scores of the tasks that have succeeded."""
+    said = [say(one.found.scores) for one in judged if one.state.phase is Phase.SUCCEEDED]
+    return ", ".join(text for text in said if text)[:_REASON_CHARS]
 
 
 def _said(one: _Judged, *, alone: bool) -> str:
