@@ -80,8 +80,8 @@ class Tools:
     async def register_job(
         self,
         ctx: Ctx,
-        type: Annotated[str, Field(description="slurm, or a plug-in's name")],  # noqa: A002 -- the field's own term
-        id: Annotated[Words, Field(description="The scheduler's job id, or several")],  # noqa: A002 -- likewise
+        type: Annotated[str, Field(description="slurm, nel, launcher, or a plug-in's name")],  # noqa: A002 -- the field's own term
+        id: Annotated[Words, Field(description="The job, invocation or experiment id, or several")],  # noqa: A002 -- likewise
         host: Annotated[str, Field(description="Host as ssh knows it (alias or name) where it was submitted")] = (
             "localhost"
         ),
@@ -89,7 +89,9 @@ class Tools:
         description: Annotated[str, Field(description="What it is for, one line")] = "",
         name: Annotated[str | None, Field(description="Short name to call it by")] = None,
         tags: Words = [],  # noqa: B006 -- pydantic copies it for each call
-        log_path: Annotated[str | None, Field(description="Absolute path on the host; default: asked of Slurm")] = None,
+        log_path: Annotated[
+            str | None, Field(description="Absolute path on the host; default: asked of Slurm. Launcher: its output")
+        ] = None,
         expect: Annotated[
             Words, Field(description='Files or globs it must have made to have succeeded: "a.pt >= 1G", "log ~ REGEX"')
         ] = [],  # noqa: B006 -- likewise

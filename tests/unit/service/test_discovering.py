@@ -11,7 +11,7 @@ import pytest
 
 from jobwarden.service.service import Service
 from jobwarden.service.views import DiscoverView
-from jobwarden.sources.base import Found, Host
+from jobwarden.sources.base import Found, Host, Prepared
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.phases import Phase
@@ -116,6 +116,67 @@ async def test_slurm_jobs_that_are_parts_of_others_are_not_listed_whichever_type
     await service.register(home.caller(), type="nel", ids=["abc"])
     view = await service.discover(home.caller(), host="far")
     assert ids(view) == [], "the evaluation is watched, and its parts with it"
+
+
+async def test_who_names_a_host_means_what_runs_there_too_wherever_it_was_launched(
+    service: Service, home: Household, listers: dict[str, Lister]
+) -> None:
+    listers["slurm"].lists = {"far": [found("5"), found("6")]}
+    listers["nel"].lists = {"": [found("abc", slurm_ids=("5", "6"), slurm_host="far"), found("def")]}
+    assert ids(await service.discover(home.caller(), host="far")) == ["nel:localhost:abc"]
+    assert ids(await service.discover(home.caller(), host="far", type="slurm")) == []
+    assert ids(await service.discover(home.caller(), host="far", type="nel")) == []
+
+
+async def test_one_that_has_ended_is_told_for_its_parts_alone(
+    service: Service, home: Household, listers: dict[str, Lister]
+) -> None:
+    """The job that would have resumed an evaluation waits for ever when that has succeeded."""
+    ended = found("abc", slurm_ids=("5",)).model_copy(update={"phase": Phase.SUCCEEDED})
+    listers["slurm"].lists = {"": [found("5"), found("6")]}
+    listers["nel"].lists = {"": [ended]}
+    listed = ids(await service.discover(home.caller()))
+    assert "slurm:localhost:6" in listed
+    assert not {"slurm:localhost:5", "nel:localhost:abc"} & set(listed)
+
+
+@dataclass
+class Asking(Lister):
+    """One that needs something of the session.
+
+    Attributes:
+        told: What it was told, each time.
+        shy: Whether it gives nothing to a session.
+    """
+
+    told: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    shy: bool = False
+
+    async def discover(self, host: Host) -> Sequence[Found]:
+        self.told.append({name: host.settings[name] for name in ("project", "watched")})
+        return await super().discover(host)
+
+    async def prepare(self, _host: Host, ids: Sequence[str], _env: Mapping[str, str]) -> Mapping[str, Prepared]:
+        if self.shy:
+            raise SourceUnavailableError("It is not installed.", code="pears.not_installed")
+        return {one: Prepared(one, {"tool": "/opt/pears", "list": "its own"}) for one in ids}
+
+
+@pytest.mark.parametrize("shy", [False, True])
+async def test_a_source_is_told_whose_project_it_is_and_what_is_watched_and_prepares_what_is_adopted(
+    service: Service, home: Household, desk: QuietDesk, *, shy: bool
+) -> None:
+    pears = Asking(name="pears", states={"1": "RUNNING"}, lists={"": [found("1", facts={"list": "x"})]})
+    cast("dict[str, object]", desk.world.sources.usable)["pears"] = pears
+    pears.shy = shy
+    await service.discover(home.caller(), type="pears", adopt=["pears:localhost:1"])
+    project = str(home.caller().project)
+    assert {"project": project, "watched": []} in pears.told
+    facts = home.active()[0]["facts"]
+    assert facts == ({"list": "x"} if shy else {"list": "x", "tool": "/opt/pears"})
+    pears.told.clear()
+    await service.discover(home.caller(), type="pears")
+    assert {"project": project, "watched": [facts]} in pears.told
 
 
 async def test_a_host_and_a_type_narrow_it(service: Service, home: Household, listers: dict[str, Lister]) -> None:

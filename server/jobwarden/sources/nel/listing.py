@@ -50,7 +50,7 @@ async def list_runs_alive(host: Host, known: Sequence[Mapping[str, JsonValue]], 
     young = {run: one for run, one in runs.items() if now - _noted_at(one[1]) < _RECENT}
     chosen = sorted(young, key=lambda run: _noted_at(young[run][1]), reverse=True)[:_MOST_RUNS]
     local = [one.task for run in chosen for one in young[run][1] if one.executor == "local"]
-    looked = await folders.look(host, local) if local else {}
+    looked = await folders.look(host, local)
     found = [_found(run, *young[run], looked, now) for run in chosen]
     return [one for one in found if one is not None]
 
