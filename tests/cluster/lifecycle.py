@@ -15,7 +15,7 @@ from cluster import layout as places
 from cluster.daemons import DAEMONS, SLURMDS, SSHD_NAMES, await_ready, command, running, start, stop
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.processes import Process, alive, end, marked, name_of, send, wait_until, with_descendants
+from cluster.processes import Process, alive, end, holding, marked, name_of, send, wait_until, with_descendants
 
 Say = Callable[[str], None]
 USERS = ("alice", "bob")
@@ -87,8 +87,9 @@ def down(root: Path, *, say: Say, wipe: bool = False) -> None:
 def processes_of(layout: Layout) -> set[Process]:
     """Return every process of a cluster: daemons, what they started, and what carries the cluster's mark."""
     daemons = [process for process in (running(layout, name) for name in DAEMONS) if process]
-    # slurmd starts slurmstepd with this variable alone, and lets go of it.
+    # slurmd lets go of slurmstepd, and its title may stand where its environment was.
     steps = {step for step in marked(f"SLURM_CONF={layout.slurm_conf}") if name_of(step) == "slurmstepd"}
+    steps |= holding(layout.root, "slurmstepd")
     return with_descendants([*daemons, *steps, *marked(f"{texts.MARK}={layout.root}")])
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +134,20 @@ def marked(mark: str) -> set[Process]:
             continue
         if wanted in environment.split(b"\0") and pid != os.getpid():
             found |= {process for process in (identify(pid),) if process}
+    return found
+
+
+def holding(folder: Path, name: str) -> set[Process]:
+    """Return the processes of this program that have a file below a folder open."""
+    found: set[Process] = set()
+    for pid in _pids():
+        process = identify(pid)
+        if process is None or name_of(process) != name:
+            continue
+        with suppress(OSError):
+            files = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+            if any(file.is_relative_to(folder) for file in files):
+                found.add(process)
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cluster.daemons import command, environment
 from cluster.errors import ClusterError
 from cluster.layout import Layout
-from cluster.processes import Process, end, spawn, wait_until
+from cluster.processes import Process, end, holding, spawn, wait_until
 from cluster.texts import SLURM_USER, slurm_conf
 
 NAME = "second"
@@ -47,7 +47,7 @@ def second_cluster(layout: Layout) -> Generator[str]:
             raise ClusterError(f"{NAME} does not answer: {(root / 'slurmctld.out').read_text(encoding='utf-8')[-500:]}")
         yield NAME
     finally:
-        end(processes, patience_s=5)
+        end([*processes, *holding(root, "slurmstepd")], patience_s=5)
         shutil.rmtree(root)
 
 
