@@ -168,7 +168,8 @@ async def test_a_requeued_job_is_one_job_with_two_attempts_and_one_end(home: Hou
         await anyio.to_thread.run_sync(eventually, lambda: home.active()[0]["phase"] == "running", "it is seen to run")
         cluster.slurm("scontrol", "requeue", job)
         await anyio.to_thread.run_sync(eventually, lambda: "requeued" in home.kinds(), "the requeue is journaled")
-        cluster.slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+        # Not in the second in which slurmd killed the run before: it would refuse the next one, and that has failed.
+        cluster.slurm("scontrol", "update", f"JobId={job}", "StartTime=now+3seconds")
         said = await follow_to_its_end(reader, job)
     assert "COMPLETED" in said
     assert home.kinds().count("finished") == 1

@@ -116,7 +116,7 @@ def _requeue(cluster: Cluster, ids: Mapping[str, str]) -> None:
 def _cancel(cluster: Cluster, ids: Mapping[str, str]) -> None:
     cluster.run(["scancel", ids["by owner"]])
     cluster.slurm("scancel", ids["by root"])
-    cluster.scontrol("update", f"JobId={ids['requeued']}", "StartTime=now")
+    cluster.scontrol("update", f"JobId={ids['requeued']}", "StartTime=now+2seconds")
 
 
 def _release(cluster: Cluster, ids: Mapping[str, str]) -> None:
