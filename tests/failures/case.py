@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 JOBS = Path(__file__).parent / "jobs"
-KEYS = frozenset(
-    "about category or retryable evidence shows needs hosts split logs user limit state reason silent with tool".split()
-)
+WORDS = frozenset({"about", "retryable", "hosts", "logs", "state", "reason"})
 
 
 @dataclass
@@ -61,16 +59,15 @@ def read_case(path: Path) -> Case:
     case = Case(path.stem, path.parent.name, root=root, job="#!/bin/bash\n" + job)
     for line in head.splitlines():
         key, found, value = line.removeprefix("# ").partition(": ")
-        if not found or key not in KEYS:
+        if not found or not take(case, key, value.strip()):
             raise ValueError(f"{path}: not a line of a header: {line!r}")
-        take(case, key, value.strip())
     if not job or not case.category or not (case.healthy or case.evidence or case.shows):
         raise ValueError(f"{path}: a case needs a category, evidence and a job")
     return case
 
 
-def take(case: Case, key: str, value: str) -> None:
-    """Put one line of the header where it belongs."""
+def take(case: Case, key: str, value: str) -> bool:
+    """Put one line of the header where it belongs; say whether it is known."""
     match key:
         case "category":
             case.category, _, case.kind = value.partition(" ")
@@ -90,8 +87,11 @@ def take(case: Case, key: str, value: str) -> None:
             case.as_root = value == "root"
         case "limit":
             case.limit_s = int(value)
-        case _:
+        case _ if key in WORDS:
             setattr(case, key, value)
+        case _:
+            return False
+    return True
 
 
 def read_all() -> list[Case]:

@@ -1,4 +1,7 @@
-"""Run one job in its throw-away machine, as alice, the way slurmd does. Started by enter.sh; the standard library alone."""
+"""Run one job in its throw-away machine, as alice, the way slurmd does.
+
+Started by enter.sh in any Python: the standard library alone.
+"""
 
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import sandbox
-import truth
-from case import Case, read_all
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from failures import sandbox, truth
+from failures.case import Case, read_all
 
 PACKAGES = (
     "torch==2.13.0",
@@ -92,7 +93,10 @@ def make(case: Case) -> dict[str, Any]:
     }
     if case.reason:
         facts["reason"] = case.reason
-    made_by = {"script": f"tests/failures/jobs/{case.family}/{case.name}.sh", "programs": [version(t) for t in case.tools]}
+    made_by = {
+        "script": f"tests/failures/jobs/{case.family}/{case.name}.sh",
+        "programs": [version(t) for t in case.tools],
+    }
     return truth.keep(case, {part: clean(data) for part, data in ran.files.items()}, facts, made_by)
 
 
@@ -120,7 +124,9 @@ def main(names: list[str]) -> int:
         if show:
             print(sandbox.last_output())
     names_now = {case.name for case in read_all()}
-    truth.save({name: told for name, told in known.items() if name in names_now or "jobs/" not in told["made_by"]["script"]})
+    truth.save(
+        {name: told for name, told in known.items() if name in names_now or "jobs/" not in told["made_by"]["script"]}
+    )
     print(f"{len(chosen) - missed} made, {missed} not")
     return 1 if missed else 0
 

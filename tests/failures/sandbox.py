@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from case import Case
+from failures.case import Case
 
 HERE = Path(__file__).parent
 VENV = Path(os.environ.get("FAILURES_VENV", "/var/tmp/jobwarden-failures/venv"))  # made by `make.py --prepare`
@@ -76,7 +76,9 @@ def folder() -> Generator[Path]:
 
 def toolchain() -> str:
     """Name the Rust toolchain, or nothing."""
-    found = subprocess.run(["rustup", "default"], capture_output=True, text=True, check=False) if has("rustup") else None
+    found = (
+        subprocess.run(["rustup", "default"], capture_output=True, text=True, check=False) if has("rustup") else None
+    )
     return found.stdout.split(" ")[0] if found and found.returncode == 0 else "stable"
 
 
@@ -96,7 +98,14 @@ def run(case: Case) -> Ran:
         words = {"hosts": case.hosts, "root": case.root, "job": case.job, "split": case.split, "logs": case.logs}
         (out / "case.json").write_text(json.dumps({**words, "as_root": case.as_root}), "utf-8")
         argv = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "bash"]
-        argv += [str(HERE / "enter.sh"), str(out), sys.base_prefix, str(home / ".cargo"), str(home / ".rustup"), str(VENV)]
+        argv += [
+            str(HERE / "enter.sh"),
+            str(out),
+            sys.base_prefix,
+            str(home / ".cargo"),
+            str(home / ".rustup"),
+            str(VENV),
+        ]
         env = {**os.environ, "FAILURES_TOOLCHAIN": toolchain()}
         try:
             done = subprocess.run(argv, capture_output=True, timeout=case.limit_s, check=False, env=env)

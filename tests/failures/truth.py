@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from case import Case
+from failures.case import Case
 
 DATA = Path(__file__).parents[1] / "data" / "failures"
 TRUTH = DATA / "truth.json"
@@ -64,10 +64,12 @@ def find(patterns: Sequence[str], files: Mapping[str, bytes]) -> list[dict[str, 
 def log_name(case: Case, part: str) -> str:
     """Name the file of one of a case's logs, below the data folder."""
     base = f"{case.family}/{case.name}"
-    return f"{base}.log" if not part else f"{base}.{part}" if part in {"out", "err"} else f"{base}.{part}"
+    return f"{base}.{part or 'log'}"
 
 
-def keep(case: Case, files: Mapping[str, bytes], facts: Mapping[str, Any], made_by: Mapping[str, Any]) -> dict[str, Any]:
+def keep(
+    case: Case, files: Mapping[str, bytes], facts: Mapping[str, Any], made_by: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write a case's logs and give its truth.
 
     Args:
