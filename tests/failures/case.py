@@ -47,6 +47,11 @@ class Case:
     job: str = ""
 
     @property
+    def key(self) -> str:
+        """Its name among all."""
+        return f"{self.family}/{self.name}"
+
+    @property
     def healthy(self) -> bool:
         """Whether nothing went wrong."""
         return self.category == "none"

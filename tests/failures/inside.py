@@ -31,6 +31,7 @@ def settle(hosts: str) -> None:
     (etc / "passwd").write_text("\n".join([*people, f"alice:x:{UID}:{UID}::/home/alice:/bin/bash"]) + "\n", "utf-8")
     for mirrored in ("pip.conf", "npmrc"):
         (etc / mirrored).unlink(missing_ok=True)
+    Path("/root").chmod(0o711)  # alice's Python finds its library there
     HOME.mkdir(exist_ok=True)
     (HOME / "project").mkdir()
     os.chown(HOME, UID, UID)

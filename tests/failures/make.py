@@ -100,6 +100,11 @@ def make(case: Case) -> dict[str, Any]:
     return truth.keep(case, {part: clean(data) for part, data in ran.files.items()}, facts, made_by)
 
 
+def names_of(case: Case) -> set[str]:
+    """Give the names by which a case may be asked for."""
+    return {case.name, case.family, case.key}
+
+
 def main(names: list[str]) -> int:
     """Make those named; all without names."""
     if "--prepare" in names:
@@ -107,12 +112,12 @@ def main(names: list[str]) -> int:
         return 0
     show = "--show" in names
     names = [name for name in names if name != "--show"]
-    chosen = [case for case in read_all() if not names or case.name in names or case.family in names]
+    chosen = [case for case in read_all() if not names or names_of(case) & set(names)]
     known = truth.load()
     missed = 0
     for case in chosen:
         try:
-            known[case.name] = made = make(case)
+            known[case.key] = made = make(case)
         except sandbox.NotMadeError as why:
             missed += 1
             print(f"{case.name}: not made: {why}")
@@ -123,7 +128,7 @@ def main(names: list[str]) -> int:
             print(f"{case.name}: {made['state']} {made['exit_code']} {made['signal']} {made['evidence']}")
         if show:
             print(sandbox.last_output())
-    names_now = {case.name for case in read_all()}
+    names_now = {case.key for case in read_all()}
     truth.save(
         {name: told for name, told in known.items() if name in names_now or "jobs/" not in told["made_by"]["script"]}
     )

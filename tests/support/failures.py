@@ -120,7 +120,7 @@ def _failure(name: str, told: Mapping[str, Any]) -> Failure:
 
 
 def _label(name: str, file: str) -> str:
-    part = Path(file).name.removeprefix(f"{name}.")
+    part = Path(file).name.removeprefix(f"{Path(name).name}.")
     if rank := re.search(r"(?:rank|task)[_-]?(\d+)", part):
         return f"rank {rank[1]}"
     return STREAMS.get(part, "")

@@ -1,7 +1,7 @@
 # about: a checkpoint cut short by a full disk the day before
 # category: corrupt_data
 # retryable: after_change
-# evidence: PytorchStreamReader failed|failed finding central directory|EOFError|unexpected EOF
+# evidence: OSError: .Errno 22. Invalid argument|PytorchStreamReader failed|failed finding central directory|EOFError|unexpected EOF
 # needs: venv
 # tool: venv torch
 ### job

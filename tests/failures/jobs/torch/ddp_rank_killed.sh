@@ -5,8 +5,9 @@
 # or: native_crash
 # or: unknown
 # retryable: after_change
-# evidence: Signal 9 \(SIGKILL\) received by PID|exitcode *: -9
-# evidence: exitcode: -9
+# evidence: failed \(exitcode: -9\)
+# evidence: exitcode  : -9
+# evidence: Signal 9 \(SIGKILL\) received by PID
 # needs: venv
 # limit: 180
 # tool: venv torch

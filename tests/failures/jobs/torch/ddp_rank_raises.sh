@@ -2,6 +2,7 @@
 # category: code_error
 # retryable: after_change
 # evidence: ValueError: rank 2: expected 128 features
+# evidence: rank2.*train_ddp.py", line \d+, in load
 # needs: venv
 # limit: 180
 # tool: venv torch

@@ -3,7 +3,7 @@
 # or: corrupt_data
 # or: unknown
 # retryable: after_change
-# evidence: Loss is nan, stopping training|FloatingPointError
+# evidence: Loss is (nan|inf), stopping training|FloatingPointError
 # needs: venv
 # tool: venv torch
 ### job
