@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 JOBS = Path(__file__).parent / "jobs"
-WORDS = frozenset({"about", "hosts", "logs"})
+WORDS = frozenset({"about", "hosts", "logs", "sbatch", "deed"})
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Case:
         evidence: Regular expressions: a line with the first cause matches one; the first is the most telling.
         tools: Commands whose versions are kept.
         look_after_s: After so many seconds its log is taken, and the job is still alive; 0: when it has ended.
+        sbatch: Options, of a case of the family slurm.
+        deed: What is done to that job: see cluster_jobs.py.
         facts: What else is known of its end, as Outcome has it.
         root: Shell, run as root before.
         job: The batch script.
@@ -45,6 +47,8 @@ class Case:
     as_root: bool = False
     limit_s: int = 120
     look_after_s: int = 0
+    sbatch: str = ""
+    deed: str = ""
     facts: dict[str, str] = field(default_factory=dict[str, str])
     root: str = ""
     job: str = ""
@@ -69,7 +73,7 @@ def read_case(path: Path) -> Case:
         key, found, value = line.removeprefix("# ").partition(": ")
         if not found or not take(case, key, value.strip()):
             raise ValueError(f"{path}: not a line of a header: {line!r}")
-    if not job or not case.category or not (case.healthy or case.evidence or case.shows):
+    if not job or not case.category or not (case.healthy or case.retryable):
         raise ValueError(f"{path}: a case needs a category, evidence and a job")
     return case
 

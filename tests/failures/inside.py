@@ -55,7 +55,7 @@ def environment() -> dict[str, str]:
         "SLURM_JOB_NAME": "train",
         "SLURM_NTASKS": "1",
         "SLURM_JOB_NODELIST": "c1",
-        "CUDA_VISIBLE_DEVICES": "",
+        "CUDA_VISIBLE_DEVICES": "0" if Path("/dev/nvidiactl").exists() else "",
     }
 
 

@@ -59,6 +59,9 @@ def absent(case: Case) -> str:
         if need == "venv":
             if not (VENV / "bin").is_dir():
                 return f"needs {VENV} (make.py --prepare)"
+        elif need == "cuda":
+            if not Path("/dev/nvidiactl").exists():
+                return "needs an NVIDIA GPU"
         elif shutil.which(need) is None and not Path(need).exists():
             return f"needs {need}"
     return ""

@@ -83,7 +83,7 @@ def keep(
     Raises:
         OtherwiseError: It is not what the case says.
     """
-    named = {log_name(case, part): data for part, data in files.items() if data or part == ""}
+    named = {log_name(case, part): data for part, data in files.items() if data or part == "" or case.split}
     for name, data in named.items():
         if len(data) > MOST_BYTES:
             raise OtherwiseError(f"{name} has {len(data)} bytes")
