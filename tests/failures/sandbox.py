@@ -99,7 +99,9 @@ def run(case: Case) -> Ran:
     home = Path.home()
     with folder() as out:
         words = {"hosts": case.hosts, "root": case.root, "job": case.job, "split": case.split, "logs": case.logs}
-        (out / "case.json").write_text(json.dumps({**words, "as_root": case.as_root, "look": case.look_after_s}), "utf-8")
+        (out / "case.json").write_text(
+            json.dumps({**words, "as_root": case.as_root, "look": case.look_after_s}), "utf-8"
+        )
         argv = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "bash"]
         argv += [
             str(HERE / "enter.sh"),

@@ -14,6 +14,10 @@ DATA = Path(__file__).parents[1] / "data" / "failures"
 TRUTH = DATA / "truth.json"
 MOST_BYTES = 200_000
 MOST_LINES = 5
+FACTS = frozenset(
+    {"state", "ended", "exit_code", "signal", "slurm_exit", "reason", "nodes", "elapsed_s", "quiet_s", "time_limit_s"}
+    | {"memory_limit_bytes", "max_rss_bytes", "cancelled_by"}
+)
 
 
 class OtherwiseError(Exception):
@@ -100,6 +104,7 @@ def keep(
         "also_right": case.also_right,
         "healthy": case.healthy,
         "retryable": case.retryable,
+        "alone": case.alone != "no" and bool(case.evidence or case.healthy),
         **facts,
         "evidence": evidence,
         "made_by": dict(made_by),

@@ -57,7 +57,8 @@ def test_the_telling_lines_of_a_case_are_lines_of_its_logs(name: str) -> None:
         assert (DATA / file).stat().st_size <= MOST_BYTES
     for spot in case["evidence"]:
         assert spot["file"] in case["files"]
-        assert lines_of((DATA / spot["file"]).read_bytes())[spot["line"] - 1].strip()
+        line = lines_of((DATA / spot["file"]).read_bytes())[int(spot["line"]) - 1]
+        assert line.strip()
 
 
 def test_no_log_names_the_machine_it_was_made_on() -> None:

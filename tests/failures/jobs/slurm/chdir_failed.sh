@@ -4,7 +4,7 @@
 # retryable: after_change
 # evidence: couldn't chdir to
 # evidence: data/train.txt: No such file or directory
-# sbatch: -D /home/alice/deleted-project -o slurm-%j.out
+# sbatch: -D /home/alice/deleted-project -o {home}/slurm-%j.out
 ### job
 set -e
 cat data/train.txt
