@@ -75,8 +75,9 @@ def _names_of_this_machine() -> list[bytes]:
     names |= {socket.gethostname(), *re.findall(r"//([\w.-]+)", os.environ.get("PIP_INDEX_URL", ""))}
     for file in (Path("/etc/pip.conf"), Path.home() / ".pip/pip.conf", Path.home() / ".config/pip/pip.conf"):
         names |= set(re.findall(r"//([\w.-]+)", file.read_text("utf-8"))) if file.is_file() else set()
-    everyday = {"localhost", "pypi.org", "127.0.0.1", "c1"}
-    return [re.escape(name.encode()) for name in names - everyday if len(name) > 4]
+    names -= {"localhost", "pypi.org", "127.0.0.1", "c1", ""}
+    telling = [name for name in names if len(name) < 4 or re.search(r"[\d./-]", name)]
+    return [rb"(?<!\w)%s(?!\w)" % re.escape(name.encode()) for name in telling]
 
 
 def test_a_healthy_run_is_not_called_a_failure() -> None:
