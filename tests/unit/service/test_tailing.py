@@ -16,7 +16,7 @@ from jobwarden.sources.base import Wanted
 from jobwarden.sources.log_files import Hosts, JobLogs, LogFile
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import LogPaths
-from support.household import Household
+from support.household import Household, household
 from support.paper import Paper, paper_service
 
 BEGUN = "".join(f"line {number}\n" for number in range(500))
@@ -93,6 +93,32 @@ async def test_what_lies_at_the_rotated_name_is_read_only_if_it_is_the_file_that
     put(log, "the new file\n")
     got = await service.tail(home.caller(), "1", cursor=first.cursor)
     assert got.text == "the new file"
+    assert "is not shown" in (got.note or "")
+
+
+async def test_a_link_at_the_rotated_name_is_not_followed_to_the_file_that_was_read_before(
+    service: Service, home: Household, log: Path
+) -> None:
+    await register(service, home, "1")
+    first = await service.tail(home.caller(), "1")
+    add(log, "more of it\n")
+    move(log, "elsewhere")
+    log.with_name("out.log.1").symlink_to(log.with_name("elsewhere"))
+    put(log, "the new file\n")
+    assert (await service.tail(home.caller(), "1", cursor=first.cursor)).text == "the new file"
+
+
+async def test_of_a_rotated_file_with_much_left_the_end_is_shown_and_the_rest_is_counted(
+    service: Service, home: Household, log: Path
+) -> None:
+    await register(service, home, "1")
+    first = await service.tail(home.caller(), "1")
+    add(log, "".join(f"old {number:05}\n" for number in range(1000)))
+    move(log, "out.log.1")
+    put(log, "new 1\nnew 2\n")
+    got = await service.tail(home.caller(), "1", cursor=first.cursor, lines=4)
+    assert got.text == "old 00998\nold 00999\nnew 1\nnew 2"
+    assert "9980 bytes of that are not shown." in (got.note or "")
 
 
 async def test_a_cursor_of_another_job_or_no_cursor_at_all_is_refused(
@@ -204,11 +230,29 @@ async def test_a_source_that_knows_its_tasks_is_asked_for_their_logs_and_a_curso
     got = await service.tail(home.caller(), "1")
     assert (got.text, got.task) == ("of task 3", "3")
     assert got.note == "Task 3 (the first that failed). Others: 1, 2."
-    await service.tail(home.caller(), "1", cursor=got.cursor)
+    for _ in range(2):
+        await service.tail(home.caller(), "1", cursor=got.cursor)
     await service.tail(home.caller(), "1", task="2", cursor=got.cursor)
-    assert source.tasks == [None, "3", "2"]
+    assert source.tasks[:2] == [None, "3"]
+    assert source.tasks[-1] == "2"
     server = await service.tail(home.caller(), "1", stream="server")
     assert "There is no file" in (server.note or "")
+
+
+async def test_a_source_is_asked_for_logs_once_in_a_poll_however_often_they_are_read(
+    clean_environment: Path, tmp_path: Path
+) -> None:
+    source = Filed(states={"1": "RUNNING"}, told=JobLogs((LogFile("stdout", str(tmp_path / "log")),)))
+    with household(clean_environment, {"poll_s": 600.0, "floor_s": 0.0}) as home:
+        async with paper_service(home, source) as (service, _desk):
+            await register(service, home, "1")
+            for _ in range(5):
+                await service.tail(home.caller(), "1")
+            assert source.tasks == [None]
+            source.states["1"] = "FAILED"
+            await service.status(home.caller())
+            await service.tail(home.caller(), "1")
+            assert source.tasks == [None, None]
 
 
 async def test_a_source_that_names_a_hidden_file_has_it_not_read(
