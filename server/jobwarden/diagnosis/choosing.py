@@ -91,7 +91,7 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
             or (done > 0 and ordinary + progress > 1)
             or ordinary > _UNCAUGHT_GAP
         )
-    if event.handled or event.soft:
+    if event.handled or event.soft or (event.signature.name.startswith("wording-") and not known):
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
@@ -135,6 +135,8 @@ def priority(event: Event) -> int:
     """Give how well something explains an end."""
     if event.handled or event.soft:
         return 2
+    if event.signature.name.startswith("wording-"):
+        return 4 if event.category is Category.UNKNOWN else 6
     if event.weight is Weight.ROOT or (event.weight is Weight.LIKELY and event.uncaught):
         return 30
     if event.weight is Weight.LIKELY:
@@ -203,7 +205,9 @@ def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
 
 def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, known: bool) -> Choice:
     level = priority(event)
-    if level >= 30:
+    if event.signature.name.startswith("wording-"):
+        sure = 0
+    elif level >= 30:
         sure = 3 if known or event.uncaught or event.weight is Weight.ROOT else 2
     elif level >= 20:
         sure = 2

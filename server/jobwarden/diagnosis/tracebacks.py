@@ -32,7 +32,7 @@ _NOT_OURS = re.compile(
     r"(?:^|/)(?:site-packages|dist-packages)/|/lib(?:64|32)?/python\d|/lib/pypy|^<frozen |^<(?:string|stdin|__array_function__ internals|decorator-gen.*|unknown)>$"
     r"|/conda/pkgs/|^[a-z_]{1,30}\.pyx$|\.pyx$|\.venv/lib|/opt/conda/lib"
 )
-_MOST_FRAMES = 3000
+_MOST_FRAMES = 30_000
 _MESSAGE_LINES = 14
 _SYNTAX = re.compile(r"^(?:\s{0,8})(?P<type>SyntaxError|IndentationError|TabError): (?P<message>.{1,500})")
 

@@ -24,6 +24,7 @@ SIGNATURES = (
         "A sanitizer found an error in memory[: {what}]",
         "Correct the line that it names",
         weight=Weight.ROOT,
+        fatal=True,
     ),
     Signature(
         "heap",
