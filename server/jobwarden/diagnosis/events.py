@@ -22,7 +22,7 @@ _ECHO = re.compile(
     r"\s{0,40}(?:\++ |#(?!\s?(?:There is insufficient|A fatal error|EXCEPTION|SIG|  SIG))|//|raise |throw |echo |warnings\.warn\(|warn\(|log\.\w{1,10}\(|sys\.\w{1,10}\(|print\(|printf |assert |assert\(|if |elif |for |while |def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
 )
 _NEVER = re.compile(
-    r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|::test_|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
+    r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|\b(?:errors?|failed|failures?)\s?[:=]\s?0\b|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
 _LATE, _LAST = 60, 12
@@ -96,7 +96,7 @@ def find_events(log: int, text: Text) -> Scene:
     inside = {at for one in tracebacks for at in one.used}
     messages = {at for one in tracebacks for at in message_lines(text, one)}
     hits: dict[int, list[Hit]] = {}
-    for hit in find(text.lines, [text.body_start(at) for at in range(len(text.lines))]):
+    for hit in find(text.lines, [(text.content_start(at), text.body_start(at)) for at in range(len(text.lines))]):
         if hit.at not in inside or hit.at in messages:
             hits.setdefault(hit.at, []).append(hit)
     heads = _heads(tracebacks)
@@ -147,6 +147,12 @@ def _of_traceback(log: int, text: Text, head: Traceback, hits: dict[int, list[Hi
         signature, log, root.at, start, head.end, head.rank, signature.category, signature.kind, traceback=root
     )
     event.found = dict(hit.found) if hit else {}
+    for one in head.chain():  # one that is raised from it may say more of the same
+        more = _hit_of(text, one, hits)
+        if more and more.signature.category is event.category and more.signature.weight > signature.weight:
+            event.signature, event.kind, hit = more.signature, more.signature.kind, more
+            event.found = event.found | more.found
+            break
     frames = [one.own_frame() for one in [root, *head.chain()]]
     event.frame = next((frame for frame in frames if frame is not None), None)
     if hit is not None:

@@ -12,6 +12,7 @@ _C, _W = Category, Weight
 _BY_NAME: dict[str, tuple[Category, str, Weight]] = {
     "MemoryError": (_C.OUT_OF_MEMORY, "host", _W.ROOT),
     "OutOfMemoryError": (_C.OUT_OF_MEMORY, "gpu", _W.ROOT),
+    "ResourceExhaustedError": (_C.OUT_OF_MEMORY, "gpu", _W.ROOT),
     "ModuleNotFoundError": (_C.MISSING, "module", _W.ROOT),
     "ImportError": (_C.MISSING, "module", _W.LIKELY),
     "FileNotFoundError": (_C.MISSING, "file", _W.LIKELY),
@@ -104,7 +105,7 @@ def signature_of(traceback: Traceback) -> Signature:
     """Say what an exception's kind alone tells."""
     category, kind, weight = _BY_NAME.get(traceback.name, (Category.CODE_ERROR, "", Weight.LIKELY))
     frame = traceback.frames[-1] if traceback.frames else None
-    if traceback.name == "KeyError" and frame is not None and frame.file.endswith("os.py"):
+    if traceback.name == "KeyError" and frame is not None and frame.file.endswith(("os.py", "<frozen os>")):
         category, kind = Category.CONFIGURATION, "variable"
     elif category is Category.CORRUPT_DATA and kind == "data" and reads_settings(traceback):
         category, kind = Category.CONFIGURATION, "settings"
