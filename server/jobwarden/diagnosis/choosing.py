@@ -26,7 +26,22 @@ _TRIED_AGAIN = frozenset(
     {Category.NETWORK, Category.NAME_RESOLUTION, Category.TLS, Category.AUTHENTICATION, Category.PORT_IN_USE}
 )
 _TRIES_LINES = 25
+_LAST_WORDS = frozenset(
+    {
+        "launcher-child",
+        "rank-signal",
+        "killed",
+        "segmentation-fault",
+        "bus-error",
+        "aborted",
+        "mpi-abort",
+        "step-cancelled",
+        "make-error",
+    }
+)
 _NEAR = 6
+_FEW = 4
+_SOME_PROGRESS = 2
 _GAP = 15
 _UNCAUGHT_GAP = 40
 _MUCH_PROGRESS = 4
@@ -55,8 +70,9 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     if ended_badly is False:
         return None
     for scene in scenes:
+        known = ended_badly is True or _ends_badly(scene)
         for event in scene.events:
-            event.recovered = _went_on(scene, event, known=ended_badly is True)
+            event.recovered = _went_on(scene, event, known=known)
     live = [event for scene in scenes for event in scene.events if not event.recovered]
     scheduler = _scheduler(live, outcome)
     if scheduler is not None and not _overruled(scheduler, live, scenes):
@@ -72,6 +88,20 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     if late is not None and (fact is None or late.category is fact.category):
         return Choice(late, None, 0)
     return Choice(None, fact, 1 if fact.category is Category.NATIVE_CRASH else 0) if fact else None
+
+
+def _ends_badly(scene: Scene) -> bool:
+    """Whether a launcher, a shell or a scheduler says at a log's end that something failed."""
+    course = scene.course
+    return any(
+        (event.signature.name in _LAST_WORDS or event.signature.name in _SAID_BY_SCHEDULER)
+        and not (event.soft or event.handled)
+        and course.after(event.end - 1, Sort.PROGRESS)
+        + course.after(event.end - 1, Sort.ORDINARY)
+        + course.after(event.end - 1, Sort.SUCCESS)
+        <= 1
+        for event in scene.events
+    )
 
 
 def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
@@ -90,17 +120,16 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
                 or (success > 0 and ordinary + progress > _NEAR)
                 or ordinary > 5 * _UNCAUGHT_GAP
             )
-        return (
-            progress >= _MUCH_PROGRESS
-            or success > 0
-            or (done > 0 and ordinary + progress > 1)
-            or ordinary > _UNCAUGHT_GAP
-        )
+        ends_well = max(course.last(Sort.PROGRESS), course.last(Sort.SUCCESS)) > course.last(Sort.ORDINARY)
+        if progress >= _SOME_PROGRESS or success > 0 or (progress > 0 and ends_well):
+            return True
+        return (done > 0 and ordinary + progress > 1) or ordinary > _GAP
     if event.handled or event.soft or (event.signature.name.startswith("wording-") and not known):
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
-    return progress > 1 or success > 0 or done > 0 or ordinary > _GAP
+    few = _GAP if event.weight is Weight.ROOT else _FEW
+    return progress > 0 or success > 0 or done > 0 or ordinary > few
 
 
 def _scheduler(live: Sequence[Event], outcome: Outcome) -> Choice | None:

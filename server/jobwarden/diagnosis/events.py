@@ -100,6 +100,7 @@ def find_events(log: int, text: Text) -> Scene:
         if hit.at not in inside or hit.at in messages:
             hits.setdefault(hit.at, []).append(hit)
     heads = _heads(tracebacks)
+    heads = heads if len(heads) <= 2 * _MOST else [*heads[:_MOST], *heads[-_MOST:]]
     events = [_of_traceback(log, text, head, hits) for head in heads if not head.ignored]
     plain = [found for at, found in hits.items() if at not in messages and not _is_echo(text, at)]
     events.extend(_of_line(log, text, _best(found), hits) for found in plain)

@@ -23,7 +23,7 @@ _WEAK_SUCCESS = re.compile(
 )
 _EPILOGUE = re.compile(
     r"(?i)^(?:\s*$|[=\-_*#~+ ]{4,}$|wandb: |srun: |slurmstepd\S*: |(?:real|user|sys)\s+\d+m|job (?:finished|ended|completed|done) (?:at|on)|end(?:ed)?(?: time)?\s?(?:at|:)|finished at|date:|(?:mon|tue|wed|thu|fri|sat|sun)\w* .{0,60}$"
-    r"|node\.js v\d|exit status \d|note: |\s+at |\s+\^|\[\d+\]:|\s+(?:time|host|rank|exitcode|error_file|traceback)\s+:|goroutine \d|\s*\d+: 0x|frame #\d|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
+    r"|node\.js v\d|exit status \d|note: |\s+at |\s+\^|\[\d+\]:|\s+(?:time|host|rank|exitcode|error_file|traceback)\s+:|goroutine \d|\s*\d+: 0x|frame #\d|#\d{1,3}\s{1,4}(?:0x|in )|.{0,300}\[0x[0-9a-f]{4,16}\]$|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
     r"|state: |cores per node|cpu (?:utilized|efficiency)|memory (?:utilized|efficiency)|job id: |cluster: |nodes: |usage: |try '|for help|see .{1,80} for|exception raised from|\[w\d|terminate called|\s+what\(\))"
 )
 _FAULT = re.compile(
@@ -32,7 +32,7 @@ _FAULT = re.compile(
 _HANDLED = re.compile(
     r"(?i)\bre-?try(?:ing|able)?\b|\bretries left\b|\bwill (?:try|retry)\b|\btry(?:ing)? again\b|\bre-?connect(?:ing|ed)?\b|\battempt(?:ing)? ?#?\d{1,3}|\bfall(?:ing|s)?[ -]?back\b|\bfallback\b|\bignor(?:ing|ed)\b|\bskipp?(?:ing|ed)?\b"
     r"|\bcontinu(?:ing|e[sd]? (?:with|without|anyway|using))\b|\bhandled\b|\brecover(?:ed|ing|able)\b|\bnot fatal\b|\bnon-?fatal\b|\bharmless\b|\bsuppress(?:ed|ing)\b|\bexpected (?:error|failure|exception)|\bas expected\b|\bsimulat(?:ed|ing)\b"
-    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\bcaught\b|\brequeu(?:ed|ing)\b|\bquarantin"
+    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\brequeu(?:ed|ing)\b|\bquarantin"
 )
 _GIVEN_UP = re.compile(
     r"(?i)giv(?:ing|en|e) up|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)|aborting|exiting|cannot continue|can't continue|not retrying|without success"

@@ -34,7 +34,7 @@ _NOT_OURS = re.compile(
 )
 _CAUSED = re.compile(r"^\s{0,8}(?:Caused by:?|Suppressed:|\[cause\]:|  \[cause\]:|Root cause:)\s?(?P<what>.{0,600})")
 _GOES_ON = re.compile(
-    r"^(?:\s|goroutine \d|created by |main\.|\[signal |stack backtrace|Stacktrace|note: |runtime\.|[\w./*()]{1,200}\(.{0,200}\)$|Node\.js v|==\d+==|\.\.\. \d+ more|\}|\{|SUMMARY: |Shadow bytes|=>0x|Caused by|in expression starting at|exit status \d)"
+    r"^(?:\s|goroutine \d|created by |main\.|\[signal |stack backtrace|Stacktrace|note: |runtime\.|[\w./*()]{1,200}\(.{0,200}\)$|Node\.js v|==\d+==|\.\.\. \d+ more|\}|\{|SUMMARY: |Shadow bytes|=>0x|#\d{1,3}\s|Caused by|in expression starting at|exit status \d)"
 )
 
 

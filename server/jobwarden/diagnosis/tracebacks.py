@@ -271,6 +271,9 @@ def _link(text: Text, found: list[Traceback]) -> None:
     last: dict[str, Traceback] = {}
     for one in found:
         before = last.get(one.rank)
+        if before is not None and text.content(one.start).startswith("Original Traceback"):
+            before.cause, before.direct = one, True  # PyTorch's way of showing a worker's exception
+            continue
         if before is not None and (said := _between(text, before.end, one.start, one.rank)):
             one.cause, one.direct = before, said == _DIRECT
         last[one.rank] = one
