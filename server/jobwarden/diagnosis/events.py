@@ -112,7 +112,12 @@ def find_events(log: int, text: Text) -> Scene:
 
 def _later(text: Text, tracebacks: Iterable[Traceback]) -> set[int]:
     """Give the continued lines of messages that look continued: indented ones."""
-    return {at for one in tracebacks for at in message_lines(text, one) if text.content(at)[:1].isspace()}
+    return {
+        at
+        for one in tracebacks
+        for at in message_lines(text, one)
+        if one.message.endswith(":") or text.content(at)[:1].isspace()
+    }
 
 
 def _heads(tracebacks: Sequence[Traceback]) -> list[Traceback]:
