@@ -39,6 +39,7 @@ _LAST_WORDS = frozenset(
         "make-error",
     }
 )
+_GOING_ON = (Sort.PROGRESS, Sort.SUCCESS, Sort.ORDINARY, Sort.DONE)
 _NEAR = 6
 _FEW = 4
 _SOME_PROGRESS = 2
@@ -72,6 +73,8 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     for scene in scenes:
         known = ended_badly is True or _ends_badly(scene)
         for event in scene.events:
+            if event.traceback is not None and not any(scene.course.after(event.end - 1, sort) for sort in _GOING_ON):
+                event.uncaught, event.handled, event.soft = True, False, False  # whatever a logger said before it
             event.recovered = _went_on(scene, event, known=known)
     live = [event for scene in scenes for event in scene.events if not event.recovered]
     scheduler = _scheduler(live, outcome)
@@ -128,8 +131,9 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
-    few = _GAP if event.weight is Weight.ROOT else _FEW
-    return progress > 0 or success > 0 or done > 0 or ordinary > few
+    if event.weight is Weight.ROOT:
+        return progress > 1 or success > 0 or done > 0 or ordinary > _GAP
+    return progress > 0 or success > 0 or done > 0 or ordinary > _FEW
 
 
 def _scheduler(live: Sequence[Event], outcome: Outcome) -> Choice | None:

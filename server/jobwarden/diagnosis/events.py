@@ -26,6 +26,19 @@ _NEVER = re.compile(
 )
 _MOST = 60
 _LATE, _LAST = 60, 12
+_OF_OTHERS = frozenset(
+    {
+        "node-error",
+        "java-exception",
+        "r-error",
+        "perl-ruby-lua-octave",
+        "killed",
+        "terminated",
+        "aborted",
+        "interrupted",
+    }
+)
+"""What is no better than the kind of a Python exception."""
 _UNKNOWN = Signature(
     "wording-unknown", Category.UNKNOWN, "", (), "{line}", "Read what stands before it", Retryable.NO, Weight.FACT
 )
@@ -175,7 +188,7 @@ def _of_traceback(log: int, text: Text, head: Traceback, hits: dict[int, list[Hi
 
 def _hit_of(text: Text, root: Traceback, hits: dict[int, list[Hit]]) -> Hit | None:
     lines = message_lines(text, root)
-    first = [hit for hit in hits.get(lines.start, ()) if not (hit.signature.weight is Weight.FACT and root.type)]
+    first = [hit for hit in hits.get(lines.start, ()) if not (root.type and hit.signature.name in _OF_OTHERS)]
     if first:
         return _best(first)
     more = [

@@ -10,7 +10,7 @@ from jobwarden.diagnosis.reading import Text
 
 _PROGRESS = re.compile(
     r"(?i)\b(?:global[_ ]?step|step|epoch|iter(?:ation)?s?|it|batch|round|episode|chunk|shard|trial|fold|sample|item|record|task|stage|iteration|case|file|part|block|request|row|frame)s?"
-    r"[\s:=#\[(|]{0,4}\d+|\d{1,3}%\||\b\d{1,7}\s?/\s?\d{1,7}\b|\bit/s\b|\bs/it\b|(?<![a-z])loss\s{0,2}[=:]?\s{0,2}\d|\d{1,3}(?:\.\d{1,4})?\s?%"
+    r"[\s:=#\[(|]{0,4}\d+|\d{1,3}%\||\b\d{1,7}\s?/\s?\d{1,7}\b|\bit/s\b|\bs/it\b|(?<![a-z])loss\s{0,2}[=:]?\s{0,2}\d|\d{1,3}(?:\.\d{1,4})?\s?%(?!\s{1,4}/)"
     r"|\b(?:saved|saving|wrote|written|writing)\b.{0,80}(?:checkpoint|model|state|result|file|output|\.\w{2,5}\b)|tok(?:ens)?/s|samples/s"
 )
 _SUCCESS = re.compile(
