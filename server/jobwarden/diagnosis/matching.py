@@ -43,7 +43,7 @@ class _Ready:
     order: int
     signature: Signature
     form: Form
-    decoys: tuple[str, ...]
+    decoys: re.Pattern[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,21 @@ def _table() -> _Table:
     by_word: dict[str, list[_Ready]] = {}
     wordless: list[_Ready] = []
     for order, signature in enumerate(SIGNATURES):
-        decoys = tuple(squeeze(decoy) for decoy in signature.decoys)
+        decoys = _decoys(signature)
         for text in signature.forms:
             form = compile_form(text)
             ready = _Ready(order, signature, form, decoys)
             (by_word.setdefault(form.word, []) if form.word else wordless).append(ready)
     return _Table({word: tuple(some) for word, some in by_word.items()}, frozenset(by_word), tuple(wordless))
+
+
+def _decoys(signature: Signature) -> re.Pattern[str] | None:
+    if not signature.decoys:
+        return None
+    some = [
+        rf"{'(?<![A-Za-z0-9])' if text[0].isalnum() else ''}{re.escape(text)}(?![0-9])" for text in signature.decoys
+    ]
+    return re.compile("|".join(some), re.IGNORECASE)
 
 
 def find(lines: Sequence[str], starts: Sequence[tuple[int, int]]) -> list[Hit]:
@@ -93,10 +102,10 @@ def _candidates(shape: str) -> Iterator[_Ready]:
     table = _table()
     for word in table.words.intersection(words(shape)):
         for ready in table.by_word[word]:
-            if ready.form.hint in shape and not any(decoy in shape for decoy in ready.decoys):
+            if ready.form.hint in shape:
                 yield ready
     for ready in table.wordless:
-        if ready.form.hint in shape and not any(decoy in shape for decoy in ready.decoys):
+        if ready.form.hint in shape:
             yield ready
 
 
@@ -104,7 +113,7 @@ def _in_line(line: str, starts: tuple[int, int], at: int, candidates: Sequence[_
     best: dict[int, tuple[tuple[int, int], Hit]] = {}
     for ready in candidates:
         match = _match(ready.form, line, starts)
-        if match is None:
+        if match is None or (ready.decoys is not None and ready.decoys.search(line)):
             continue
         found = {name: _tidy(text) for name, text in match.groupdict().items() if text}
         rank = (len(found), match.end() - match.start())

@@ -49,7 +49,7 @@ def tell(choice: Choice, scenes: Sequence[Scene], outcome: Outcome) -> Diagnosis
     return Diagnosis(
         category,
         kind,
-        shorten(_cause(choice, category), _CAUSE_CHARS),
+        shorten(_cause(choice, category, texts), _CAUSE_CHARS),
         _CONFIDENCE[choice.sure],
         masked(evidence[:_MOST_EVIDENCE]),
         _retry(event if agreed else None, category),
@@ -102,7 +102,7 @@ def _event_lines(text: Text, event: Event) -> list[EvidenceLine]:
     return lines
 
 
-def _cause(choice: Choice, category: Category) -> str:
+def _cause(choice: Choice, category: Category, texts: Sequence[Text]) -> str:
     event, fact = choice.event, choice.fact
     if event is None or (event.category is not category and fact is not None):
         return fact.cause if fact else ""
@@ -115,8 +115,9 @@ def _cause(choice: Choice, category: Category) -> str:
         if event.traceback.name and event.traceback.name not in words and event.traceback.message:
             words = f"{words} ({event.traceback.name}: {event.traceback.message[:160]})"
         where = f", at {place}"
-    who = f"rank {event.rank}: " if event.rank.isdigit() else f"{event.rank}: " if event.rank else ""
-    return f"{who}{words}{where}"
+    who = event.rank or (texts[event.log].label if len(texts) > 1 else "")
+    said = f"rank {who}: " if who.isdigit() else f"{who}: " if who else ""
+    return f"{said}{words}{where}"
 
 
 def _clean(found: dict[str, str]) -> dict[str, str]:

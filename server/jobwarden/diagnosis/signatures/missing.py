@@ -90,7 +90,6 @@ SIGNATURES = (
             "Could not load library {library}",
             "Could not find a package configuration file provided by '{library}'",
             "Could NOT find {library} (missing",
-            "Could NOT find {library}",
             "Package '{library}', required by",
             "No package '{library}' found",
             "Package {library} was not found in the pkg-config search path",
