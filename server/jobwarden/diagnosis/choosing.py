@@ -83,7 +83,7 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     chosen = _first_cause(scenes, live)
     if chosen is not None:
         chosen = _behind(scenes, chosen)
-        return _weighed(chosen, live, outcome, ended_badly is True)
+        return _weighed(chosen, live, outcome, known=ended_badly is True)
     if ended_badly is not True:
         return None
     fact = exits.said_by_exit(outcome)
@@ -246,7 +246,7 @@ def _last_run(scenes: Sequence[Scene], events: list[Event]) -> list[Event]:
 
 def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
     """Give the first, by the clock where logs differ and both tell the time."""
-    firsts = {}
+    firsts: dict[int, Event] = {}
     for event in events:
         if event.log not in firsts or event.start < firsts[event.log].start:
             firsts[event.log] = event
@@ -258,7 +258,7 @@ def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
     return min(firsts.values(), key=lambda event: (-event.weight, event.log))
 
 
-def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, known: bool) -> Choice:
+def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, *, known: bool) -> Choice:
     level = priority(event)
     if event.signature.name.startswith("wording-"):
         sure = 0

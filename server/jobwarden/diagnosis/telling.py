@@ -21,7 +21,8 @@ _LINE_CHARS = 400
 _MOST_EVIDENCE = 14
 _AROUND = 2
 _FAULTY = re.compile(
-    r"(?i)\berr(?:or)?\b|error:|fail|exception|fatal|abort|killed|denied|cannot|could not|unable|traceback|panic|not found|no such"
+    r"(?i)\berr(?:or)?\b|error:|fail|exception|fatal|abort|killed|denied|cannot|could not|unable|traceback|panic"
+    r"|not found|no such"
 )
 _CONFIDENCE = (Confidence.LOW, Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH)
 
@@ -85,6 +86,9 @@ def _event_lines(text: Text, event: Event) -> list[EvidenceLine]:
     """Give the telling line, the user's own place in the code, and what stands around."""
     shown = [event.at]
     lines = [_line(text, event.at)]
+    if event.last is not None and event.last not in shown:
+        lines.append(_line(text, event.last))
+        shown.append(event.last)
     if event.frame is not None:
         for at in (event.frame.at, event.frame.at + 1):
             if (

@@ -82,7 +82,7 @@ def test_numbers_go_on_behind_a_gap() -> None:
 
     found = diagnose([log], Outcome(exit_code=1))
 
-    assert [(line.line, line.text) for line in found.evidence][0] == (1001, "MemoryError")
+    assert (found.evidence[0].line, found.evidence[0].text) == (1001, "MemoryError")
 
 
 def test_where_numbers_are_not_known_none_is_told() -> None:
@@ -106,7 +106,10 @@ def test_time_grows_with_the_log_alone() -> None:
 
 
 def test_secrets_stay_where_they_are() -> None:
-    data = b'requests.exceptions.HTTPError: 401 Client Error for url https://u:hunter22secret@x/?q "Authorization: Bearer abcdef0123456789abcdef"\n'
+    data = (
+        b"requests.exceptions.HTTPError: 401 Client Error for url https://u:hunter22secret@x/ "
+        b'"Authorization: Bearer abcdef0123456789abcdef"\n'
+    )
 
     found = diagnose([Log("a", (Piece(data),))], Outcome(exit_code=1))
 
@@ -136,7 +139,10 @@ def test_time_to_ask_for_comes_from_how_far_it_was() -> None:
 
 def test_of_several_ranks_the_first_by_the_clock_is_meant() -> None:
     def log(rank: int, second: int, error: str) -> Log:
-        text = f'2026-11-20 10:00:{second:02d} INFO step 3\nTraceback (most recent call last):\n  File "/u/t.py", line {rank}, in f\n{error}\n'
+        text = (
+            f"2026-11-20 10:00:{second:02d} INFO step 3\nTraceback (most recent call last):\n"
+            f'  File "/u/t.py", line {rank}, in f\n{error}\n'
+        )
         return Log(f"rank{rank}.log", (Piece(text.encode()),), label=f"rank {rank}")
 
     found = diagnose([log(0, 40, "ValueError: late"), log(1, 20, "KeyError: 'first'")], Outcome(exit_code=1))
