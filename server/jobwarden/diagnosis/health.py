@@ -53,7 +53,8 @@ _HANDLED = re.compile(
     r"|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\brequeu(?:ed|ing)\b|\bquarantin"
 )
 _GIVEN_UP = re.compile(
-    r"(?i)giv(?:ing|en|e) up|retry (?:count|counter|limit)|retries exceeded|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)"
+    r"(?i)giv(?:ing|en|e) up|retry (?:count|counter|limit)|retries exceeded|exhausted"
+    r"|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)"
     r"|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)"
     r"|aborting|exiting|cannot continue|can't continue|not retrying|without success"
 )

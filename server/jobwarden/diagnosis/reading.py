@@ -16,7 +16,8 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u20
 _BAR = re.compile(r"\d{1,3}%\|")
 
 _RANK = re.compile(
-    r"\s{0,2}(?:\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})?(?:\[(?:rank|default)(?P<torch>\d{1,6})\]:?|(?P<srun>\d{1,6}): "
+    r"\s{0,2}(?:\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})?(?:\[(?:rank|default)(?P<torch>\d{1,6})\]:?"
+    r"|(?P<srun>\d{1,6}): "
     r"|\[\d{1,6},(?P<mpi>\d{1,6})\](?:<std(?:out|err)>)?:?"
     r"|\[(?P<hydra>\d{1,6})\] |\((?P<actor>[A-Za-z_][\w.:]{0,60}(?: rank=\d{1,6})? pid=\d{1,9}(?:, ip=[\d.]{7,15})?)\)"
     r"|\[?[Rr]ank[ :=]?(?P<word>\d{1,6})\]?[:,|] ?) ?"
