@@ -96,6 +96,8 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
 def _ends_badly(scene: Scene) -> bool:
     """Whether a launcher, a shell or a scheduler says at a log's end that something failed."""
     course = scene.course
+    if any(_is_fatal(scene, event) and not _went_on(scene, event, known=False) for event in scene.events):
+        return True
     return any(
         (event.signature.name in _LAST_WORDS or event.signature.name in _SAID_BY_SCHEDULER)
         and not (event.soft or event.handled)
@@ -105,6 +107,10 @@ def _ends_badly(scene: Scene) -> bool:
         <= 1
         for event in scene.events
     )
+
+
+def _is_fatal(scene: Scene, event: Event) -> bool:
+    return event.signature.name.startswith("wording-") and "fatal" in scene.text.lines[event.at][:80].lower()
 
 
 def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
@@ -128,8 +134,9 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
             return True
         return (done > 0 and ordinary + progress > 1) or ordinary > _GAP
     if event.signature.name.startswith("wording-") and not known and not event.handled and not event.soft:
-        most = _NEAR if "fatal" in scene.text.lines[event.at][:80].lower() else 0
-        return progress + success + done > 0 or ordinary > most
+        plain = scene.text.lines[event.at].lstrip("- >*").lower().startswith("error")
+        most = _NEAR if _is_fatal(scene, event) else 2 if plain else 0
+        return progress + success > 0 or ordinary + done > most
     if event.handled or event.soft:
         return progress + success + ordinary + done > 0
     if known:

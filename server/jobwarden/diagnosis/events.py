@@ -226,6 +226,10 @@ def _last_words(log: int, text: Text, known: set[int]) -> list[Event]:
     last = [at for at in range(max(0, len(text.lines) - _LATE), len(text.lines)) if text.lines[at].strip()][-_LAST:]
     for at in last:
         body = text.lines[at][text.body_start(at) :]
+        if is_error(body) and body.rstrip().endswith(":"):  # its message stands in the next line
+            body = " ".join(
+                [body.strip(), *(text.content(index).strip() for index in _next(text, at + 1, text.rank(at), 1))]
+            )
         if at in known or _is_echo(text, at) or not (is_error(body) or text.level(at) == "error"):
             continue
         if sort_of(body, level="") in {Sort.SUCCESS, Sort.DONE, Sort.PROGRESS}:

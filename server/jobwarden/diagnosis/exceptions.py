@@ -40,6 +40,8 @@ _BY_NAME: dict[str, tuple[Category, str, Weight]] = {
     "CalledProcessError": (_C.CODE_ERROR, "child", _W.CASCADE),
     "ExceptionGroup": (_C.CODE_ERROR, "", _W.CASCADE),
     "BaseExceptionGroup": (_C.CODE_ERROR, "", _W.CASCADE),
+    "PapermillExecutionError": (_C.CODE_ERROR, "child", _W.CASCADE),
+    "CellExecutionError": (_C.CODE_ERROR, "child", _W.CASCADE),
     "RemoteTraceback": (_C.CODE_ERROR, "", _W.CASCADE),
     "_RemoteTraceback": (_C.CODE_ERROR, "", _W.CASCADE),
     "CancelledError": (_C.CODE_ERROR, "", _W.CASCADE),
