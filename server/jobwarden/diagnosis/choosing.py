@@ -41,7 +41,7 @@ _LAST_WORDS = frozenset(
 )
 _GOING_ON = (Sort.PROGRESS, Sort.SUCCESS, Sort.ORDINARY, Sort.DONE)
 _NEAR = 6
-_FEW = 4
+_FEW = 3
 _SOME_PROGRESS = 2
 _GAP = 15
 _UNCAUGHT_GAP = 40
@@ -81,6 +81,8 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     if scheduler is not None and not _overruled(scheduler, live, scenes):
         return scheduler
     chosen = _first_cause(scenes, live)
+    if ended_badly is None and all(event.indented for event in live):
+        return None
     if chosen is not None:
         chosen = _behind(scenes, chosen)
         return _weighed(chosen, live, outcome, known=ended_badly is True)
@@ -142,8 +144,9 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
     if event.weight is Weight.ROOT:
-        return progress > 1 or success > 0 or done > 0 or ordinary > _GAP
-    return progress > 0 or success > 0 or done > 0 or ordinary > _FEW
+        return progress > 0 or success > 0 or done > 0 or ordinary > _GAP
+    few = 1 if scene.text.level(event.at) == "error" else _FEW  # a logger would say more of an end
+    return progress > 0 or success > 0 or done > 0 or ordinary > few
 
 
 def _scheduler(live: Sequence[Event], outcome: Outcome) -> Choice | None:
@@ -265,7 +268,8 @@ def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
     timed = [(moment, event) for event in firsts.values() if (moment := scenes[event.log].text.moment(event.at))]
     if timed and len(timed) == len(firsts):
         return min(timed, key=lambda pair: pair[0])[1]
-    return min(firsts.values(), key=lambda event: (-event.weight, event.log))
+    between = {Category.NETWORK, Category.DISTRIBUTED}  # what one rank says of another that was gone
+    return min(firsts.values(), key=lambda event: (event.category in between, -event.weight, event.log))
 
 
 def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, *, known: bool) -> Choice:

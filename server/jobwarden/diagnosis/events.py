@@ -72,6 +72,7 @@ class Event:
         traceback: Its exception.
         frame: The last frame of the user's own code.
         last: The line where it came out: of the last exception in a chain, of a panic's message.
+        indented: Whether its line belongs to one above it, and cannot stand for an end alone.
         recovered: Whether the program went on.
     """
 
@@ -90,6 +91,7 @@ class Event:
     traceback: Traceback | None = None
     frame: Frame | None = None
     last: int | None = None
+    indented: bool = False
     recovered: bool = False
 
     @property
@@ -269,6 +271,7 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     level = text.level(at)
     event.uncaught = signature.fatal or gave_up(line)
     event.soft = (level in {"warn", "info"} and not signature.fatal) or _NEVER.search(line) is not None
+    event.indented = text.content(at)[:2] in {"  ", "\t", "\t\t"} and level == "" and not signature.fatal
     after = _next(text, at + 1, event.rank, 1)
     event.handled = not signature.fatal and any(was_handled(text.lines[index]) for index in [at, *after])
     return event

@@ -141,6 +141,8 @@ def signature_of(traceback: Traceback) -> Signature:
         category, kind = Category.CONFIGURATION, "settings"
     elif category is Category.CODE_ERROR and (read := _what_it_read(traceback)):
         category, kind = Category.CORRUPT_DATA, read
+    elif category is Category.NETWORK and re.search(r"(?i)closed by|reset|lost|broken|disconnect", traceback.message):
+        kind, weight = "lost", Weight.CASCADE
     elif traceback.name == "TimeoutError":
         category, kind, weight = _timeout(traceback)
     told = f"{traceback.name or 'An exception'}" + (f": {traceback.message[:300]}" if traceback.message else "")
