@@ -18,7 +18,8 @@ TELLING = (
     r"error|exception|traceback|fatal|fail|killed|oom|out of memory|cannot|could not|can't|unable|denied|refused"
     r"|no such|not found|not allowed|abort|sigsegv|segmentation|signal|sigkill|panic|timed out|timeout|quota"
     r"|no space|invalid|unrecognized|assert|core dump|exceeded|terminat|unauthorized|forbidden|gated"
-    r"|corrupt|slurmstepd|srun:|cancelled|nccl warn|xid|unreachable|unresolved|already in use|too many|bus error|illegal|undefined|missing"
+    r"|corrupt|slurmstepd|srun:|cancelled|nccl warn|xid|unreachable|unresolved|already in use|too many|bus error"
+    r"|illegal|undefined|missing"
 )
 """What lines of a failure hold, with the case left out of account. Wide on purpose: it chooses what is read, and
 decides nothing."""

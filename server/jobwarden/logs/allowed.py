@@ -32,12 +32,14 @@ class Readable:
         log: Where the job's own *source* says that it writes: never a path that a caller claimed.
         work_dir: Its working directory, by its source.
         folders: The user's own configuration (`HostConfig.read`).
+        others: Further files that the source says that it writes.
         kept: Where supervised processes are kept (`processes_folder`); hidden, but our own. This machine only.
     """
 
     log: LogPaths | None = None
     work_dir: str | None = None
     folders: Sequence[str] = ()
+    others: Sequence[str] = ()
     kept: str | None = None
 
 
@@ -93,7 +95,7 @@ async def allowed_paths(
 
 def _named(readable: Readable) -> set[PurePosixPath]:
     log = readable.log or LogPaths()
-    return {PurePosixPath(text) for text in (log.stdout, log.stderr) if text}
+    return {PurePosixPath(text) for text in (log.stdout, log.stderr, *readable.others) if text}
 
 
 def _asked(path: str, readable: Readable) -> PurePosixPath:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jobwarden.sources.base import DependsOn, Host, Wanted
+from jobwarden.sources.base import Host, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,6 @@ class PostMortem:
         steps: Its parts, in order.
         written: Further logs than the job's own.
         question: The commands that were run.
-        depends: Where Slurm can tell: its jobs, of which the whole consists. Nothing else is told then.
     """
 
     state: str = ""
@@ -80,7 +79,6 @@ class PostMortem:
     steps: tuple[Step, ...] = ()
     written: tuple[Written, ...] = ()
     question: tuple[str, ...] = ()
-    depends: DependsOn | None = None
 
 
 @runtime_checkable

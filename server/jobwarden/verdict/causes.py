@@ -7,8 +7,9 @@ verdict.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,12 @@ from jobwarden.diagnosis.outcomes import outcome_of
 from jobwarden.diagnosis.pieces import SHORT
 from jobwarden.logs.secrets import mask
 from jobwarden.sources.base import Seen
+from jobwarden.sources.log_files import JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.verdict.apply import endings
-from jobwarden.verdict.dissecting import post_mortems, read_where, where_logs_are
-from jobwarden.verdict.targets import Group
+from jobwarden.verdict.dissecting import of_slurm, post_mortems, read_all, where_logs_are
+from jobwarden.verdict.log_files import logs_of
+from jobwarden.verdict.targets import Group, Target
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 READ_MOST = 10
 """So many jobs of one round have their logs read; the others are told by how they ended."""
 ALL_S = 4.0
-"""For all of one round, the scheduler's answer and every log. Less than any caller's patience."""
+"""For one round, the scheduler's answer and every log; half as much again for what these have named. Less than any
+caller's patience."""
 CAUSE_CHARS = 160
 _NOT_READ = " (by its end alone; its log was not read)"
 _KEPT = 1000
@@ -56,21 +60,15 @@ class _Case:
 
     Attributes:
         record: As it ends.
+        logs: Which it has; None while that is not known.
         told: By its source.
         gathered: Of its logs; None where they were not read.
     """
 
     record: JobRecord
+    logs: JobLogs | None = None
     told: PostMortem | None = None
     gathered: Gathered | None = None
-
-
-@dataclass(slots=True)
-class _Inquiry:
-    rounds: Rounds
-    group: Group
-    cases: list[_Case]
-    told: anyio.Event = field(default_factory=anyio.Event)
 
 
 async def find_causes(rounds: Rounds, group: Group, snapshot: Snapshot, known: Known) -> Causes:
@@ -86,15 +84,13 @@ async def find_causes(rounds: Rounds, group: Group, snapshot: Snapshot, known: K
         return {}
     ended: list[JobRecord] = []
     for session in group.sessions:
-        try:
+        with _contained(f"the jobs of session {session.entry.session_id}"):
             ended += await rounds.sessions.call(session, partial(endings, answer=rounds.answer(group, snapshot)))
-        except JobwardenError:
-            continue  # it will be said when the answer is applied
     bad = [one for one in ended if one.phase in (Phase.FAILED, Phase.CANCELLED)]
     fresh = {_run(one): _Case(one) for one in sorted(bad, key=lambda one: one.log is not None)}
     cases = [case for run, case in fresh.items() if run not in known]
     if cases:
-        await _look(_Inquiry(rounds, group, cases))
+        await _look(rounds, group.target, cases)
         for case in cases:
             known[_run(case.record)] = await _cause(case)
         while len(known) > _KEPT:
@@ -107,57 +103,67 @@ def _run(record: JobRecord) -> tuple[str, str, str]:
     return (record.site or record.host, f"{record.type}:{record.id}", ended)
 
 
-async def _look(inquiry: _Inquiry) -> None:
+async def _look(rounds: Rounds, target: Target, cases: Sequence[_Case]) -> None:
     """Find out what there is time for. What was cancelled has been ended by somebody, not by what its log says."""
-    failed = [case for case in inquiry.cases if case.record.phase is Phase.FAILED]
-    if not failed or inquiry.rounds.elsewhere(inquiry.group.target.key.site):
+    failed = [case for case in cases if case.record.phase is Phase.FAILED]
+    if not failed or rounds.elsewhere(target.key.site):
         return
     with anyio.move_on_after(ALL_S):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_ask, inquiry, failed)
+            tasks.start_soon(_ask, rounds, target, failed)
             for case in failed[:READ_MOST]:
-                tasks.start_soon(_read, inquiry, case)
+                tasks.start_soon(_read, rounds, case)
+    with anyio.move_on_after(ALL_S / 2):
+        await _read_more(rounds, target, failed[:READ_MOST])
 
 
-async def _ask(inquiry: _Inquiry, failed: Sequence[_Case]) -> None:
-    try:
-        records = [case.record for case in failed]
-        told = await post_mortems(inquiry.rounds, inquiry.group.target, records, timeout_s=ALL_S)
+async def _ask(rounds: Rounds, target: Target, failed: Sequence[_Case]) -> None:
+    with _contained(f"the jobs on {target.host}"):
+        told = await post_mortems(rounds, target, [case.record for case in failed], timeout_s=ALL_S)
         for case in failed:
             case.told = told.get(case.record.id)
-    except JobwardenError as error:
-        log.info("causes on %s: %s", inquiry.group.target.host, error)
-    except Exception:  # a plug-in's, or ours: no verdict may hang on it
-        log.exception("causes on %s", inquiry.group.target.host)
-    finally:
-        inquiry.told.set()
 
 
-async def _read(inquiry: _Inquiry, case: _Case) -> None:
-    """Read the job's own logs at once, and what its source names beside them when that is known."""
+async def _read(rounds: Rounds, case: _Case) -> None:
+    with _contained(case.record.id):
+        case.logs = await logs_of(rounds, case.record)
+        where = where_logs_are(rounds, case.record, case.logs)
+        if where:
+            case.gathered = await read_all(rounds, where, SHORT, timeout_s=ALL_S)
+
+
+async def _read_more(rounds: Rounds, target: Target, cases: Sequence[_Case]) -> None:
+    """Ask and read what the first answers have named: Slurm jobs that ran others' tasks, files of single ranks."""
+    with _contained(f"the jobs on {target.host}"):
+        logs = {case.record.id: case.logs for case in cases if case.logs is not None and case.told is None}
+        found = await of_slurm(rounds, target, logs, timeout_s=ALL_S) if logs else {}
+        for case in cases:
+            case.told = case.told or found.get(case.record.id)
+    for case in cases:
+        if case.logs is not None and case.told is not None and case.told.written:
+            with _contained(case.record.id):
+                where = where_logs_are(rounds, case.record, case.logs, case.told)
+                case.gathered = await read_all(rounds, where, SHORT, timeout_s=ALL_S)
+
+
+@contextmanager
+def _contained(what: str) -> Generator[None]:
+    """Let nothing out: no verdict may hang on a cause."""
     try:
-        own = where_logs_are(inquiry.rounds, case.record, None)
-        if own.places:
-            case.gathered = await read_where(inquiry.rounds, own, SHORT, timeout_s=ALL_S)
-        await inquiry.told.wait()
-        every = where_logs_are(inquiry.rounds, case.record, case.told)
-        if len(every.places) > len(own.places):
-            case.gathered = await read_where(inquiry.rounds, every, SHORT, timeout_s=ALL_S)
+        yield
     except JobwardenError as error:
-        log.info("cause of %s: %s", case.record.id, error)
-    except Exception:  # as above
-        log.exception("cause of %s", case.record.id)
+        log.info("cause of %s: %s", what, error)
+    except Exception:  # a plug-in's, or ours
+        log.exception("cause of %s", what)
 
 
 async def _cause(case: _Case) -> str:
     """Give the line; empty where there is nothing to say."""
     outcome = outcome_of(case.record, case.told)
     logs = tuple(one.log for one in case.gathered.logs) if case.gathered is not None else ()
-    try:
+    said = ""
+    with _contained(case.record.id):
         said = await to_thread.run_sync(cause_line, logs, outcome)
-    except Exception:  # as above
-        log.exception("cause of %s", case.record.id)
-        return ""
     unread = case.gathered is None and case.record.phase is Phase.FAILED
     return said + _NOT_READ if said and unread else said
 
