@@ -83,10 +83,7 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:
         parts.append(f"signal {job.signal}")
-    if job.stuck is not None:
-        parts.append(f"STUCK: {clean(job.stuck)}")
-    elif job.reason and job.reason not in _SAY_NOTHING:
-        parts.append(clean(job.reason))
+    parts += _why(job)
     if job.expected_start_at is not None and job.stuck is None:
         parts.append(f"may start {moment(job.expected_start_at, now)}")
     if len(job.attempts) > 1:
@@ -100,6 +97,14 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
     if job.orphan:
         parts.append("rebuilt from the journal: the project's file was gone")
     return "; ".join(parts)
+
+
+def _why(job: JobView) -> list[str]:
+    if job.stuck is not None:
+        return [f"STUCK: {clean(job.stuck)}"]
+    if job.cause:
+        return [f"cause: {clean(job.cause)}"]
+    return [clean(job.reason)] if job.reason and job.reason not in _SAY_NOTHING else []
 
 
 def _readiness(job: JobView) -> list[str]:
