@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from jobwarden.cli import demo, discovering, exit_codes, jobs, upkeep
+from jobwarden.cli import demo, diagnosing, discovering, exit_codes, jobs, upkeep
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
 from jobwarden_registry.clock import Clock, utc_now
@@ -26,6 +26,7 @@ Begin here:
   jobwarden wait 12345                              until it has ended
   jobwarden tail 12345                              the end of its log
   jobwarden explain 12345                           why it is in that state
+  jobwarden diagnose --file slurm-12345.out         why it failed
   jobwarden doctor                                  what would go wrong
 """
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS)
@@ -50,6 +51,7 @@ def build() -> click.Group:
     commands = (jobs.register, jobs.run, jobs.status, jobs.wait, jobs.tail, jobs.explain, jobs.cancel)
     for command in (
         *commands,
+        diagnosing.diagnose,
         discovering.discover,
         upkeep.watch,
         upkeep.doctor,

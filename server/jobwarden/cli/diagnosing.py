@@ -1,0 +1,130 @@
+"""The command diagnose: why a job failed, from its logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from jobwarden.cli.exit_codes import ExitCode
+from jobwarden.cli.face import examples
+
+if TYPE_CHECKING:
+    from jobwarden.diagnosis.model import Diagnosis, EvidenceLine, Log
+
+_END_BYTES = 4 << 20
+"""Of a larger file this much of both ends is read."""
+
+
+@click.command(
+    epilog=examples(
+        "jobwarden diagnose --file slurm-12345.out",
+        "jobwarden diagnose --file rank0.log --file rank1.log --exit-code 1 --json",
+        "jobwarden diagnose --file train.err --state TIMEOUT",
+    )
+)
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="LOG",
+    type=click.Path(path_type=Path),
+    help="A log of the job; may be given again.",
+)
+@click.option("--exit-code", type=int, metavar="N", help="The program's exit code.")
+@click.option("--signal", type=click.IntRange(0, 128), metavar="N", help="The signal that ended it.")
+@click.option("--state", default="", metavar="WORD", help="The scheduler's word for its end, such as OUT_OF_MEMORY.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def diagnose(
+    files: tuple[Path, ...], *, exit_code: int | None, signal: int | None, state: str, as_json: bool
+) -> ExitCode:
+    """Say why a job failed, from its logs.
+
+    It gives the first cause, the lines that show it, whether to start it again helps, and what to change. Category
+    `none`: nothing shows a failure. Category `unknown`: it failed, and nothing says why.
+
+    JSON: category, kind, cause, confidence (high, medium, low), evidence (file, line, text, context), retryable
+    (yes, no, after_change), change, also. The exit code is 0 whenever it answered.
+    """
+    from jobwarden.diagnosis.diagnose import diagnose as find_cause
+    from jobwarden.diagnosis.model import Outcome
+
+    logs = [_read(path) for path in files]
+    found = find_cause(logs, Outcome(state=state, exit_code=exit_code, signal=signal))
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        click.echo("\n".join(_told(found)))
+    return ExitCode.OK
+
+
+def _read(path: Path) -> Log:
+    """Read a log, or both ends of a large one.
+
+    Raises:
+        click.BadParameter: It cannot be read.
+    """
+    from jobwarden.diagnosis.model import Log, Piece
+
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return Log(str(path), (Piece(file.read(2 * _END_BYTES)),))
+            head = file.read(_END_BYTES)
+            size = os.fstat(file.fileno()).st_size
+            if size <= 2 * _END_BYTES:
+                return Log(str(path), (Piece(head + file.read(_END_BYTES)),))
+            lines = head.count(b"\n") + _skip(file, size - 2 * _END_BYTES)
+            tail = file.read(_END_BYTES)
+    except OSError as error:
+        hint = f"cannot read {path}: {error.strerror or error}"
+        raise click.BadParameter(hint, param_hint="--file") from error
+    torn = tail.find(b"\n") + 1
+    return Log(str(path), (Piece(head[: head.rfind(b"\n") + 1]), Piece(tail[torn:], lines + 2 if torn else None)))
+
+
+def _skip(file: BinaryIO, count: int) -> int:
+    """Pass over this many bytes, and count their lines."""
+    lines = 0
+    while count > 0 and (chunk := file.read(min(count, 1 << 20))):
+        lines += chunk.count(b"\n")
+        count -= len(chunk)
+    return lines
+
+
+def _told(found: Diagnosis) -> list[str]:
+    """Write it for a person."""
+    from jobwarden.cli.words import clean
+
+    kind = f" ({found.kind})" if found.kind else ""
+    lines = [f"{found.category.value}{kind}, {found.confidence.value} confidence: {clean(found.cause)}"]
+    if found.evidence:
+        lines.append("")
+        lines.extend(_shown(found.evidence))
+        lines.append("")
+    again = {"yes": "yes, as it is", "after_change": "after a change", "no": "no"}[found.retryable.value]
+    if found.category.value != "none":
+        lines.append(f"Start it again: {again}")
+    if found.change:
+        lines.append(f"Change: {clean(found.change)}")
+    lines.extend(f"Also: {clean(also)}" for also in found.also)
+    return lines
+
+
+def _shown(evidence: Sequence[EvidenceLine]) -> list[str]:
+    from jobwarden.cli.words import clean
+
+    places = [f"{line.file}:{line.line}" if line.line else line.file for line in evidence]
+    width = min(48, max(map(len, places)))
+    return [
+        f"  {' ' if line.context else '>'} {clean(place):<{width}}  {clean(line.text)}"
+        for place, line in zip(places, evidence, strict=True)
+    ]

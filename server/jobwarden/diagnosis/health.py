@@ -1,0 +1,114 @@
+"""Whether a program went on after something that it said: progress, ordinary lines and words of success."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from enum import Enum
+
+from jobwarden.diagnosis.reading import Text
+
+_PROGRESS = re.compile(
+    r"(?i)\b(?:global[_ ]?step|step|epoch|iter(?:ation)?s?|it|batch|round|episode|chunk|shard|trial|fold|sample|item|record|task|stage|iteration|case|file|part|block|request|row|frame)s?"
+    r"[\s:=#\[(|]{0,4}\d+|\d{1,3}%\||\b\d{1,7}\s?/\s?\d{1,7}\b|\bit/s\b|\bs/it\b|(?<![a-z])loss\s{0,2}[=:]?\s{0,2}\d|\d{1,3}(?:\.\d{1,4})?\s?%"
+    r"|\b(?:saved|saving|wrote|written|writing)\b.{0,80}(?:checkpoint|model|state|result|file|output|\.\w{2,5}\b)|tok(?:ens)?/s|samples/s"
+)
+_SUCCESS = re.compile(
+    r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
+    r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
+    r"|\bexit code:? 0\b|\bno errors\b|\b0 (?:errors|failed|failures)\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"
+)
+_WEAK_SUCCESS = re.compile(r"(?i)\b(?:done|finished|complete|bye|goodbye|end of)\b")
+_EPILOGUE = re.compile(
+    r"(?i)^(?:\s*$|[=\-_*#~+ ]{4,}$|wandb: |srun: |slurmstepd\S*: |(?:real|user|sys)\s+\d+m|job (?:finished|ended|completed|done) (?:at|on)|end(?:ed)?(?: time)?\s?(?:at|:)|finished at|date:|(?:mon|tue|wed|thu|fri|sat|sun)\w* .{0,60}$"
+    r"|node\.js v\d|exit status \d|note: |\s+at |\s+\^|\[\d+\]:|\s+(?:time|host|rank|exitcode|error_file|traceback)\s+:|goroutine \d|\s*\d+: 0x|frame #\d|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
+    r"|state: |cores per node|cpu (?:utilized|efficiency)|memory (?:utilized|efficiency)|job id: |cluster: |nodes: |usage: |try '|for help|see .{1,80} for|exception raised from|\[w\d|terminate called|\s+what\(\))"
+)
+_FAULT = re.compile(
+    r"(?i)error|fail|exception|fatal|abort|killed|denied|cannot|can't|could not|unable|traceback|panic|terminat|segmentation|cancel|core dumped|not found|no such|exit code [1-9]|errno|warning"
+)
+_HANDLED = re.compile(
+    r"(?i)\bre-?try(?:ing|able)?\b|\bretries left\b|\bwill (?:try|retry)\b|\btry(?:ing)? again\b|\bre-?connect(?:ing|ed)?\b|\battempt(?:ing)? ?#?\d{1,3}|\bfall(?:ing|s)?[ -]?back\b|\bfallback\b|\bignor(?:ing|ed)\b|\bskipp?(?:ing|ed)?\b"
+    r"|\bcontinu(?:ing|e[sd]? (?:with|without|anyway|using))\b|\bhandled\b|\brecover(?:ed|ing|able)\b|\bnot fatal\b|\bnon-?fatal\b|\bharmless\b|\bsuppress(?:ed|ing)\b|\bexpected (?:error|failure|exception)|\bas expected\b|\bsimulat(?:ed|ing)\b"
+    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\bcaught\b|\bresum(?:ed|ing)\b|\brequeu(?:ed|ing)\b|\bquarantin"
+)
+_GIVEN_UP = re.compile(
+    r"(?i)giv(?:ing|en|e) up|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)|aborting|exiting|cannot continue|can't continue|not retrying|without success"
+)
+_LAST_TRY = re.compile(r"(?i)(?:attempt|try|retry)\s?#?\(?(\d{1,4})\s?(?:/|of)\s?(\d{1,4})")
+
+
+class Sort(Enum):
+    """What a line says about how a program does."""
+
+    PROGRESS = 1
+    SUCCESS = 2
+    DONE = 3
+    ORDINARY = 4
+    NOTHING = 5
+
+
+def sort_of(body: str, *, level: str) -> Sort:
+    """Tell what a line says."""
+    if not body.strip() or (_EPILOGUE.match(body) and level == ""):
+        return Sort.NOTHING
+    faulty = _FAULT.search(body) is not None
+    if _SUCCESS.search(body) and not re.search(
+        r"(?i)\b(?:not|un|never|without|in)\s?success|exit code [1-9]|[1-9]\d* (?:failed|errors?)\b", body
+    ):
+        return Sort.SUCCESS
+    if level == "error":
+        return Sort.NOTHING
+    if not faulty:
+        if _PROGRESS.search(body):
+            return Sort.PROGRESS
+        return Sort.DONE if _WEAK_SUCCESS.search(body) else Sort.ORDINARY
+    return Sort.NOTHING
+
+
+def was_handled(line: str) -> bool:
+    """Whether a line says that what failed was tried again or got along without."""
+    if _HANDLED.search(line) is None or _GIVEN_UP.search(line):
+        return False
+    last = _LAST_TRY.search(line)
+    return last is None or last[1] != last[2]
+
+
+def gave_up(line: str) -> bool:
+    """Whether a line says that no more tries will follow."""
+    return _GIVEN_UP.search(line) is not None
+
+
+class Course:
+    """How one log goes on after each of its lines.
+
+    Args:
+        text: The log.
+        inside: Lines of tracebacks, which say nothing of how it goes on.
+        start: The first line that matters.
+    """
+
+    def __init__(self, text: Text, inside: set[int], start: int) -> None:
+        self._by: dict[tuple[Sort, str], list[int]] = {}
+        for at in range(start, len(text.lines)):
+            if at in inside or not text.lines[at]:
+                continue
+            sort = sort_of(text.lines[at][text.body_start(at) :], level=text.level(at))
+            if sort is not Sort.NOTHING:
+                self._by.setdefault((sort, text.rank(at)), []).append(at)
+
+    def after(self, at: int, sort: Sort, rank: str | None = None) -> int:
+        """Count lines of a sort behind a line; of one rank, or of all."""
+        return sum(
+            len(places) - bisect_right(places, at)
+            for (kind, whose), places in self._by.items()
+            if kind is sort and rank in {None, whose}
+        )
+
+    def last(self, sort: Sort) -> int:
+        """Give the last line of a sort; -1 if there is none."""
+        return max((places[-1] for (kind, _), places in self._by.items() if kind is sort), default=-1)
+
+    def between(self, start: int, end: int, sort: Sort) -> int:
+        """Count lines of a sort between two."""
+        return self.after(start, sort) - self.after(end, sort)

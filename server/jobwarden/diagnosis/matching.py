@@ -1,0 +1,110 @@
+"""Finding signatures in lines: linear in what is read, however many signatures there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from jobwarden.diagnosis.form import Form, Signature, compile_form, squeeze, words
+from jobwarden.diagnosis.signatures.table import SIGNATURES
+
+_MOST_ALIKE = 40
+"""Of lines of one shape, this many of the first and of the last are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A signature found in a line.
+
+    Attributes:
+        signature: Which.
+        at: The line's index.
+        found: What its names stand for there.
+        start: Where in the line it begins.
+    """
+
+    signature: Signature
+    at: int
+    found: dict[str, str]
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    order: int
+    signature: Signature
+    form: Form
+    decoys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    by_word: dict[str, tuple[_Ready, ...]]
+    wordless: tuple[_Ready, ...]
+
+
+@cache
+def _table() -> _Table:
+    by_word: dict[str, list[_Ready]] = {}
+    wordless: list[_Ready] = []
+    for order, signature in enumerate(SIGNATURES):
+        decoys = tuple(squeeze(decoy) for decoy in signature.decoys)
+        for text in signature.forms:
+            form = compile_form(text)
+            ready = _Ready(order, signature, form, decoys)
+            (by_word.setdefault(form.word, []) if form.word else wordless).append(ready)
+    return _Table({word: tuple(some) for word, some in by_word.items()}, tuple(wordless))
+
+
+def find(lines: Sequence[str], bodies: Sequence[int]) -> list[Hit]:
+    """Give what is found in lines, in their order; in each line one hit of a signature at most.
+
+    Args:
+        lines: Cleaned and cut.
+        bodies: Where the message of each begins.
+    """
+    shapes: dict[str, list[int]] = {}
+    for at, line in enumerate(lines):
+        shapes.setdefault(squeeze(line), []).append(at)
+    hits: list[Hit] = []
+    for shape, places in shapes.items():
+        if candidates := list(_candidates(shape)):
+            ends = places if len(places) <= 2 * _MOST_ALIKE else [*places[:_MOST_ALIKE], *places[-_MOST_ALIKE:]]
+            for at in ends:
+                hits.extend(_in_line(lines[at], bodies[at], at, candidates))
+    hits.sort(key=lambda hit: hit.at)
+    return hits
+
+
+def _candidates(shape: str) -> Iterator[_Ready]:
+    table = _table()
+    for word in set(words(shape)).intersection(table.by_word):
+        for ready in table.by_word[word]:
+            if ready.form.hint in shape and not any(decoy in shape for decoy in ready.decoys):
+                yield ready
+    for ready in table.wordless:
+        if ready.form.hint in shape and not any(decoy in shape for decoy in ready.decoys):
+            yield ready
+
+
+def _in_line(line: str, body: int, at: int, candidates: Sequence[_Ready]) -> Iterator[Hit]:
+    best: dict[int, tuple[tuple[int, int], Hit]] = {}
+    for ready in candidates:
+        match = ready.form.pattern.match(line, body) if ready.form.anchored else ready.form.pattern.search(line)
+        if match is None:
+            continue
+        found = {name: _tidy(text) for name, text in match.groupdict().items() if text}
+        rank = (len(found), match.end() - match.start())
+        if ready.order not in best or best[ready.order][0] < rank:
+            best[ready.order] = (rank, Hit(ready.signature, at, found, match.start()))
+    for order in sorted(best):
+        yield best[order][1]
+
+
+_EDGES = re.compile(r"^[\s\"'`(\[]+|[\s\"'`.,;:)\]]+$")
+
+
+def _tidy(text: str) -> str:
+    return _EDGES.sub("", text)

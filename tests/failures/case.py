@@ -1,0 +1,104 @@
+"""What a case is: one file below jobs/, with its truth in front, made into one failure (or one healthy run)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+JOBS = Path(__file__).parent / "jobs"
+WORDS = frozenset({"about", "retryable", "hosts", "logs", "state", "reason"})
+
+
+@dataclass
+class Case:
+    """One job and what is true of it.
+
+    Attributes:
+        name: Of its file, and of its logs.
+        family: The folder it stands in.
+        category: As in jobwarden.diagnosis.model; `none` for a healthy one.
+        kind: Of that category; empty where there is none.
+        also_right: Other answers that are as good, `category kind`.
+        evidence: Regular expressions: a line with the first cause matches one; the first is the most telling.
+        tools: Commands whose versions are kept.
+        root: Shell, run as root before.
+        job: The batch script.
+    """
+
+    name: str
+    family: str
+    about: str = ""
+    category: str = ""
+    kind: str = ""
+    also_right: list[str] = field(default_factory=list[str])
+    retryable: str = "no"
+    evidence: list[str] = field(default_factory=list[str])
+    shows: list[str] = field(default_factory=list[str])
+    needs: list[str] = field(default_factory=list[str])
+    tools: list[str] = field(default_factory=list[str])
+    hosts: str = ""
+    logs: str = ""
+    state: str = ""
+    reason: str = ""
+    split: bool = False
+    as_root: bool = False
+    limit_s: int = 120
+    root: str = ""
+    job: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name among all."""
+        return f"{self.family}/{self.name}"
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing went wrong."""
+        return self.category == "none"
+
+
+def read_case(path: Path) -> Case:
+    """Read one file: `# key: value` lines, then `### root` (may be absent) and `### job`."""
+    head, _, job = path.read_text("utf-8").partition("### job\n")
+    head, _, root = head.partition("### root\n")
+    case = Case(path.stem, path.parent.name, root=root, job="#!/bin/bash\n" + job)
+    for line in head.splitlines():
+        key, found, value = line.removeprefix("# ").partition(": ")
+        if not found or not take(case, key, value.strip()):
+            raise ValueError(f"{path}: not a line of a header: {line!r}")
+    if not job or not case.category or not (case.healthy or case.evidence or case.shows):
+        raise ValueError(f"{path}: a case needs a category, evidence and a job")
+    return case
+
+
+def take(case: Case, key: str, value: str) -> bool:
+    """Put one line of the header where it belongs; say whether it is known."""
+    match key:
+        case "category":
+            case.category, _, case.kind = value.partition(" ")
+        case "or":
+            case.also_right.append(value)
+        case "evidence":
+            case.evidence.append(value)
+        case "shows":
+            case.shows.append(value)
+        case "needs":
+            case.needs += value.split()
+        case "tool":
+            case.tools.append(value)
+        case "split":
+            case.split = True
+        case "user":
+            case.as_root = value == "root"
+        case "limit":
+            case.limit_s = int(value)
+        case _ if key in WORDS:
+            setattr(case, key, value)
+        case _:
+            return False
+    return True
+
+
+def read_all() -> list[Case]:
+    """Read every case, by family and name."""
+    return [read_case(path) for path in sorted(JOBS.glob("*/*.sh"))]
