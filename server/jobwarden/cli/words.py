@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobwarden.service.views import Counts, JobView
+    from jobwarden.service.views import Counts, JobView, ResourcesView
     from jobwarden_registry.events import Event
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -143,3 +143,18 @@ def event_line(event: Event, now: datetime) -> str:
         part for part in (f"{event.event} {who}".strip(), "; ".join(filter(None, (change, event.text)))) if part
     )
     return clean(f"#{event.seq} {moment(event.timestamp, now)} {told}")
+
+
+def resources(told: ResourcesView) -> list[str]:
+    """Say what a job asked for and what it used, one line each; nothing of what is not known."""
+    asked = [f"time {duration(told.time_limit_s)}"] if told.time_limit_s is not None else []
+    asked += [f"memory {_size(told.memory_limit_bytes)} a node"] if told.memory_limit_bytes is not None else []
+    asked += [told.asked] if told.asked else []
+    used = [f"time {duration(told.elapsed_s)}"] if told.elapsed_s is not None else []
+    used += [f"memory {_size(told.max_rss_bytes)} in one process"] if told.max_rss_bytes is not None else []
+    lines = (("Asked for", asked), ("Used", used), ("Ran on", [told.nodes] if told.nodes else []))
+    return [f"{name}: {', '.join(parts)}" for name, parts in lines if parts]
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"

@@ -56,15 +56,20 @@ def _used(told: ResourcesView) -> list[str]:
     asked = cell(told.asked, 120)
     limits = [f"time {duration_text(told.time_limit_s)}"] if told.time_limit_s is not None else []
     if told.memory_limit_bytes is not None:
-        limits.append(f"memory {size_text(told.memory_limit_bytes)} a node")
+        limits.append(f"memory {_memory(told.memory_limit_bytes)} a node")
     limits += [asked] if asked else []
     used = [f"time {duration_text(told.elapsed_s)}"] if told.elapsed_s is not None else []
     if told.max_rss_bytes is not None:
-        used.append(f"memory {size_text(told.max_rss_bytes)} at most in one process")
+        used.append(f"memory {_memory(told.max_rss_bytes)} at most in one process")
     where = [f"on {cell(told.nodes, 80)}"] if told.nodes else []
     said = [("asked for", limits), ("used", used), ("ran", where), ("exit", [told.exit] if told.exit else [])]
     parts = [f"{name}: {', '.join(words)}" if name != "ran" else words[0] for name, words in said if words]
     return ["; ".join(parts)] if parts else []
+
+
+def _memory(size_bytes: int) -> str:
+    """Write it in the units in which memory is asked for."""
+    return f"{size_bytes / 2**30:.1f}G" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f}M"
 
 
 def _steps(view: DiagnoseView) -> list[str]:
