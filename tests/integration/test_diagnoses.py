@@ -118,11 +118,16 @@ WAYS: Mapping[str, Way] = {
     "traceback": Way("python3 train.py", ("code_error", "KeyError", "hidden_size", "train.py", "> "), "train.py:5"),
     "module": Way("python3 -c 'import flash_attention_nowhere'", ("missing, module", "flash_attention_nowhere")),
     "command": Way("nonexistent_trainer --epochs 3", ("nonexistent_trainer", "after a change"), "nonexistent_trainer"),
-    "disk": Way('python3 -c \'open("/dev/full", "w").write("x" * 10**6)\'', ("disk_full", "No space left"), "space"),
+    "disk": Way(
+        'python3 -c \'open("/dev/full", "w").write("x" * 10**6)\'', ("disk_full", "No space left"), "disk was full"
+    ),
     "port": Way("python3 port.py", ("port_in_use", "Address already in use", "port.py"), "port"),
     "memory": Way(HOG, ("out_of_memory", "asked for: ", "100M a node"), "memory", ("--mem=100M",)),
     "time": Way(
-        "echo training; sleep 600", ("time_limit", "time 5m", "retry helps: after a change"), "time", ("-t", "5")
+        "echo training; sleep 600",
+        ("time_limit", "asked for: time ", "retry helps: after a change"),
+        "time",
+        ("-t", "5"),
     ),
     "cancelled": Way("echo training; sleep 600", ("cancelled", "root"), "root"),
     "ranks": Way(
@@ -134,7 +139,7 @@ WAYS: Mapping[str, Way] = {
     "one log": Way(
         "srun -l -n 4 --overcommit python3 ranks.py crash",
         ("native_crash", "egmentation fault"),
-        "egmentation fault",
+        "rank 2",
         ("-n", "4"),
     ),
 }
@@ -147,7 +152,7 @@ class Told:
     Attributes:
         jobs: Their ids.
         answers: What diagnose_job said of each.
-        waited: What wait_for_change said in all.
+        waited: What register_job and wait_for_change said in all.
         home: Whose journal tells their ends.
         cli: What the command line printed of one.
     """
@@ -187,9 +192,9 @@ async def failed_and_diagnosed(cluster: Cluster, home: Household) -> Told:
         for way, one in WAYS.items():
             script = f"#!/bin/bash\n{one.script}\n"
             jobs[way] = await to_thread.run_sync(lambda: cluster.sbatch("-J", way, *one.words, script=script))  # noqa: B023 -- awaited here
-        await reader.call("register_job", type="slurm", id=list(jobs.values()), host=HOST)
+        first = await reader.call("register_job", type="slurm", id=list(jobs.values()), host=HOST)
         await to_thread.run_sync(brought_about, cluster, jobs)
-        waited = await until_all_have_ended(reader, list(jobs.values()))
+        waited = first + await until_all_have_ended(reader, list(jobs.values()))
         answers = {way: await reader.call("diagnose_job", job=job) for way, job in jobs.items()}
     done = await to_thread.run_sync(command_line, home, jobs["traceback"])
     return Told(jobs, answers, waited, home, done)

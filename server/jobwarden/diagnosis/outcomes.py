@@ -34,7 +34,7 @@ def outcome_of(record: JobRecord, told: PostMortem | None = None, *, quiet_s: fl
     return replace(
         outcome,
         reason=outcome.reason or told.reason,
-        slurm_exit=told.exit or outcome.slurm_exit,
+        slurm_exit=_exit(outcome, told.exit),
         cancelled_by=told.cancelled_by or outcome.cancelled_by,
         time_limit_s=told.time_limit_s,
         elapsed_s=outcome.elapsed_s if told.elapsed_s is None else told.elapsed_s,
@@ -60,6 +60,14 @@ def _recorded(record: JobRecord, quiet_s: float | None) -> Outcome:
         nodes=record.node or "",
         quiet_s=None if ended else quiet_s,
     )
+
+
+def _exit(outcome: Outcome, told: str) -> str:
+    """Write Slurm's `code:signal`, with the program's own code where the record has it: sacct subtracts 128."""
+    found = _EXIT.fullmatch(told)
+    if found is None or outcome.exit_code is None or int(found["code"]) + 128 != outcome.exit_code:
+        return told
+    return f"{outcome.exit_code}:{found['signal']}"
 
 
 def _of_part(outcome: Outcome, told: PostMortem) -> Outcome:

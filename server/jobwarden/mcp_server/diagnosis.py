@@ -10,6 +10,7 @@ from jobwarden.mcp_server.news import job_label, news_lines
 from jobwarden.service.views import DiagnoseView, EvidenceView, ResourcesView
 
 _EVIDENCE_CHARS = 4000
+_CAUSE_CHARS = 240
 _LINE_CHARS = 300
 _LINES = 40
 _NAME_CHARS = 300
@@ -32,15 +33,15 @@ def diagnose_text(view: DiagnoseView, now: datetime, nonce: Callable[[], str], m
     if view.part:
         head += f"; of {cell(view.part, 80)}"
     lines = [*news_lines(view.news, now, most // 4), head, *_verdict(view)]
-    after = [*_used(view.resources), *_steps(view), *_also(view), *_notes(view)]
+    after = [*_used(view.resources), *_steps(view), *_notes(view)]
     room = min(_EVIDENCE_CHARS, most - sum(len(line) + 1 for line in (*lines, *after)) - 300)
-    lines += _evidence(view.evidence, room, nonce)
+    lines += _evidence(view, room, nonce)
     kept, cut = fit([*lines, *after], most - 40)
     return "\n".join([*kept, *([f"... {cut} more lines"] if cut else [])])
 
 
 def _verdict(view: DiagnoseView) -> list[str]:
-    cause = cell(view.cause, 400)
+    cause = cell(view.cause, _CAUSE_CHARS)
     if view.category in _NO_CAUSE:
         return [cause or "Nothing shows that it failed."]
     kind = f", {cell(view.kind, 60)}" if view.kind else ""
@@ -62,7 +63,9 @@ def _used(told: ResourcesView) -> list[str]:
     if told.max_rss_bytes is not None:
         used.append(f"memory {_memory(told.max_rss_bytes)} at most in one process")
     where = [f"on {cell(told.nodes, 80)}"] if told.nodes else []
-    said = [("asked for", limits), ("used", used), ("ran", where), ("exit", [told.exit] if told.exit else [])]
+    # A program's own exit code is in the evidence; Slurm's numbers, as 0:125, are said where there is one.
+    exits = [told.exit] if told.exit and not told.exit.endswith(":0") else []
+    said = [("asked for", limits), ("used", used), ("ran", where), ("exit", exits)]
     parts = [f"{name}: {', '.join(words)}" if name != "ran" else words[0] for name, words in said if words]
     return ["; ".join(parts)] if parts else []
 
@@ -78,10 +81,6 @@ def _steps(view: DiagnoseView) -> list[str]:
     shown = "; ".join(cell(step, 100) for step in view.steps[:_STEPS])
     more = len(view.steps) - _STEPS
     return [f"steps: {shown}" + (f"; {more} more" if more > 0 else "")]
-
-
-def _also(view: DiagnoseView) -> list[str]:
-    return [f"also seen: {cell(line, 200)}" for line in view.also[:_ALSO]]
 
 
 def _notes(view: DiagnoseView) -> list[str]:
@@ -104,9 +103,10 @@ def _was_read(view: DiagnoseView) -> list[str]:
     return [f"read: {', '.join(parts)}{more}"]
 
 
-def _evidence(evidence: Sequence[EvidenceView], room: int, nonce: Callable[[], str]) -> list[str]:
+def _evidence(view: DiagnoseView, room: int, nonce: Callable[[], str]) -> list[str]:
     """Give the lines between markers that no log can have written."""
-    shown, cut = fit(list(_numbered(evidence[:_LINES])), room)
+    also = [f"also seen: {cell(line, 200)}" for line in view.also[:_ALSO]]
+    shown, cut = fit([*_numbered(view.evidence[:_LINES]), *also], room)
     if not shown:
         return []
     text = "\n".join(shown)
@@ -124,23 +124,14 @@ def _evidence(evidence: Sequence[EvidenceView], room: int, nonce: Callable[[], s
 
 
 def _numbered(evidence: Sequence[EvidenceView]) -> Iterator[str]:
-    """Give each telling line among its neighbours, in the file's order."""
-    named = ""
-    for block in _blocks(evidence):
-        if block[0].file != named:
-            named = block[0].file
-            yield f"{cell(named, _NAME_CHARS)}:"
-        for one in sorted(block, key=lambda line: line.line or 0):
-            number = str(one.line) if one.line is not None else "-"
-            yield f"{'>' if not one.context else ' '}{number:>6}  {cell(one.text, _LINE_CHARS)}"
-
-
-def _blocks(evidence: Sequence[EvidenceView]) -> Iterator[list[EvidenceView]]:
-    block: list[EvidenceView] = []
+    """Give each file's lines in its own order, the most telling file first."""
+    files: dict[str, dict[tuple[int | None, str], EvidenceView]] = {}
     for one in evidence:
-        if block and (not one.context or one.file != block[0].file):
-            yield block
-            block = []
-        block.append(one)
-    if block:
-        yield block
+        lines = files.setdefault(one.file, {})
+        known = lines.get((one.line, one.text))
+        lines[one.line, one.text] = one if known is None or known.context else known
+    for name, found in files.items():
+        yield f"{cell(name, _NAME_CHARS)}:"
+        for one in sorted(found.values(), key=lambda line: line.line or 0):
+            number = str(one.line) if one.line is not None else "-"
+            yield f"{' ' if one.context else '>'}{number:>6}  {cell(one.text, _LINE_CHARS)}"

@@ -41,6 +41,7 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[KMGTP]?)(?P<per>[cn]?)", re.ASCII)
 _BY = re.compile(r"CANCELLED by (?P<uid>\d+)")
 _ROOT = "0"
+_SAID_ELSEWHERE = ("billing=", "mem=")
 
 Row = Mapping[str, str]
 
@@ -142,7 +143,7 @@ def post_mortem_of(job: SlurmId, told: Accounted, *, question: str = "") -> Post
         memory_limit_bytes=_memory_per_node(row),
         max_rss_bytes=max(usage, default=None),
         nodes="" if row["NodeList"] in ("None assigned", "None") else row["NodeList"],
-        asked=row["ReqTRES"],
+        asked=",".join(one for one in row["ReqTRES"].split(",") if not one.startswith(_SAID_ELSEWHERE)),
         steps=tuple(_step(one) for one in steps),
         written=tuple(one for step in steps for one in step_logs(_run_of(step, row, id_))),
         question=(question,) if question else (),
