@@ -160,6 +160,9 @@ def _contained(what: str) -> Generator[None]:
 async def _cause(case: _Case) -> str:
     """Give the line; empty where there is nothing to say."""
     outcome = outcome_of(case.record, case.told)
+    named = outcome.cancelled_by and not outcome.cancelled_by.startswith("uid ")
+    if case.record.phase is Phase.CANCELLED and not named and not outcome.reason:
+        return ""  # its state says that already
     logs = tuple(one.log for one in case.gathered.logs) if case.gathered is not None else ()
     said = ""
     with _contained(case.record.id):
