@@ -17,7 +17,8 @@ from jobwarden.sources.base import Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.post_mortem import PostMortem, Written
 from jobwarden.transport.base import Transport
-from jobwarden.verdict import causes, dissecting
+from jobwarden.verdict import causes, dissecting, rounds
+from jobwarden_registry.errors import UnwritableError
 from jobwarden_registry.model import JobRecord, LogPaths
 from jobwarden_registry.phases import Phase
 from support.household import Household, eventually
@@ -174,6 +175,10 @@ async def boom(*_args: object, **_more: object) -> None:
     raise KeyError("boom")
 
 
+def unwritable(*_args: object, **_more: object) -> None:
+    raise UnwritableError("The disk is full.")
+
+
 @pytest.mark.parametrize("read", [never, boom])
 @pytest.mark.parametrize("trouble", [None, KeyError("plug-in"), SourceUnavailableError("down", code="paper.down")])
 async def test_the_verdict_lands_whatever_becomes_of_its_cause(
@@ -192,6 +197,33 @@ async def test_the_verdict_lands_whatever_becomes_of_its_cause(
     with anyio.fail_after(20):
         assert (await shown(service, home)).phase is Phase.FAILED
     assert ended(home).last_status == "FAILED"
+
+
+async def test_what_was_found_out_is_kept_for_a_session_that_could_not_be_written(
+    service: Service, home: Household, paper: Accountable, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_log(home, paper)
+    await fail(service, home, paper, "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "apply_answer", unwritable)
+        for _ in range(3):
+            await service.status(home.caller())
+    assert ends(home) == set()
+    assert "KeyError" in ((await shown(service, home)).cause or "")
+    assert len(reads) == len(paper.asked_about) == 1
+
+
+async def test_sessions_that_watch_the_same_job_have_its_cause_from_one_look(
+    service: Service, home: Household, paper: Accountable, reads: list[str]
+) -> None:
+    a_log(home, paper)
+    await fail(service, home, paper, "1")
+    paper.states["1"] = "RUNNING"
+    await service.register(home.caller("session-2"), type="paper", ids=["1"])
+    paper.states["1"] = "FAILED"
+    found = await service.status(home.caller(), scope="project")
+    assert ["KeyError" in (job.cause or "") for job in found.jobs] == [True, True]
+    assert len(reads) == len(paper.asked_about) == 1
 
 
 async def test_a_fault_of_the_engine_costs_the_line_alone(
