@@ -50,6 +50,7 @@ async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) ->
         target = await rounds.target(record)
         with guarded(record.type):
             logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
+            logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
         return logs if logs.slurm is None else await _with_slurm(rounds, target, logs, logs.slurm)
     except InvalidIdError:
         raise
