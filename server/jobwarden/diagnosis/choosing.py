@@ -22,6 +22,10 @@ _BY_SCHEDULER = {
 _SAID_BY_SCHEDULER = frozenset(
     {"slurm-oom-kill", "time-limit", "deadline", "node-failure", "preempted", "requeued", "job-cancelled"}
 )
+_TRIED_AGAIN = frozenset(
+    {Category.NETWORK, Category.NAME_RESOLUTION, Category.TLS, Category.AUTHENTICATION, Category.PORT_IN_USE}
+)
+_TRIES_LINES = 25
 _NEAR = 6
 _GAP = 15
 _UNCAUGHT_GAP = 40
@@ -59,6 +63,7 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
         return scheduler
     chosen = _first_cause(scenes, live)
     if chosen is not None:
+        chosen = _behind(scenes, chosen)
         return _weighed(chosen, live, outcome, ended_badly is True)
     if ended_badly is not True:
         return None
@@ -91,7 +96,7 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
             or (done > 0 and ordinary + progress > 1)
             or ordinary > _UNCAUGHT_GAP
         )
-    if event.handled or event.soft:
+    if event.handled or event.soft or (event.signature.name.startswith("wording-") and not known):
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
@@ -135,6 +140,8 @@ def priority(event: Event) -> int:
     """Give how well something explains an end."""
     if event.handled or event.soft:
         return 2
+    if event.signature.name.startswith("wording-"):
+        return 4 if event.category is Category.UNKNOWN else 6
     if event.weight is Weight.ROOT or (event.weight is Weight.LIKELY and event.uncaught):
         return 30
     if event.weight is Weight.LIKELY:
@@ -155,6 +162,23 @@ def _first_cause(scenes: Sequence[Scene], live: Sequence[Event]) -> Event | None
     if best == 30:
         return _earliest_root(scenes, top)
     return _earliest(scenes, _last_run(scenes, top))
+
+
+def _behind(scenes: Sequence[Scene], chosen: Event) -> Event:
+    """Give the failed tries right before a program gave up, where its last words do not say why."""
+    if not (chosen.signature.name.startswith("wording-") or chosen.signature.name == "no-distribution"):
+        return chosen
+    scene = scenes[chosen.log]
+    tries = [
+        event
+        for event in scene.events
+        if (event.soft or event.handled)
+        and event.weight >= Weight.CASCADE
+        and event.category in _TRIED_AGAIN
+        and chosen.start - _TRIES_LINES <= event.at < chosen.start
+        and not scene.course.between(event.at, chosen.start, Sort.PROGRESS)
+    ]
+    return max(tries, key=lambda event: event.at, default=chosen)
 
 
 def _earliest_root(scenes: Sequence[Scene], top: list[Event]) -> Event:
@@ -203,7 +227,9 @@ def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
 
 def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, known: bool) -> Choice:
     level = priority(event)
-    if level >= 30:
+    if event.signature.name.startswith("wording-"):
+        sure = 0
+    elif level >= 30:
         sure = 3 if known or event.uncaught or event.weight is Weight.ROOT else 2
     elif level >= 20:
         sure = 2

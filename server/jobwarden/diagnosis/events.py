@@ -10,19 +10,25 @@ from dataclasses import replace as changed
 from jobwarden.diagnosis import exits
 from jobwarden.diagnosis.exceptions import is_probe, reads_settings, signature_of
 from jobwarden.diagnosis.form import Signature, Weight
-from jobwarden.diagnosis.health import Course, gave_up, was_handled
+from jobwarden.diagnosis.health import Course, Sort, gave_up, sort_of, sounds_bad, was_handled
 from jobwarden.diagnosis.matching import Hit, find
-from jobwarden.diagnosis.model import Category
+from jobwarden.diagnosis.model import Category, Retryable
 from jobwarden.diagnosis.reading import Text
+from jobwarden.diagnosis.stacks import read_stack
 from jobwarden.diagnosis.tracebacks import Frame, Traceback, find_tracebacks, message_lines
+from jobwarden.diagnosis.wording import is_error, signature_of_wording
 
 _ECHO = re.compile(
-    r"\s{0,40}(?:\++ |#(?!\s?(?:There is insufficient|A fatal error|EXCEPTION|SIG|  SIG))|//|raise |echo |print\(|printf |assert |assert\(|if |elif |for |while |def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
+    r"\s{0,40}(?:\++ |#(?!\s?(?:There is insufficient|A fatal error|EXCEPTION|SIG|  SIG))|//|raise |throw |echo |warnings\.warn\(|warn\(|log\.\w{1,10}\(|sys\.\w{1,10}\(|print\(|printf |assert |assert\(|if |elif |for |while |def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
 )
 _NEVER = re.compile(
-    r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|::test_|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
+    r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|\b(?:errors?|failed|failures?)\s?[:=]\s?0\b|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
+_LATE, _LAST = 60, 12
+_UNKNOWN = Signature(
+    "wording-unknown", Category.UNKNOWN, "", (), "{line}", "Read what stands before it", Retryable.NO, Weight.FACT
+)
 
 
 @dataclass(slots=True)
@@ -90,13 +96,14 @@ def find_events(log: int, text: Text) -> Scene:
     inside = {at for one in tracebacks for at in one.used}
     messages = {at for one in tracebacks for at in message_lines(text, one)}
     hits: dict[int, list[Hit]] = {}
-    for hit in find(text.lines, [text.body_start(at) for at in range(len(text.lines))]):
+    for hit in find(text.lines, [(text.content_start(at), text.body_start(at)) for at in range(len(text.lines))]):
         if hit.at not in inside or hit.at in messages:
             hits.setdefault(hit.at, []).append(hit)
     heads = _heads(tracebacks)
     events = [_of_traceback(log, text, head, hits) for head in heads if not head.ignored]
     plain = [found for at, found in hits.items() if at not in messages and not _is_echo(text, at)]
-    events.extend(_of_line(log, text, _best(found)) for found in plain)
+    events.extend(_of_line(log, text, _best(found), hits) for found in plain)
+    events.extend(_last_words(log, text, inside | messages | hits.keys()))
     events = _fewer(sorted(events, key=lambda event: event.at))
     first = min((event.start for event in events), default=len(text.lines))
     return Scene(text, events, Course(text, inside | messages & _later(text, tracebacks), first))
@@ -140,14 +147,22 @@ def _of_traceback(log: int, text: Text, head: Traceback, hits: dict[int, list[Hi
         signature, log, root.at, start, head.end, head.rank, signature.category, signature.kind, traceback=root
     )
     event.found = dict(hit.found) if hit else {}
+    for one in head.chain():  # one that is raised from it may say more of the same
+        more = _hit_of(text, one, hits)
+        if more and more.signature.category is event.category and more.signature.weight > signature.weight:
+            event.signature, event.kind, hit = more.signature, more.signature.kind, more
+            event.found = event.found | more.found
+            break
     frames = [one.own_frame() for one in [root, *head.chain()]]
     event.frame = next((frame for frame in frames if frame is not None), None)
     if hit is not None:
         _resolve(event)
     before = _neighbour(text, start, -1, head.rank)
-    event.uncaught = not (before and (_is_log_line(text, before) or was_handled(text.lines[before])))
+    event.uncaught = not (before is not None and _announces(text, before))
     after = _next(text, head.end, head.rank, 2)
-    event.handled = any(was_handled(text.lines[at]) for at in [before, *after] if at is not None)
+    event.handled = any(was_handled(text.lines[at]) for at in after) or (
+        before is not None and sounds_bad(text.lines[before]) and was_handled(text.lines[before])
+    )
     event.soft = before is not None and text.level(before) in {"warn", "info"} and not event.uncaught
     return event
 
@@ -173,10 +188,38 @@ def _own_import(root: Traceback) -> bool:
     )
 
 
-def _of_line(log: int, text: Text, hit: Hit) -> Event:
+def _last_words(log: int, text: Text, known: set[int]) -> list[Event]:
+    """Give the errors among the last lines that no signature knows."""
+    found: list[Event] = []
+    if not text.ends:
+        return found
+    last = [at for at in range(max(0, len(text.lines) - _LATE), len(text.lines)) if text.lines[at].strip()][-_LAST:]
+    for at in last:
+        body = text.lines[at][text.body_start(at) :]
+        if at in known or _is_echo(text, at) or not (is_error(body) or text.level(at) == "error"):
+            continue
+        if sort_of(body, level="") in {Sort.SUCCESS, Sort.DONE, Sort.PROGRESS}:
+            continue
+        signature = signature_of_wording(body) or _UNKNOWN
+        event = Event(
+            signature, log, at, at, at + 1, text.rank(at), signature.category, signature.kind, {"line": body.strip()}
+        )
+        event.soft = text.level(at) in {"warn", "info"} or _NEVER.search(text.lines[at]) is not None
+        event.handled = was_handled(text.lines[at])
+        found.append(event)
+    return found
+
+
+def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Event:
     at, signature = hit.at, hit.signature
     event = Event(signature, log, at, at, at + 1, text.rank(at), signature.category, signature.kind, hit.found)
     _resolve(event)
+    if signature.name == "uncaught-native":
+        _explain(text, event, hits)
+    elif stack := read_stack(text, at, event.rank):
+        event.end, event.frame = stack.end, stack.frame
+        if stack.root != at:
+            _take_root(text, event, stack.root, hits)
     line = text.lines[at]
     level = text.level(at)
     event.uncaught = signature.fatal or gave_up(line)
@@ -184,6 +227,33 @@ def _of_line(log: int, text: Text, hit: Hit) -> Event:
     after = _next(text, at + 1, event.rank, 1)
     event.handled = not signature.fatal and any(was_handled(text.lines[index]) for index in [at, *after])
     return event
+
+
+def _explain(text: Text, event: Event, hits: dict[int, list[Hit]]) -> None:
+    """Let the message of a C++ exception, which stands in the next line, say what it was."""
+    at = next(iter(_next(text, event.at + 1, event.rank, 1)), None)
+    if at is None or "what():" not in text.lines[at]:
+        return
+    message = text.lines[at].split("what():", 1)[1].strip()
+    best = _best(hits[at]) if at in hits else None
+    known = best.signature if best and best.signature.weight >= Weight.LIKELY else None
+    if known is None and (worded := signature_of_wording(message)):
+        known = changed(worded, name="uncaught-worded")
+    event.end = at + 1
+    event.found = event.found | {"line": message, "what": message, **(best.found if best else {})}
+    if known is not None:
+        event.signature, event.at = known, at
+        event.category, event.kind = known.category, known.kind
+
+
+def _take_root(text: Text, event: Event, root: int, hits: dict[int, list[Hit]]) -> None:
+    """Let the cause that a trace names last be what it was."""
+    best = _best(hits[root]) if root in hits else None
+    event.at = root
+    event.found = event.found | {"what": text.content(root).strip().removeprefix("Caused by:").strip()}
+    if best is not None and best.signature.weight >= event.signature.weight:
+        event.signature, event.found = best.signature, event.found | best.found
+        event.category, event.kind = best.signature.category, best.signature.kind
 
 
 def _resolve(event: Event) -> None:
@@ -204,11 +274,15 @@ def _best(hits: Sequence[Hit]) -> Hit:
 
 def _is_echo(text: Text, at: int) -> bool:
     line = text.lines[at]
+    if at > 0 and text.content(at)[:1].isspace() and "Warning: " in text.lines[at - 1]:
+        return True  # Python shows the code that warned
     return _ECHO.match(line, text.body_start(at)) is not None or _ECHO.match(line) is not None
 
 
-def _is_log_line(text: Text, at: int) -> bool:
-    return text.level(at) != ""
+def _announces(text: Text, at: int) -> bool:
+    """Whether a line before a traceback is that of a logger, which prints it for a program that goes on or gives up."""
+    level = text.level(at)
+    return level in {"error", "warn"} or (sounds_bad(text.lines[at]) and (level != "" or was_handled(text.lines[at])))
 
 
 def _neighbour(text: Text, at: int, step: int, rank: str) -> int | None:

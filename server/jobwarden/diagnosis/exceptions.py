@@ -12,6 +12,7 @@ _C, _W = Category, Weight
 _BY_NAME: dict[str, tuple[Category, str, Weight]] = {
     "MemoryError": (_C.OUT_OF_MEMORY, "host", _W.ROOT),
     "OutOfMemoryError": (_C.OUT_OF_MEMORY, "gpu", _W.ROOT),
+    "ResourceExhaustedError": (_C.OUT_OF_MEMORY, "gpu", _W.ROOT),
     "ModuleNotFoundError": (_C.MISSING, "module", _W.ROOT),
     "ImportError": (_C.MISSING, "module", _W.LIKELY),
     "FileNotFoundError": (_C.MISSING, "file", _W.LIKELY),
@@ -71,6 +72,14 @@ _PROBES = frozenset(
 )
 """What programs raise to find out whether something is there; behind them stands the failure that is meant."""
 _SETTINGS = re.compile(r"(?i)conf(?:ig)?s?\b|config|cfg|settings|hparams|yaml|toml|argv|parse_args")
+_OF_READERS = frozenset({"OSError", "IOError", "RuntimeError", "EOFError", "ValueError", "error", "UnpicklingError"})
+_READS_CHECKPOINTS = re.compile(
+    r"/torch/serialization\.py:\w{0,30}(?:load|init|read|legacy)|safetensors/\w{1,20}\.py|orbax/checkpoint"
+)
+_READS_DATA = re.compile(
+    r"/(?:zipfile|gzip|tarfile|lzma|bz2|pickle|npyio|_npyio\w*|h5py/_hl/files|pyarrow/\w{1,20}|PIL/\w{1,30}|soundfile|netCDF4)(?:/__init__)?\.py:"
+    r"\w{0,30}(?:load|open|read|init|decode|parse)"
+)
 _CHANGE = {
     Category.CODE_ERROR: "Correct the code at that place",
     Category.MISSING: "Install it or correct its path where the job runs",
@@ -96,10 +105,12 @@ def signature_of(traceback: Traceback) -> Signature:
     """Say what an exception's kind alone tells."""
     category, kind, weight = _BY_NAME.get(traceback.name, (Category.CODE_ERROR, "", Weight.LIKELY))
     frame = traceback.frames[-1] if traceback.frames else None
-    if traceback.name == "KeyError" and frame is not None and frame.file.endswith("os.py"):
+    if traceback.name == "KeyError" and frame is not None and frame.file.endswith(("os.py", "<frozen os>")):
         category, kind = Category.CONFIGURATION, "variable"
     elif category is Category.CORRUPT_DATA and kind == "data" and reads_settings(traceback):
         category, kind = Category.CONFIGURATION, "settings"
+    elif category is Category.CODE_ERROR and (read := _what_it_read(traceback)):
+        category, kind = Category.CORRUPT_DATA, read
     elif traceback.name == "TimeoutError":
         category, kind, weight = _timeout(traceback)
     told = f"{traceback.name or 'An exception'}" + (f": {traceback.message[:300]}" if traceback.message else "")
@@ -119,6 +130,16 @@ def reads_settings(traceback: Traceback) -> bool:
     """Whether it was raised while settings were read, as the names in the user's code say."""
     own = [frame for one in traceback.chain() for frame in one.frames if frame.own]
     return any(_SETTINGS.search(f"{frame.where} {frame.source}") for frame in own[-2:])
+
+
+def _what_it_read(traceback: Traceback) -> str:
+    """Say what kind of data a reader of files failed on; empty where it was none."""
+    if traceback.name not in _OF_READERS:
+        return ""
+    files = " ".join(f"{frame.file}:{frame.where}" for frame in traceback.frames[-3:])
+    if _READS_CHECKPOINTS.search(files):
+        return "checkpoint"
+    return "data" if _READS_DATA.search(files) else ""
 
 
 def _timeout(traceback: Traceback) -> tuple[Category, str, Weight]:

@@ -16,9 +16,11 @@ _PROGRESS = re.compile(
 _SUCCESS = re.compile(
     r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
     r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
-    r"|\bexit code:? 0\b|\bno errors\b|\b0 (?:errors|failed|failures)\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"
+    r"|\bexit code:? 0\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"
 )
-_WEAK_SUCCESS = re.compile(r"(?i)\b(?:done|finished|complete|bye|goodbye|end of)\b")
+_WEAK_SUCCESS = re.compile(
+    r"(?i)\b(?:done|finished|complete|bye|goodbye|end of|no errors|0 (?:errors|failed|failures))\b"
+)
 _EPILOGUE = re.compile(
     r"(?i)^(?:\s*$|[=\-_*#~+ ]{4,}$|wandb: |srun: |slurmstepd\S*: |(?:real|user|sys)\s+\d+m|job (?:finished|ended|completed|done) (?:at|on)|end(?:ed)?(?: time)?\s?(?:at|:)|finished at|date:|(?:mon|tue|wed|thu|fri|sat|sun)\w* .{0,60}$"
     r"|node\.js v\d|exit status \d|note: |\s+at |\s+\^|\[\d+\]:|\s+(?:time|host|rank|exitcode|error_file|traceback)\s+:|goroutine \d|\s*\d+: 0x|frame #\d|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
@@ -30,7 +32,7 @@ _FAULT = re.compile(
 _HANDLED = re.compile(
     r"(?i)\bre-?try(?:ing|able)?\b|\bretries left\b|\bwill (?:try|retry)\b|\btry(?:ing)? again\b|\bre-?connect(?:ing|ed)?\b|\battempt(?:ing)? ?#?\d{1,3}|\bfall(?:ing|s)?[ -]?back\b|\bfallback\b|\bignor(?:ing|ed)\b|\bskipp?(?:ing|ed)?\b"
     r"|\bcontinu(?:ing|e[sd]? (?:with|without|anyway|using))\b|\bhandled\b|\brecover(?:ed|ing|able)\b|\bnot fatal\b|\bnon-?fatal\b|\bharmless\b|\bsuppress(?:ed|ing)\b|\bexpected (?:error|failure|exception)|\bas expected\b|\bsimulat(?:ed|ing)\b"
-    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\bcaught\b|\bresum(?:ed|ing)\b|\brequeu(?:ed|ing)\b|\bquarantin"
+    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\bcaught\b|\brequeu(?:ed|ing)\b|\bquarantin"
 )
 _GIVEN_UP = re.compile(
     r"(?i)giv(?:ing|en|e) up|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)|aborting|exiting|cannot continue|can't continue|not retrying|without success"
@@ -48,7 +50,7 @@ class Sort(Enum):
     NOTHING = 5
 
 
-def sort_of(body: str, *, level: str) -> Sort:
+def sort_of(body: str, *, level: str, indented: bool = False) -> Sort:
     """Tell what a line says."""
     if not body.strip() or (_EPILOGUE.match(body) and level == ""):
         return Sort.NOTHING
@@ -59,9 +61,11 @@ def sort_of(body: str, *, level: str) -> Sort:
         return Sort.SUCCESS
     if level == "error":
         return Sort.NOTHING
-    if not faulty:
+    if not faulty or level == "info":
         if _PROGRESS.search(body):
             return Sort.PROGRESS
+        if faulty or indented:
+            return Sort.NOTHING
         return Sort.DONE if _WEAK_SUCCESS.search(body) else Sort.ORDINARY
     return Sort.NOTHING
 
@@ -72,6 +76,11 @@ def was_handled(line: str) -> bool:
         return False
     last = _LAST_TRY.search(line)
     return last is None or last[1] != last[2]
+
+
+def sounds_bad(line: str) -> bool:
+    """Whether a line has a word that failures have."""
+    return _FAULT.search(line) is not None
 
 
 def gave_up(line: str) -> bool:
@@ -93,7 +102,8 @@ class Course:
         for at in range(start, len(text.lines)):
             if at in inside or not text.lines[at]:
                 continue
-            sort = sort_of(text.lines[at][text.body_start(at) :], level=text.level(at))
+            indented = text.content(at)[:1].isspace()
+            sort = sort_of(text.lines[at][text.body_start(at) :], level=text.level(at), indented=indented)
             if sort is not Sort.NOTHING:
                 self._by.setdefault((sort, text.rank(at)), []).append(at)
 

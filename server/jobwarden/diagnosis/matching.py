@@ -58,12 +58,12 @@ def _table() -> _Table:
     return _Table({word: tuple(some) for word, some in by_word.items()}, tuple(wordless))
 
 
-def find(lines: Sequence[str], bodies: Sequence[int]) -> list[Hit]:
+def find(lines: Sequence[str], starts: Sequence[tuple[int, int]]) -> list[Hit]:
     """Give what is found in lines, in their order; in each line one hit of a signature at most.
 
     Args:
         lines: Cleaned and cut.
-        bodies: Where the message of each begins.
+        starts: Where in each a form may be anchored: behind its rank, and where its message begins.
     """
     shapes: dict[str, list[int]] = {}
     for at, line in enumerate(lines):
@@ -73,7 +73,7 @@ def find(lines: Sequence[str], bodies: Sequence[int]) -> list[Hit]:
         if candidates := list(_candidates(shape)):
             ends = places if len(places) <= 2 * _MOST_ALIKE else [*places[:_MOST_ALIKE], *places[-_MOST_ALIKE:]]
             for at in ends:
-                hits.extend(_in_line(lines[at], bodies[at], at, candidates))
+                hits.extend(_in_line(lines[at], starts[at], at, candidates))
     hits.sort(key=lambda hit: hit.at)
     return hits
 
@@ -89,10 +89,10 @@ def _candidates(shape: str) -> Iterator[_Ready]:
             yield ready
 
 
-def _in_line(line: str, body: int, at: int, candidates: Sequence[_Ready]) -> Iterator[Hit]:
+def _in_line(line: str, starts: tuple[int, int], at: int, candidates: Sequence[_Ready]) -> Iterator[Hit]:
     best: dict[int, tuple[tuple[int, int], Hit]] = {}
     for ready in candidates:
-        match = ready.form.pattern.match(line, body) if ready.form.anchored else ready.form.pattern.search(line)
+        match = _match(ready.form, line, starts)
         if match is None:
             continue
         found = {name: _tidy(text) for name, text in match.groupdict().items() if text}
@@ -101,6 +101,12 @@ def _in_line(line: str, body: int, at: int, candidates: Sequence[_Ready]) -> Ite
             best[ready.order] = (rank, Hit(ready.signature, at, found, match.start()))
     for order in sorted(best):
         yield best[order][1]
+
+
+def _match(form: Form, line: str, starts: tuple[int, int]) -> re.Match[str] | None:
+    if not form.anchored:
+        return form.pattern.search(line)
+    return form.pattern.match(line, starts[1]) or form.pattern.match(line, starts[0])
 
 
 _EDGES = re.compile(r"^[\s\"'`(\[]+|[\s\"'`.,;:)\]]+$")

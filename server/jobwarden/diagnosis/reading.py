@@ -27,6 +27,7 @@ _STAMP = re.compile(
 _LEVEL = re.compile(
     r"(?<![A-Za-z_.-])(?:(?P<word>CRITICAL|FATAL|SEVERE|ERROR|WARNING|WARN|INFO|DEBUG|TRACE|NOTICE)(?![A-Za-z_=(-])"
     r"|(?:[\"']?(?:level|levelname|lvl|severity)[\"']?\s?[:=]\s?[\"']?)(?P<named>[A-Za-z]{3,9})"
+    r"|\[(?P<small>fatal|error|warning|warn|info|debug|trace)\s?\]"
     r"|(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d)"
 )
 _SMALL = re.compile(
@@ -92,7 +93,7 @@ class Text:
         """How grave the line says it is: error, warn, info, or empty."""
         line = self.lines[at]
         if found := _LEVEL.search(line, 0, 140):
-            word = (found["word"] or found["named"] or found["letter"] or "").upper()
+            word = (found["word"] or found["named"] or found["small"] or found["letter"] or "").upper()
             if level := _LEVELS.get(word):
                 return "error" if "NCCL WARN" in line else level
         small = _SMALL.match(line, self._rank(at)[1], 300)

@@ -32,8 +32,11 @@ _NOT_OURS = re.compile(
     r"(?:^|/)(?:site-packages|dist-packages)/|/lib(?:64|32)?/python\d|/lib/pypy|^<frozen |^<(?:string|stdin|__array_function__ internals|decorator-gen.*|unknown)>$"
     r"|/conda/pkgs/|^[a-z_]{1,30}\.pyx$|\.pyx$|\.venv/lib|/opt/conda/lib"
 )
-_MOST_FRAMES = 3000
+_MOST_FRAMES = 30_000
 _MESSAGE_LINES = 14
+_NOT_A_MESSAGE = re.compile(
+    r"\s{0,2}(?:srun|slurmstepd\S{0,60}|mpirun|prterun|wandb|make|sbatch): |\[?\d{4}-\d\d-\d\d|(?:Killed|Aborted|Segmentation fault)\b"
+)
 _SYNTAX = re.compile(r"^(?:\s{0,8})(?P<type>SyntaxError|IndentationError|TabError): (?P<message>.{1,500})")
 
 
@@ -251,7 +254,13 @@ def message_lines(text: Text, traceback: Traceback) -> range:
     end = traceback.end
     for index in range(traceback.end, min(len(text.lines), traceback.end + _MESSAGE_LINES)):
         line = text.content(index)
-        if not line.strip() or index in text.gaps or "Traceback (most recent" in line:
+        if index in text.gaps or "Traceback (most recent" in line or _NOT_A_MESSAGE.match(line):
+            break
+        if text.rank(index) != traceback.rank:
+            continue
+        if not line.strip():
+            if traceback.message.endswith(":") and index <= traceback.end + 1:
+                continue
             break
         end = index + 1
     return range(traceback.at, max(end, traceback.at + 1))

@@ -203,7 +203,7 @@ SIGNATURES = (
         "There was no memory left on the machine[: it wanted {tried} more]",
         "",
         weight=Weight.ROOT,
-        decoys=("in static TLS block",),
+        decoys=("in static TLS block", "native thread"),
     ),
 )
 """What a memory limit should be is told from the outcome, where that is known."""

@@ -195,7 +195,7 @@ SIGNATURES = (
             "error: command '{what}' failed with exit",
             "subprocess-exited-with-error",
             "Failed building wheel for {what}",
-            "FAILED: {what:rest}",
+            "^FAILED: {what:rest}",
             "BUILD FAILED",
             "BUILD FAILURE",
         ),

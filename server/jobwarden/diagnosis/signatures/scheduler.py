@@ -185,8 +185,6 @@ SIGNATURES = (
         Category.ENVIRONMENT,
         "launch",
         (
-            "error: execve\\(\\): {program:path}: No such file or directory",
-            "error: execve\\(\\): {program:path}: Exec format error",
             "Task launch for StepId={step} failed on node {node}: {why:rest}",
             "Task launch for {step} failed on node {node}: {why:rest}",
             "Application launch failed: {why:rest}",

@@ -147,6 +147,8 @@ SIGNATURES = (
             "MisconfigurationException: {what:rest}",
             "Error(s) in loading state_dict for {what}",
             "size mismatch for {what}",
+            "Invalid package.json",
+            "EJSONPARSE",
             "DeepSpeedConfigError",
             "AssertionError: Check batch related parameters",
             "is not divisible by the number of (gpus|GPUs|attention heads)",
