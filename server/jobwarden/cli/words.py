@@ -139,8 +139,10 @@ def event_line(event: Event, now: datetime) -> str:
     change = event.new_status or ""
     if change and event.old_status and event.old_status != change:
         change = f"{event.old_status} -> {change}"
+    known = (event.record or {}).get("cause") if event.event == "finished" else None
+    cause = f"cause: {known}" if isinstance(known, str) and known else ""
     told = ": ".join(
-        part for part in (f"{event.event} {who}".strip(), "; ".join(filter(None, (change, event.text)))) if part
+        part for part in (f"{event.event} {who}".strip(), "; ".join(filter(None, (change, event.text, cause)))) if part
     )
     return clean(f"#{event.seq} {moment(event.timestamp, now)} {told}")
 

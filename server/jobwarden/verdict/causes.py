@@ -80,7 +80,8 @@ async def find_causes(rounds: Rounds, group: Group, snapshot: Snapshot, known: K
         snapshot: The answer.
         known: What was found out earlier; added to.
     """
-    if not any(isinstance(one, Seen) and one.phase.final for one in snapshot.answered.values()):
+    told = (snapshot.answered.get(record.id) for record in group.records)
+    if not any(isinstance(one, Seen) and one.phase.final for one in told):
         return {}
     ended: list[JobRecord] = []
     for session in group.sessions:

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from jobwarden.diagnosis.gathering import Place, read_logs
 from jobwarden.diagnosis.model import Category
 from jobwarden.service.service import Service
 from jobwarden.service.views import JobView
@@ -84,11 +85,10 @@ def paper() -> Accountable:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of all logs that were to be read."""
     paths: list[str] = []
-    real = dissecting.read_logs
 
-    async def spied(transport: Transport, places: Sequence[dissecting.Place], *rest: object, **more: object) -> object:
+    async def spied(transport: Transport, places: Sequence[Place], *rest: object, **more: object) -> object:
         paths.extend(place.path for place in places)
-        return await real(transport, places, *rest, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- passed on
+        return await read_logs(transport, places, *rest, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- passed on
 
     monkeypatch.setattr(dissecting, "read_logs", spied)
     return paths
@@ -244,12 +244,11 @@ async def test_a_host_whose_logs_hang_holds_up_no_other_hosts_verdict(
 ) -> None:
     """The near host's logs hang for as long as the test; the far one's jobs must not wait for that."""
     monkeypatch.setattr(causes, "ALL_S", 1000.0)
-    real = dissecting.read_logs
 
     async def read(transport: Transport, *rest: object, **more: object) -> object:
         if transport.host == "localhost":
             await anyio.sleep_forever()
-        return await real(transport, *rest, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- passed on
+        return await read_logs(transport, *rest, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- passed on
 
     monkeypatch.setattr(dissecting, "read_logs", read)
     a_log(home, paper)
