@@ -20,6 +20,7 @@ import pytest
 from anyio import to_thread
 
 from cluster.errors import ClusterError
+from cluster.processes import wait_until
 from support.agent import Agent, agent
 from support.cluster import Cluster, require_slurm, temporary_cluster
 from support.household import Household, make_household
@@ -89,6 +90,8 @@ def follow():
     for step in range(100):
         print(f"step {step} loss={1.0 / (step + 1):.4f}", flush=True)
         if rank == 2 and step == 3:
+            while not os.path.exists("gate"):
+                time.sleep(0.05)
             load_batch(step)
         peer.send(b".")
         receive(peer)
@@ -207,6 +210,11 @@ def brought_about(cluster: Cluster, jobs: Mapping[str, str]) -> None:
     # Its time is up when slurmctld looks next, which is every 30 seconds.
     cluster.slurm("scontrol", "update", f"JobId={jobs['time']}", "EndTime=now+2seconds")
     cluster.slurm("scancel", jobs["cancelled"])
+    # Accounting hears of steps some seconds late, and it alone knows where their ranks write.
+    for way in ("ranks", "one log"):
+        words = "-n", "-P", "-o", "JobID,State", "-j", jobs[way]
+        assert wait_until(lambda: f"{jobs[way]}.0|" in cluster.sacct(*words), timeout_s=90)  # noqa: B023 -- called here
+    cluster.run(["touch", "gate"])
     if not has_cgroups(cluster):
         cluster.slurm(sys.executable, str(FORCED_END), "OUT_OF_MEMORY", jobs["memory"])
 

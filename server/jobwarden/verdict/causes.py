@@ -92,8 +92,9 @@ async def find_causes(rounds: Rounds, group: Group, snapshot: Snapshot, known: K
     cases = [case for run, case in fresh.items() if run not in known]
     if cases:
         await _look(rounds, group.target, cases)
+        until = anyio.current_time() + ALL_S / 2
         for case in cases:
-            known[_run(case.record)] = await _cause(case)
+            known[_run(case.record)] = await _cause(case, hurried=anyio.current_time() > until)
         while len(known) > _KEPT:
             del known[next(iter(known))]
     return {one.uid: cause for one in bad if (cause := known.get(_run(one)))}
@@ -158,17 +159,18 @@ def _contained(what: str) -> Generator[None]:
         log.exception("cause of %s", what)
 
 
-async def _cause(case: _Case) -> str:
-    """Give the line; empty where there is nothing to say."""
+async def _cause(case: _Case, *, hurried: bool) -> str:
+    """Give the line; empty where there is nothing to say. Of the last of very many, hurried, by its end alone."""
     outcome = outcome_of(case.record, case.told)
     named = outcome.cancelled_by and not outcome.cancelled_by.startswith("uid ")
     if case.record.phase is Phase.CANCELLED and not named and not outcome.reason:
         return ""  # its state says that already
-    logs = tuple(one.log for one in case.gathered.logs) if case.gathered is not None else ()
+    gathered = None if hurried else case.gathered
+    logs = tuple(one.log for one in gathered.logs) if gathered is not None else ()
     said = ""
     with _contained(case.record.id):
         said = await to_thread.run_sync(cause_line, logs, outcome)
-    unread = case.gathered is None and case.record.phase is Phase.FAILED
+    unread = gathered is None and case.record.phase is Phase.FAILED
     return said + _NOT_READ if said and unread else said
 
 
