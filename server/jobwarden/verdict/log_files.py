@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from jobwarden_registry.model import JobRecord, LogPaths
 if TYPE_CHECKING:
     from jobwarden.verdict.rounds import Rounds
 
+LogsTold = dict[tuple[str, str, str | None], tuple[datetime, JobLogs]]
+"""By uid, state and task: which logs a job has, and when that was asked."""
+_TOLD_MOST = 200
 _BESIDE_MOST = 20
 _FIND = (
     'cd -- "$1" 2>/dev/null && '
@@ -35,8 +39,16 @@ def file_of(files: Sequence[LogFile], stream: str) -> LogFile | None:
     return found
 
 
-async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) -> JobLogs:
+async def logs_of(
+    rounds: Rounds, record: JobRecord, task: str | None = None, *, kept: LogsTold | None = None
+) -> JobLogs:
     """Say which files a job has; of a job with tasks those of one, by default of the first that failed.
+
+    Args:
+        rounds: How to reach its source.
+        record: The job.
+        task: One of its tasks.
+        kept: What was told lately, and is not asked again for a poll; added to.
 
     Raises:
         InvalidIdError: It has no such task.
@@ -47,17 +59,33 @@ async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) ->
         source = rounds.source(record)
         if not isinstance(source, KeepsLogs):
             return _without_tasks(JobLogs(files=known, work_dir=record.work_dir), task)
-        target = await rounds.target(record)
-        with guarded(record.type):
-            logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
-            logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
-        return logs if logs.slurm is None else await _with_slurm(rounds, target, logs, logs.slurm)
+        return await _told(rounds, record, source, task, {} if kept is None else kept)
     except InvalidIdError:
         raise
     except JobwardenError as error:
         if task is not None or not known:
             raise
         return JobLogs(files=known, work_dir=record.work_dir, note=f"Its logs could not be asked for: {error.text}")
+
+
+async def _told(rounds: Rounds, record: JobRecord, source: KeepsLogs, task: str | None, kept: LogsTold) -> JobLogs:
+    """Ask a source once in a while: who reads on every few seconds must cost its scheduler nothing."""
+    now = rounds.clock()
+    key = (record.uid, record.last_status, task)
+    told = kept.get(key)
+    if told is not None and timedelta() <= now - told[0] < timedelta(seconds=rounds.config.clocks.poll_s):
+        return told[1]
+    target = await rounds.target(record)
+    with guarded(record.type):
+        logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
+        logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
+    if logs.slurm is not None:
+        logs = await _with_slurm(rounds, target, logs, logs.slurm)
+    if logs.files:
+        while len(kept) >= _TOLD_MOST:
+            kept.pop(next(iter(kept)))
+        kept[key] = now, logs
+    return logs
 
 
 def _without_tasks(logs: JobLogs, task: str | None) -> JobLogs:
