@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 JOBS = Path(__file__).parent / "jobs"
-WORDS = frozenset({"about", "retryable", "hosts", "logs", "state", "reason"})
+WORDS = frozenset({"about", "hosts", "logs"})
 
 
 @dataclass
@@ -19,8 +19,11 @@ class Case:
         category: As in jobwarden.diagnosis.model; `none` for a healthy one.
         kind: Of that category; empty where there is none.
         also_right: Other answers that are as good, `category kind`.
+        retryable: What may be said of another try, the best first.
         evidence: Regular expressions: a line with the first cause matches one; the first is the most telling.
         tools: Commands whose versions are kept.
+        look_after_s: After so many seconds its log is taken, and the job is still alive; 0: when it has ended.
+        facts: What else is known of its end, as Outcome has it.
         root: Shell, run as root before.
         job: The batch script.
     """
@@ -31,18 +34,18 @@ class Case:
     category: str = ""
     kind: str = ""
     also_right: list[str] = field(default_factory=list[str])
-    retryable: str = "no"
+    retryable: list[str] = field(default_factory=list[str])
     evidence: list[str] = field(default_factory=list[str])
     shows: list[str] = field(default_factory=list[str])
     needs: list[str] = field(default_factory=list[str])
     tools: list[str] = field(default_factory=list[str])
     hosts: str = ""
     logs: str = ""
-    state: str = ""
-    reason: str = ""
     split: bool = False
     as_root: bool = False
     limit_s: int = 120
+    look_after_s: int = 0
+    facts: dict[str, str] = field(default_factory=dict[str, str])
     root: str = ""
     job: str = ""
 
@@ -82,6 +85,8 @@ def take(case: Case, key: str, value: str) -> bool:
             case.evidence.append(value)
         case "shows":
             case.shows.append(value)
+        case "retryable":
+            case.retryable = value.split()
         case "needs":
             case.needs += value.split()
         case "tool":
@@ -90,8 +95,11 @@ def take(case: Case, key: str, value: str) -> bool:
             case.split = True
         case "user":
             case.as_root = value == "root"
-        case "limit":
-            case.limit_s = int(value)
+        case "limit" | "look":
+            setattr(case, {"limit": "limit_s", "look": "look_after_s"}[key], int(value))
+        case "fact":
+            name, _, told = value.partition(" ")
+            case.facts[name] = told
         case _ if key in WORDS:
             setattr(case, key, value)
         case _:

@@ -59,14 +59,14 @@ def environment() -> dict[str, str]:
     }
 
 
-def run_job(text: str, *, split: bool, as_root: bool) -> int:
-    """Run the batch script; a negative number is the signal that ended it."""
+def run_job(text: str, *, split: bool, as_root: bool, look_after_s: int) -> int | None:
+    """Run the batch script; a negative number is the signal that ended it, None that it runs on."""
     SCRIPT.parent.mkdir(parents=True, exist_ok=True)
     SCRIPT.write_text(text, "utf-8", newline="")
     SCRIPT.chmod(0o755)
     who = None if as_root else UID
     with (OUT / "out").open("wb") as out, (OUT / "err").open("wb") as err:
-        done = subprocess.run(
+        job = subprocess.Popen(
             ["/bin/bash", str(SCRIPT)],
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -76,9 +76,11 @@ def run_job(text: str, *, split: bool, as_root: bool) -> int:
             user=who,
             group=who,
             extra_groups=None if as_root else [],
-            check=False,
         )
-    return done.returncode
+        try:
+            return job.wait(look_after_s or None)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 def main() -> int:
@@ -91,7 +93,7 @@ def main() -> int:
             subprocess.run(
                 ["/bin/bash", "-eu"], input=case["root"].encode(), env=root_env, stdout=log, stderr=log, check=True
             )
-    status = run_job(case["job"], split=case["split"], as_root=case["as_root"])
+    status = run_job(case["job"], split=case["split"], as_root=case["as_root"], look_after_s=case["look"])
     for number, log in enumerate(sorted((HOME / "project").glob(case["logs"])) if case["logs"] else []):
         shutil.copyfile(log, OUT / f"more-{number}-{log.name}")
     (OUT / "ended.json").write_text(json.dumps({"status": status}), "utf-8")

@@ -84,15 +84,17 @@ def make(case: Case) -> dict[str, Any]:
     if reason := sandbox.absent(case):
         raise sandbox.NotMadeError(reason)
     ran = sandbox.run(case)
-    if case.healthy != (ran.status == 0):
+    if ran.status is not None and case.healthy != (ran.status == 0):
         raise truth.OtherwiseError(f"ended with {ran.status}")
-    facts: dict[str, Any] = {
-        "state": case.state or ("COMPLETED" if ran.status == 0 else "FAILED"),
-        "exit_code": ran.status if ran.status >= 0 else None,
-        "signal": -ran.status if ran.status < 0 else None,
-    }
-    if case.reason:
-        facts["reason"] = case.reason
+    if ran.status is None:
+        facts: dict[str, Any] = {"state": "RUNNING", "ended": False, "exit_code": None, "signal": None}
+    else:
+        facts = {
+            "state": "COMPLETED" if ran.status == 0 else "FAILED",
+            "exit_code": ran.status if ran.status >= 0 else None,
+            "signal": -ran.status if ran.status < 0 else None,
+        }
+    facts |= {name: float(told) if name.endswith("_s") else told for name, told in case.facts.items()}
     made_by = {
         "script": f"tests/failures/jobs/{case.family}/{case.name}.sh",
         "programs": [version(t) for t in case.tools],

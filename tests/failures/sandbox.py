@@ -24,11 +24,11 @@ class Ran:
     """What a job left.
 
     Attributes:
-        status: Of the batch script; negative: the signal.
+        status: Of the batch script; negative: the signal; None: it runs on.
         files: Name (empty, `out`, `err`, or of a further log) to what stood in it.
     """
 
-    status: int
+    status: int | None
     files: dict[str, bytes]
 
 
@@ -96,7 +96,7 @@ def run(case: Case) -> Ran:
     home = Path.home()
     with folder() as out:
         words = {"hosts": case.hosts, "root": case.root, "job": case.job, "split": case.split, "logs": case.logs}
-        (out / "case.json").write_text(json.dumps({**words, "as_root": case.as_root}), "utf-8")
+        (out / "case.json").write_text(json.dumps({**words, "as_root": case.as_root, "look": case.look_after_s}), "utf-8")
         argv = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "bash"]
         argv += [
             str(HERE / "enter.sh"),
@@ -120,7 +120,7 @@ def run(case: Case) -> Ran:
             files = {"": files["out"]}
         for more in sorted(out.glob("more-*")):
             files[more.name.split("-", 2)[2]] = more.read_bytes()
-        return Ran(int(json.loads(ended.read_text("utf-8"))["status"]), files)
+        return Ran(json.loads(ended.read_text("utf-8"))["status"], files)
 
 
 def tail(path: Path) -> str:

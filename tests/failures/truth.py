@@ -13,6 +13,7 @@ from failures.case import Case
 DATA = Path(__file__).parents[1] / "data" / "failures"
 TRUTH = DATA / "truth.json"
 MOST_BYTES = 200_000
+MOST_LINES = 5
 
 
 class OtherwiseError(Exception):
@@ -39,7 +40,7 @@ def lines_of(data: bytes) -> list[str]:
 
 
 def find(patterns: Sequence[str], files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    """Give where the patterns are first met, in the order of the patterns.
+    """Give where the patterns are met: the first few and the last line of each, in the order of the patterns.
 
     Raises:
         OtherwiseError: One is nowhere.
@@ -56,8 +57,9 @@ def find(patterns: Sequence[str], files: Mapping[str, bytes]) -> list[dict[str, 
         ]
         if not spots:
             raise OtherwiseError(f"no line shows {pattern!r}")
-        if spots[0] not in found:
-            found.append(spots[0])
+        for spot in (*spots[:MOST_LINES], spots[-1]):
+            if spot not in found:
+                found.append(spot)
     return found
 
 

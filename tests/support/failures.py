@@ -32,7 +32,7 @@ class Failure:
     outcome: Outcome
     right: tuple[tuple[str, str], ...]
     lines: tuple[tuple[str, int], ...]
-    retryable: str
+    retryable: tuple[str, ...]
     healthy: bool
     silent: bool
 
@@ -73,7 +73,7 @@ class Answered:
     @property
     def right_retry(self) -> bool:
         """Whether what is said of another try is true."""
-        return self.diagnosis.retryable == self.failure.retryable
+        return self.diagnosis.retryable in self.failure.retryable
 
     @property
     def shown(self) -> list[tuple[str, int]]:
@@ -113,7 +113,7 @@ def _failure(name: str, told: Mapping[str, Any]) -> Failure:
         outcome=Outcome(**{key: value for key, value in told.items() if key in FACTS}),
         right=((told["category"], told["kind"]), *((pair[0], pair[1]) for pair in also)),
         lines=tuple((spot["file"], spot["line"]) for spot in told["evidence"]),
-        retryable=told["retryable"],
+        retryable=tuple(told["retryable"]),
         healthy=told["healthy"],
         silent=not told["evidence"] and not told["healthy"],
     )

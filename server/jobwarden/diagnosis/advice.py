@@ -66,7 +66,7 @@ def _gpu(line: str, told: str) -> str:
     total = re.search(r"total capacity of (\S+ \S+?i?B)|; (\S+ \S+?i?B) total capacity", line)
     free = re.search(r"of which (\S+ \S+?i?B) is free|; (\S+ \S+?i?B) free", line)
     tried = re.search(r"[Tt]ried to allocate (\S+ \S+?i?B)", line)
-    amounts = []
+    amounts: list[str] = []
     if tried:
         amounts.append(f"it wanted {tried[1]} more")
     if free:
@@ -94,7 +94,8 @@ def _memory(outcome: Outcome, line: str) -> str:
         rest = f" beside the {show_size(used)} that it had" if used else ""
         return f"Ask for more memory: it wanted {show_size(more)} more{rest} (--mem), or make it use less"
     if used:
-        return f"Ask for more memory: {show_size(used)} were seen in use; try --mem={_round_up(int(used * 1.5))}, or make it use less"
+        want = _round_up(int(used * 1.5))
+        return f"Ask for more memory: {show_size(used)} were seen in use; try --mem={want}, or make it use less"
     return "Ask for more memory (--mem, twice as much at first), or make it use less: smaller batches, fewer workers"
 
 
@@ -111,9 +112,10 @@ def _time(outcome: Outcome, texts: Sequence[Text], told: str) -> str:
     if share is not None:
         had = f"{had}{' and ' if had else 'it '}was at {share * 100:.0f} %"
         if limit and share > 0.01:
-            return f"Ask for more time: {had}, so about {show_time(limit / share * 1.15)} in all; or let it continue from a checkpoint"
+            want = show_time(limit / share * 1.15)
+            return f"Ask for more time: {had}, so about {want} in all; or let it continue from a checkpoint"
     if had:
-        return f"Ask for more time ({had}; at least twice that, if nothing better is known), or let it continue from a checkpoint"
+        return f"Ask for more time ({had}; try twice that), or let it continue from a checkpoint"
     return told or "Ask for more time (--time), or let it continue from a checkpoint"
 
 

@@ -26,7 +26,23 @@ _TRIED_AGAIN = frozenset(
     {Category.NETWORK, Category.NAME_RESOLUTION, Category.TLS, Category.AUTHENTICATION, Category.PORT_IN_USE}
 )
 _TRIES_LINES = 25
+_LAST_WORDS = frozenset(
+    {
+        "launcher-child",
+        "rank-signal",
+        "killed",
+        "segmentation-fault",
+        "bus-error",
+        "aborted",
+        "mpi-abort",
+        "step-cancelled",
+        "make-error",
+    }
+)
+_GOING_ON = (Sort.PROGRESS, Sort.SUCCESS, Sort.ORDINARY, Sort.DONE)
 _NEAR = 6
+_FEW = 4
+_SOME_PROGRESS = 2
 _GAP = 15
 _UNCAUGHT_GAP = 40
 _MUCH_PROGRESS = 4
@@ -55,8 +71,11 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     if ended_badly is False:
         return None
     for scene in scenes:
+        known = ended_badly is True or _ends_badly(scene)
         for event in scene.events:
-            event.recovered = _went_on(scene, event, known=ended_badly is True)
+            if event.traceback is not None and not any(scene.course.after(event.end - 1, sort) for sort in _GOING_ON):
+                event.uncaught, event.handled, event.soft = True, False, False  # whatever a logger said before it
+            event.recovered = _went_on(scene, event, known=known)
     live = [event for scene in scenes for event in scene.events if not event.recovered]
     scheduler = _scheduler(live, outcome)
     if scheduler is not None and not _overruled(scheduler, live, scenes):
@@ -64,7 +83,7 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     chosen = _first_cause(scenes, live)
     if chosen is not None:
         chosen = _behind(scenes, chosen)
-        return _weighed(chosen, live, outcome, ended_badly is True)
+        return _weighed(chosen, live, outcome, known=ended_badly is True)
     if ended_badly is not True:
         return None
     fact = exits.said_by_exit(outcome)
@@ -72,6 +91,20 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     if late is not None and (fact is None or late.category is fact.category):
         return Choice(late, None, 0)
     return Choice(None, fact, 1 if fact.category is Category.NATIVE_CRASH else 0) if fact else None
+
+
+def _ends_badly(scene: Scene) -> bool:
+    """Whether a launcher, a shell or a scheduler says at a log's end that something failed."""
+    course = scene.course
+    return any(
+        (event.signature.name in _LAST_WORDS or event.signature.name in _SAID_BY_SCHEDULER)
+        and not (event.soft or event.handled)
+        and course.after(event.end - 1, Sort.PROGRESS)
+        + course.after(event.end - 1, Sort.ORDINARY)
+        + course.after(event.end - 1, Sort.SUCCESS)
+        <= 1
+        for event in scene.events
+    )
 
 
 def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
@@ -90,17 +123,17 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
                 or (success > 0 and ordinary + progress > _NEAR)
                 or ordinary > 5 * _UNCAUGHT_GAP
             )
-        return (
-            progress >= _MUCH_PROGRESS
-            or success > 0
-            or (done > 0 and ordinary + progress > 1)
-            or ordinary > _UNCAUGHT_GAP
-        )
+        ends_well = max(course.last(Sort.PROGRESS), course.last(Sort.SUCCESS)) > course.last(Sort.ORDINARY)
+        if progress >= _SOME_PROGRESS or success > 0 or (progress > 0 and ends_well):
+            return True
+        return (done > 0 and ordinary + progress > 1) or ordinary > _GAP
     if event.handled or event.soft or (event.signature.name.startswith("wording-") and not known):
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
-    return progress > 1 or success > 0 or done > 0 or ordinary > _GAP
+    if event.weight is Weight.ROOT:
+        return progress > 1 or success > 0 or done > 0 or ordinary > _GAP
+    return progress > 0 or success > 0 or done > 0 or ordinary > _FEW
 
 
 def _scheduler(live: Sequence[Event], outcome: Outcome) -> Choice | None:
@@ -213,7 +246,7 @@ def _last_run(scenes: Sequence[Scene], events: list[Event]) -> list[Event]:
 
 def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
     """Give the first, by the clock where logs differ and both tell the time."""
-    firsts = {}
+    firsts: dict[int, Event] = {}
     for event in events:
         if event.log not in firsts or event.start < firsts[event.log].start:
             firsts[event.log] = event
@@ -225,7 +258,7 @@ def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
     return min(firsts.values(), key=lambda event: (-event.weight, event.log))
 
 
-def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, known: bool) -> Choice:
+def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, *, known: bool) -> Choice:
     level = priority(event)
     if event.signature.name.startswith("wording-"):
         sure = 0

@@ -19,13 +19,31 @@ from jobwarden.diagnosis.tracebacks import Frame, Traceback, find_tracebacks, me
 from jobwarden.diagnosis.wording import is_error, signature_of_wording
 
 _ECHO = re.compile(
-    r"\s{0,40}(?:\++ |#(?!\s?(?:There is insufficient|A fatal error|EXCEPTION|SIG|  SIG))|//|raise |throw |echo |warnings\.warn\(|warn\(|log\.\w{1,10}\(|sys\.\w{1,10}\(|print\(|printf |assert |assert\(|if |elif |for |while |def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
+    r"\s{0,40}(?:\++ |#(?!\s?(?:There is insufficient|A fatal error|EXCEPTION|SIG|  SIG))|//|raise |throw |echo "
+    r"|warnings\.warn\(|warn\(|log\.\w{1,10}\(|sys\.\w{1,10}\(|print\(|printf |assert |assert\(|if |elif |for "
+    r"|while |def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
 )
 _NEVER = re.compile(
-    r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|\b(?:errors?|failed|failures?)\s?[:=]\s?0\b|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
+    r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|\b(?:errors?|failed|failures?)\s?[:=]\s?0\b"
+    r"|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b"
+    r"|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)"
+    r"|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
 _LATE, _LAST = 60, 12
+_OF_OTHERS = frozenset(
+    {
+        "node-error",
+        "java-exception",
+        "r-error",
+        "perl-ruby-lua-octave",
+        "killed",
+        "terminated",
+        "aborted",
+        "interrupted",
+    }
+)
+"""What is no better than the kind of a Python exception."""
 _UNKNOWN = Signature(
     "wording-unknown", Category.UNKNOWN, "", (), "{line}", "Read what stands before it", Retryable.NO, Weight.FACT
 )
@@ -50,6 +68,7 @@ class Event:
         soft: Whether its line is only a warning or less.
         traceback: Its exception.
         frame: The last frame of the user's own code.
+        last: The line where it came out: of the last exception in a chain, of a panic's message.
         recovered: Whether the program went on.
     """
 
@@ -67,6 +86,7 @@ class Event:
     soft: bool = False
     traceback: Traceback | None = None
     frame: Frame | None = None
+    last: int | None = None
     recovered: bool = False
 
     @property
@@ -100,6 +120,7 @@ def find_events(log: int, text: Text) -> Scene:
         if hit.at not in inside or hit.at in messages:
             hits.setdefault(hit.at, []).append(hit)
     heads = _heads(tracebacks)
+    heads = heads if len(heads) <= 2 * _MOST else [*heads[:_MOST], *heads[-_MOST:]]
     events = [_of_traceback(log, text, head, hits) for head in heads if not head.ignored]
     plain = [found for at, found in hits.items() if at not in messages and not _is_echo(text, at)]
     events.extend(_of_line(log, text, _best(found), hits) for found in plain)
@@ -111,7 +132,12 @@ def find_events(log: int, text: Text) -> Scene:
 
 def _later(text: Text, tracebacks: Iterable[Traceback]) -> set[int]:
     """Give the continued lines of messages that look continued: indented ones."""
-    return {at for one in tracebacks for at in message_lines(text, one) if text.content(at)[:1].isspace()}
+    return {
+        at
+        for one in tracebacks
+        for at in message_lines(text, one)
+        if one.message.endswith(":") or text.content(at)[:1].isspace()
+    }
 
 
 def _heads(tracebacks: Sequence[Traceback]) -> list[Traceback]:
@@ -120,7 +146,7 @@ def _heads(tracebacks: Sequence[Traceback]) -> list[Traceback]:
 
 
 def root_of(head: Traceback) -> Traceback:
-    """Give the exception of a chain that is meant: the first, unless that was only a question that the program asked."""
+    """Give the exception of a chain that is meant: the first, unless the program only asked something by it."""
     chain = list(head.chain())
     at = len(chain) - 1
     while at > 0:
@@ -147,6 +173,7 @@ def _of_traceback(log: int, text: Text, head: Traceback, hits: dict[int, list[Hi
         signature, log, root.at, start, head.end, head.rank, signature.category, signature.kind, traceback=root
     )
     event.found = dict(hit.found) if hit else {}
+    event.last = head.at
     for one in head.chain():  # one that is raised from it may say more of the same
         more = _hit_of(text, one, hits)
         if more and more.signature.category is event.category and more.signature.weight > signature.weight:
@@ -169,7 +196,7 @@ def _of_traceback(log: int, text: Text, head: Traceback, hits: dict[int, list[Hi
 
 def _hit_of(text: Text, root: Traceback, hits: dict[int, list[Hit]]) -> Hit | None:
     lines = message_lines(text, root)
-    first = [hit for hit in hits.get(lines.start, ()) if not (hit.signature.weight is Weight.FACT and root.type)]
+    first = [hit for hit in hits.get(lines.start, ()) if not (root.type and hit.signature.name in _OF_OTHERS)]
     if first:
         return _best(first)
     more = [
@@ -216,6 +243,9 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     _resolve(event)
     if signature.name == "uncaught-native":
         _explain(text, event, hits)
+    elif signature.name == "panic" and text.lines[at].endswith(":") and (below := _next(text, at + 1, event.rank, 1)):
+        event.last = below[0]
+        event.found = event.found | {"what": f"{text.content(below[0]).strip()} ({event.found.get('what', '')})"}
     elif stack := read_stack(text, at, event.rank):
         event.end, event.frame = stack.end, stack.frame
         if stack.root != at:

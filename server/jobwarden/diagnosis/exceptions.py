@@ -83,7 +83,7 @@ _READS_DATA = re.compile(
 _CHANGE = {
     Category.CODE_ERROR: "Correct the code at that place",
     Category.MISSING: "Install it or correct its path where the job runs",
-    Category.NETWORK: "Try again; if it fails again, check that the node reaches that host and that the service there runs",
+    Category.NETWORK: "Try again; if it fails again, check that the node reaches that host",
     Category.CORRUPT_DATA: "Look at the file that it read last; fetch or make it again",
     Category.CONFIGURATION: "Correct the argument or setting",
     Category.CANCELLED: "Find out who ended it",

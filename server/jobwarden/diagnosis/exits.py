@@ -33,10 +33,12 @@ _REASONS: tuple[tuple[str, Category, str], ...] = (
     ("launch failed requeued held", Category.NODE_FAILURE, "launch"),
     ("Preempted", Category.PREEMPTED, ""),
 )
-SIGNALS = {
-    1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV",
-    12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS",
-}  # fmt: skip
+_NAMES = "  HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM"[1:].split(" ")
+SIGNALS = {number: f"SIG{name}" for number, name in enumerate(_NAMES) if name} | {
+    24: "SIGXCPU",
+    25: "SIGXFSZ",
+    31: "SIGSYS",
+}
 """Linux, x86 and ARM (`man 7 signal`)."""
 _BY_SIGNAL: dict[int, tuple[Category, str, str]] = {
     2: (Category.CANCELLED, "interrupt", "It was interrupted (SIGINT)"),

@@ -118,7 +118,8 @@ def compile_form(text: str) -> Form:
     """
     anchored, ended = text.startswith("^"), text.endswith("$")
     rest = text.removeprefix("^").removesuffix("$")
-    regex, hints, at = [], [""], 0
+    regex: list[str] = []
+    hints, at = [""], 0
     for token in _TOKEN.finditer(rest):
         _literal(rest[at : token.start()], regex, hints)
         at = token.end()

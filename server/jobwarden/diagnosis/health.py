@@ -9,33 +9,49 @@ from enum import Enum
 from jobwarden.diagnosis.reading import Text
 
 _PROGRESS = re.compile(
-    r"(?i)\b(?:global[_ ]?step|step|epoch|iter(?:ation)?s?|it|batch|round|episode|chunk|shard|trial|fold|sample|item|record|task|stage|iteration|case|file|part|block|request|row|frame)s?"
-    r"[\s:=#\[(|]{0,4}\d+|\d{1,3}%\||\b\d{1,7}\s?/\s?\d{1,7}\b|\bit/s\b|\bs/it\b|(?<![a-z])loss\s{0,2}[=:]?\s{0,2}\d|\d{1,3}(?:\.\d{1,4})?\s?%"
+    r"(?i)\b(?:global[_ ]?step|step|epoch|iter(?:ation)?s?|it|batch|round|episode|chunk|shard|trial|fold|sample"
+    r"|item|record|task|stage|iteration|case|file|part|block|request|row|frame)s?"
+    r"[\s:=#\[(|]{0,4}\d+|\d{1,3}%\||\b\d{1,7}\s?/\s?\d{1,7}\b|\bit/s\b|\bs/it\b|(?<![a-z])loss\s{0,2}[=:]?\s{0,2}\d|\d{1,3}(?:\.\d{1,4})?\s?%(?!\s{1,4}/)"
     r"|\b(?:saved|saving|wrote|written|writing)\b.{0,80}(?:checkpoint|model|state|result|file|output|\.\w{2,5}\b)|tok(?:ens)?/s|samples/s"
 )
 _SUCCESS = re.compile(
-    r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
-    r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
+    r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks"
+    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
+    r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing"
+    r"|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
     r"|\bexit code:? 0\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"
 )
 _WEAK_SUCCESS = re.compile(
     r"(?i)\b(?:done|finished|complete|bye|goodbye|end of|no errors|0 (?:errors|failed|failures))\b"
 )
 _EPILOGUE = re.compile(
-    r"(?i)^(?:\s*$|[=\-_*#~+ ]{4,}$|wandb: |srun: |slurmstepd\S*: |(?:real|user|sys)\s+\d+m|job (?:finished|ended|completed|done) (?:at|on)|end(?:ed)?(?: time)?\s?(?:at|:)|finished at|date:|(?:mon|tue|wed|thu|fri|sat|sun)\w* .{0,60}$"
-    r"|node\.js v\d|exit status \d|note: |\s+at |\s+\^|\[\d+\]:|\s+(?:time|host|rank|exitcode|error_file|traceback)\s+:|goroutine \d|\s*\d+: 0x|frame #\d|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
-    r"|state: |cores per node|cpu (?:utilized|efficiency)|memory (?:utilized|efficiency)|job id: |cluster: |nodes: |usage: |try '|for help|see .{1,80} for|exception raised from|\[w\d|terminate called|\s+what\(\))"
+    r"(?i)^(?:\s*$|[=\-_*#~+ ]{4,}$|wandb: |srun: |slurmstepd\S*: |(?:real|user|sys)\s+\d+m|job (?:finished|ended"
+    r"|completed|done) (?:at|on)|end(?:ed)?(?: time)?\s?(?:at|:)|finished at|date:|(?:mon|tue|wed|thu|fri|sat"
+    r"|sun)\w* .{0,60}$"
+    r"|node\.js v\d|exit status \d|note: |\s+at |\s+\^|\[\d+\]:|\s+(?:time|host|rank|exitcode|error_file"
+    r"|traceback)\s+:|goroutine \d|\s*\d+: 0x|frame #\d|#\d{1,3}\s{1,4}(?:0x|in )|.{0,300}\[0x[0-9a-f]{4,16}\]$"
+    r"|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
+    r"|state: |cores per node|cpu (?:utilized|efficiency)|memory (?:utilized|efficiency)|job id: |cluster: "
+    r"|nodes: |usage: |try '|for help|see .{1,80} for|exception raised from|\[w\d|terminate called|\s+what\(\))"
 )
 _FAULT = re.compile(
-    r"(?i)error|fail|exception|fatal|abort|killed|denied|cannot|can't|could not|unable|traceback|panic|terminat|segmentation|cancel|core dumped|not found|no such|exit code [1-9]|errno|warning"
+    r"(?i)error|fail|exception|fatal|abort|killed|denied|cannot|can't|could not|unable|traceback|panic|terminat"
+    r"|segmentation|cancel|core dumped|not found|no such|exit code [1-9]|errno|warning"
 )
 _HANDLED = re.compile(
-    r"(?i)\bre-?try(?:ing|able)?\b|\bretries left\b|\bwill (?:try|retry)\b|\btry(?:ing)? again\b|\bre-?connect(?:ing|ed)?\b|\battempt(?:ing)? ?#?\d{1,3}|\bfall(?:ing|s)?[ -]?back\b|\bfallback\b|\bignor(?:ing|ed)\b|\bskipp?(?:ing|ed)?\b"
-    r"|\bcontinu(?:ing|e[sd]? (?:with|without|anyway|using))\b|\bhandled\b|\brecover(?:ed|ing|able)\b|\bnot fatal\b|\bnon-?fatal\b|\bharmless\b|\bsuppress(?:ed|ing)\b|\bexpected (?:error|failure|exception)|\bas expected\b|\bsimulat(?:ed|ing)\b"
-    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\bcaught\b|\brequeu(?:ed|ing)\b|\bquarantin"
+    r"(?i)\bre-?try(?:ing|able)?\b|\bretries left\b|\bwill (?:try|retry)\b|\btry(?:ing)? again\b"
+    r"|\bre-?connect(?:ing|ed)?\b|\battempt(?:ing)? ?#?\d{1,3}|\bfall(?:ing|s)?[ -]?back\b|\bfallback\b"
+    r"|\bignor(?:ing|ed)\b|\bskipp?(?:ing|ed)?\b"
+    r"|\bcontinu(?:ing|e[sd]? (?:with|without|anyway|using))\b|\bhandled\b|\brecover(?:ed|ing|able)\b"
+    r"|\bnot fatal\b|\bnon-?fatal\b|\bharmless\b|\bsuppress(?:ed|ing)\b|\bexpected (?:error|failure|exception)"
+    r"|\bas expected\b|\bsimulat(?:ed|ing)\b"
+    r"|\binjected\b|\btolerat(?:ed|ing)\b|\bworkaround\b|\busing (?:the )?(?:default|cpu|cached|backup)\b"
+    r"|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\brequeu(?:ed|ing)\b|\bquarantin"
 )
 _GIVEN_UP = re.compile(
-    r"(?i)giv(?:ing|en|e) up|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)|aborting|exiting|cannot continue|can't continue|not retrying|without success"
+    r"(?i)giv(?:ing|en|e) up|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)"
+    r"|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)"
+    r"|aborting|exiting|cannot continue|can't continue|not retrying|without success"
 )
 _LAST_TRY = re.compile(r"(?i)(?:attempt|try|retry)\s?#?\(?(\d{1,4})\s?(?:/|of)\s?(\d{1,4})")
 

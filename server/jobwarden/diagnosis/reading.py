@@ -16,13 +16,15 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u20
 _BAR = re.compile(r"\d{1,3}%\|")
 
 _RANK = re.compile(
-    r"\s{0,2}(?:\[(?:rank|default)(?P<torch>\d{1,6})\]:?|(?P<srun>\d{1,6}): |\[\d{1,6},(?P<mpi>\d{1,6})\](?:<std(?:out|err)>)?:?"
+    r"\s{0,2}(?:\[(?:rank|default)(?P<torch>\d{1,6})\]:?|(?P<srun>\d{1,6}): "
+    r"|\[\d{1,6},(?P<mpi>\d{1,6})\](?:<std(?:out|err)>)?:?"
     r"|\[(?P<hydra>\d{1,6})\] |\((?P<actor>[A-Za-z_][\w.:]{0,60}(?: rank=\d{1,6})? pid=\d{1,9}(?:, ip=[\d.]{7,15})?)\)"
     r"|\[?[Rr]ank[ :=]?(?P<word>\d{1,6})\]?[:,|] ?) ?"
 )
 _SURE_RANKS = frozenset({"torch", "mpi", "actor", "word"})
 _STAMP = re.compile(
-    r"[\[(]?(?P<date>\d{4}[-/]\d\d[-/]\d\d)?[T ,]{0,2}(?P<time>\d\d:\d\d:\d\d)(?P<part>[.,]\d{1,9})?(?:Z| ?[+-]\d\d:?\d\d)?[\])]?"
+    r"[\[(]?(?P<date>\d{4}[-/]\d\d[-/]\d\d)?[T ,]{0,2}(?P<time>\d\d:\d\d:\d\d)(?P<part>[.,]\d{1,9})?(?:Z"
+    r"| ?[+-]\d\d:?\d\d)?[\])]?"
 )
 _LEVEL = re.compile(
     r"(?<![A-Za-z_.-])(?:(?P<word>CRITICAL|FATAL|SEVERE|ERROR|WARNING|WARN|INFO|DEBUG|TRACE|NOTICE)(?![A-Za-z_=(-])"
@@ -35,7 +37,8 @@ _SMALL = re.compile(
     re.IGNORECASE,
 )
 _LEVELS = {
-    "CRITICAL": "error", "FATAL": "error", "SEVERE": "error", "ERROR": "error", "ERR": "error", "E": "error", "F": "error",
+    "CRITICAL": "error", "FATAL": "error", "SEVERE": "error", "ERROR": "error", "ERR": "error",
+    "E": "error", "F": "error",
     "CRIT": "error", "PANIC": "error", "WARNING": "warn", "WARN": "warn", "W": "warn",
     "INFO": "info", "DEBUG": "info", "TRACE": "info", "NOTICE": "info", "NOTE": "info", "HINT": "info", "I": "info",
 }  # fmt: skip
@@ -43,7 +46,8 @@ _FRONT = re.compile(
     r"(?:\s|[\[(<{|>-]{1,3}(?![A-Za-z]{3,}[A-Za-z ]{8})"
     r"|(?:CRITICAL|FATAL|SEVERE|ERROR|WARNING|WARN|INFO|DEBUG|TRACE|NOTICE)(?![A-Za-z_=(])[\]:)|>-]{0,3}"
     r"|[IWEF]\d{4} |[\])>:|,-]{1,3}"
-    r"|\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?|T(?=\d\d:)|\d{1,9}(?=\s)(?! [A-Za-z])){1,12}"
+    r"|\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?|T(?=\d\d:)"
+    r"|\d{1,9}(?=\s)(?! [A-Za-z])){1,12}"
 )
 _MOST_FRONT = 160
 

@@ -21,10 +21,13 @@ _NODE = re.compile(
 _GO = re.compile(r"^\t(?P<file>/[^\s:]{1,400}\.go):(?P<line>\d{1,7})(?: \+0x[0-9a-f]+)?")
 _RUST = re.compile(r"^\s+at (?P<file>[^\s:]{1,400}\.rs):(?P<line>\d{1,7})(?::\d{1,7})?")
 _JULIA = re.compile(
-    r"^\s+@ (?P<where>[\w.]{1,80}) (?P<file>[^\s:]{1,400}\.jl):(?P<line>\d{1,7})|^\s*\[\d{1,4}\] .{1,300} @ (?P<where2>[\w.]{1,80}) (?P<file2>[^\s:]{1,400}\.jl):(?P<line2>\d{1,7})"
+    r"^\s+@ (?P<where>[\w.]{1,80}) (?P<file>[^\s:]{1,400}\.jl):(?P<line>\d{1,7})"
+    r"|^\s*\[\d{1,4}\] .{1,300} @ (?P<where2>[\w.]{1,80}) (?P<file2>[^\s:]{1,400}\.jl):(?P<line2>\d{1,7})"
 )
 _NATIVE = re.compile(
-    r"^\s*(?:==\d+==\s+(?:at|by) 0x[0-9A-F]+: (?P<where2>[^(]{1,200}) \((?P<file2>[^:)]{1,200}):(?P<line2>\d{1,7})\)|#\d{1,4}\s+(?:0x[0-9a-f]+ )?in (?P<where>.{1,200}?) (?P<file>[^\s:]{1,400}\.\w{1,4}):(?P<line>\d{1,7}))"
+    r"^\s*(?:==\d+==\s+(?:at|by) 0x[0-9A-F]+: (?P<where2>[^(]{1,200})"
+    r" \((?P<file2>[^:)]{1,200}):(?P<line2>\d{1,7})\)"
+    r"|#\d{1,4}\s+(?:0x[0-9a-f]+ )?in (?P<where>.{1,200}?) (?P<file>[^\s:]{1,400}\.\w{1,4}):(?P<line>\d{1,7}))"
 )
 _DOTNET = re.compile(r"^\s+at (?P<where>.{1,300}) in (?P<file>[^:]{1,400}):line (?P<line>\d{1,7})")
 _FRAMES = (_JAVA, _NODE, _GO, _RUST, _JULIA, _NATIVE, _DOTNET)
@@ -34,7 +37,9 @@ _NOT_OURS = re.compile(
 )
 _CAUSED = re.compile(r"^\s{0,8}(?:Caused by:?|Suppressed:|\[cause\]:|  \[cause\]:|Root cause:)\s?(?P<what>.{0,600})")
 _GOES_ON = re.compile(
-    r"^(?:\s|goroutine \d|created by |main\.|\[signal |stack backtrace|Stacktrace|note: |runtime\.|[\w./*()]{1,200}\(.{0,200}\)$|Node\.js v|==\d+==|\.\.\. \d+ more|\}|\{|SUMMARY: |Shadow bytes|=>0x|Caused by|in expression starting at|exit status \d)"
+    r"^(?:\s|goroutine \d|created by |main\.|\[signal |stack backtrace|Stacktrace|note: |runtime\."
+    r"|[\w./*()]{1,200}\(.{0,200}\)$|Node\.js v|==\d+==|\.\.\. \d+ more|\}|\{|SUMMARY: |Shadow bytes|=>0x"
+    r"|#\d{1,3}\s|Caused by|in expression starting at|exit status \d)"
 )
 
 

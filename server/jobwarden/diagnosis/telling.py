@@ -21,7 +21,8 @@ _LINE_CHARS = 400
 _MOST_EVIDENCE = 14
 _AROUND = 2
 _FAULTY = re.compile(
-    r"(?i)\berr(?:or)?\b|error:|fail|exception|fatal|abort|killed|denied|cannot|could not|unable|traceback|panic|not found|no such"
+    r"(?i)\berr(?:or)?\b|error:|fail|exception|fatal|abort|killed|denied|cannot|could not|unable|traceback|panic"
+    r"|not found|no such"
 )
 _CONFIDENCE = (Confidence.LOW, Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH)
 
@@ -49,7 +50,7 @@ def tell(choice: Choice, scenes: Sequence[Scene], outcome: Outcome) -> Diagnosis
     return Diagnosis(
         category,
         kind,
-        shorten(_cause(choice, category), _CAUSE_CHARS),
+        shorten(_cause(choice, category, texts), _CAUSE_CHARS),
         _CONFIDENCE[choice.sure],
         masked(evidence[:_MOST_EVIDENCE]),
         _retry(event if agreed else None, category),
@@ -85,6 +86,9 @@ def _event_lines(text: Text, event: Event) -> list[EvidenceLine]:
     """Give the telling line, the user's own place in the code, and what stands around."""
     shown = [event.at]
     lines = [_line(text, event.at)]
+    if event.last is not None and event.last not in shown:
+        lines.append(_line(text, event.last))
+        shown.append(event.last)
     if event.frame is not None:
         for at in (event.frame.at, event.frame.at + 1):
             if (
@@ -102,7 +106,7 @@ def _event_lines(text: Text, event: Event) -> list[EvidenceLine]:
     return lines
 
 
-def _cause(choice: Choice, category: Category) -> str:
+def _cause(choice: Choice, category: Category, texts: Sequence[Text]) -> str:
     event, fact = choice.event, choice.fact
     if event is None or (event.category is not category and fact is not None):
         return fact.cause if fact else ""
@@ -115,8 +119,9 @@ def _cause(choice: Choice, category: Category) -> str:
         if event.traceback.name and event.traceback.name not in words and event.traceback.message:
             words = f"{words} ({event.traceback.name}: {event.traceback.message[:160]})"
         where = f", at {place}"
-    who = f"rank {event.rank}: " if event.rank.isdigit() else f"{event.rank}: " if event.rank else ""
-    return f"{who}{words}{where}"
+    who = event.rank or (texts[event.log].label if len(texts) > 1 else "")
+    said = f"rank {who}: " if who.isdigit() else f"{who}: " if who else ""
+    return f"{said}{words}{where}"
 
 
 def _clean(found: dict[str, str]) -> dict[str, str]:

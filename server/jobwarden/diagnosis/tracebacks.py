@@ -19,7 +19,8 @@ _IPYTHON = re.compile(r"^(?P<name>[A-Za-z_][\w.]{0,100})\s{2,200}Traceback \(mos
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<where>.{1,200}))?')
 _RICH_FRAME = re.compile(r"^[│|] (?P<file>/?[^\s:│]{1,300}):(?P<line>\d{1,9}) in (?P<where>[^\s│]{1,100})")
 _CELL_FRAME = re.compile(
-    r"^(?:Cell |File |/)?(?P<file>In ?\[\d{1,5}\]|[^\s,:]{1,300}\.py)[,:] ?(?:line )?(?P<line>\d{1,9})(?:, in (?P<where>.{1,200}))?"
+    r"^(?:Cell |File |/)?(?P<file>In ?\[\d{1,5}\]"
+    r"|[^\s,:]{1,300}\.py)[,:] ?(?:line )?(?P<line>\d{1,9})(?:, in (?P<where>.{1,200}))?"
 )
 _EXCEPTION = re.compile(
     r"^(?P<type>(?:[A-Za-z_]\w{0,100}\.){0,8}[A-Za-z_]\w{0,100}(?:\([A-Za-z_][\w.]{0,100}\))?)(?::\s?(?P<message>.{0,1500}))?$"
@@ -29,13 +30,15 @@ _DURING = "During handling of the above exception, another exception occurred:"
 _GROUP_EDGE = re.compile(r"^(?: {0,40}[|+](?:[ |+-]{0,60}(?= |$))? ?)")
 _SEPARATOR = re.compile(r"^[\s|+]*\+?-[+-]*-{4,} ?(?:\d{1,4}|\.\.\.)? ?-*\s*$")
 _NOT_OURS = re.compile(
-    r"(?:^|/)(?:site-packages|dist-packages)/|/lib(?:64|32)?/python\d|/lib/pypy|^<frozen |^<(?:string|stdin|__array_function__ internals|decorator-gen.*|unknown)>$"
+    r"(?:^|/)(?:site-packages|dist-packages)/|/lib(?:64|32)?/python\d|/lib/pypy|^<frozen |^<(?:string|stdin"
+    r"|__array_function__ internals|decorator-gen.*|unknown)>$"
     r"|/conda/pkgs/|^[a-z_]{1,30}\.pyx$|\.pyx$|\.venv/lib|/opt/conda/lib"
 )
 _MOST_FRAMES = 30_000
 _MESSAGE_LINES = 14
 _NOT_A_MESSAGE = re.compile(
-    r"\s{0,2}(?:srun|slurmstepd\S{0,60}|mpirun|prterun|wandb|make|sbatch): |\[?\d{4}-\d\d-\d\d|(?:Killed|Aborted|Segmentation fault)\b"
+    r"\s{0,2}(?:srun|slurmstepd\S{0,60}|mpirun|prterun|wandb|make|sbatch): |\[?\d{4}-\d\d-\d\d|(?:Killed|Aborted"
+    r"|Segmentation fault)\b"
 )
 _SYNTAX = re.compile(r"^(?:\s{0,8})(?P<type>SyntaxError|IndentationError|TabError): (?P<message>.{1,500})")
 
@@ -153,10 +156,8 @@ class _Reader:
             content = self._strip(text.content(index), edge)
             if boxed and content.startswith(("│", "|", "╰", "╭", "+", " ")):
                 self._boxed(result, index, content)
-            elif (
-                content[:1].isspace()
-                and len(content) - len(content.lstrip()) > indent
-                or (self._is_source(content) and not ipython)
+            elif (content[:1].isspace() and len(content) - len(content.lstrip()) > indent) or (
+                self._is_source(content) and not ipython
             ):
                 self._inside(result, index, content)
             elif ipython and not content.startswith(f"{ipython['name']}:") and content != ipython["name"]:
@@ -271,6 +272,9 @@ def _link(text: Text, found: list[Traceback]) -> None:
     last: dict[str, Traceback] = {}
     for one in found:
         before = last.get(one.rank)
+        if before is not None and text.content(one.start).startswith("Original Traceback"):
+            before.cause, before.direct = one, True  # PyTorch's way of showing a worker's exception
+            continue
         if before is not None and (said := _between(text, before.end, one.start, one.rank)):
             one.cause, one.direct = before, said == _DIRECT
         last[one.rank] = one

@@ -8,9 +8,12 @@ from jobwarden.diagnosis.form import Signature, Weight
 from jobwarden.diagnosis.model import Category, Retryable
 
 _ERROR = re.compile(
-    r"(?i)^(?:[\w./ +-]{1,60}[:>] ?){0,3}(?:\*{0,3} ?(?:fatal|critical|error|err!?|failure|failed|panic|abort(?:ed|ing)?|exception|uncaught)\b|[\w.]{0,80}(?:Error|Exception|Failure)\b)"
-    r"|\b(?:fatal|critical|unrecoverable) (?:error|exception|failure)\b|\berror: |\bfailed(?: to\b|:| with\b)|\b(?:cannot|can't|can not|could not|couldn't|unable to)\b"
-    r"|\b(?:aborting|exiting|terminating|giving up|bailing out|gave up)\b|\bexit(?:ed|ing)?(?: with)?(?: (?:code|status))?:? [1-9]"
+    r"(?i)^(?:[\w./ +-]{1,60}[:>] ?){0,3}(?:\*{0,3} ?(?:fatal|critical|error|err!?|failure|failed|panic"
+    r"|abort(?:ed|ing)?|exception|uncaught)\b|[\w.]{0,80}(?:Error|Exception|Failure)\b)"
+    r"|\b(?:fatal|critical|unrecoverable) (?:error|exception|failure)\b|\berror: |\bfailed(?: to\b|:| with\b)"
+    r"|\b(?:cannot|can't|can not|could not|couldn't|unable to)\b"
+    r"|\b(?:aborting|exiting|terminating|giving up|bailing out|gave up)\b|\bexit(?:ed|ing)?(?: with)?(?: (?:code"
+    r"|status))?:? [1-9]"
 )
 _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
     (
@@ -19,11 +22,21 @@ _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
         Retryable.AFTER_CHANGE,
         "Correct the argument or setting that it names",
         re.compile(
-            r"(?i)\b(?:must|should|has to|have to|needs? to) (?:be|have|not|match|equal|contain|divide|specify|provide|set)\b|\binvalid (?:value|choice|option|argument|param\w*|config\w*|setting|key|json|yaml|toml|syntax|range|combination|input|number|type|name|spec\w*|format)"
-            r"|\bnot a (?:valid|multiple)\b|\bexpected one of\b|\bunsupported\b|\bunrecogni[sz]ed\b|\bunknown (?:option|argument|key|param\w*|setting|keyword|command|section|type|model|value|field|directive|variable)"
-            r"|\bmissing (?:required|mandatory|key|option|argument|param\w*|section|field|value|setting|config\w*|keyword)|\brequired (?:key|field|option|argument|param\w*|setting|value)|\bis required\b|\bnot divisible\b|\bout of range\b"
-            r"|\bmutually exclusive\b|\bcannot be used (?:with|together)\b|\bplease (?:set|specify|provide)\b|\b(?:pars(?:e|ing)|syntax|validat\w+)\b.{0,60}\b(?:config\w*|yaml|toml|json|ini|settings|input file|parameter file|namelist|package\.json|\.(?:ya?ml|toml|ini|cfg|json|nml))"
-            r"|\b(?:config\w*|yaml|toml|settings|input file|parameter file|namelist|package\.json)\b.{0,80}\b(?:invalid|error|pars|missing|malformed|wrong|bad)|\bwrong number of (?:arguments|param\w*)|\btoo (?:few|many) arguments"
+            r"(?i)\b(?:must|should|has to|have to|needs? to) (?:be|have|not|match|equal|contain|divide|specify"
+            r"|provide|set)\b|\binvalid (?:value|choice|option|argument|param\w*|config\w*|setting|key|json|yaml"
+            r"|toml|syntax|range|combination|input|number|type|name|spec\w*|format)"
+            r"|\bnot a (?:valid|multiple)\b|\bexpected one of\b|\bunsupported\b|\bunrecogni[sz]ed\b"
+            r"|\bunknown (?:option|argument|key|param\w*|setting|keyword|command|section|type|model|value|field"
+            r"|directive|variable)"
+            r"|\bmissing (?:required|mandatory|key|option|argument|param\w*|section|field|value|setting|config\w*"
+            r"|keyword)|\brequired (?:key|field|option|argument|param\w*|setting|value)|\bis required\b"
+            r"|\bnot divisible\b|\bout of range\b"
+            r"|\bmutually exclusive\b|\bcannot be used (?:with|together)\b|\bplease (?:set|specify|provide)\b"
+            r"|\b(?:pars(?:e|ing)|syntax|validat\w+)\b.{0,60}\b(?:config\w*|yaml|toml|json|ini|settings"
+            r"|input file|parameter file|namelist|package\.json|\.(?:ya?ml|toml|ini|cfg|json|nml))"
+            r"|\b(?:config\w*|yaml|toml|settings|input file|parameter file|namelist"
+            r"|package\.json)\b.{0,80}\b(?:invalid|error|pars|missing|malformed|wrong|bad)"
+            r"|\bwrong number of (?:arguments|param\w*)|\btoo (?:few|many) arguments"
         ),
     ),
     (
@@ -32,8 +45,11 @@ _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
         Retryable.AFTER_CHANGE,
         "Check the path on the node where it ran, or make the file first",
         re.compile(
-            r"(?i)\b(?:cannot|can't|can not|could not|couldn't|unable to|failed to|error) (?:open(?:ing)?|find(?:ing)?|read(?:ing)?|locate|access|stat|load(?:ing)?)\b.{0,120}\b(?:file|director\w+|folder|path|data|checkpoint|model|input|dataset|weights|/|\.\w{2,5})"
-            r"|\b(?:file|director\w+|folder|path|checkpoint|dataset|input)\b.{0,160}\b(?:not found|does not exist|doesn't exist|is missing|missing|no longer exists)"
+            r"(?i)\b(?:cannot|can't|can not|could not|couldn't|unable to|failed to|error) (?:open(?:ing)?"
+            r"|find(?:ing)?|read(?:ing)?|locate|access|stat|load(?:ing)?)\b.{0,120}\b(?:file|director\w+|folder"
+            r"|path|data|checkpoint|model|input|dataset|weights|/|\.\w{2,5})"
+            r"|\b(?:file|director\w+|folder|path|checkpoint|dataset|input)\b.{0,160}\b(?:not found|does not exist"
+            r"|doesn't exist|is missing|missing|no longer exists)"
         ),
     ),
     (
@@ -42,7 +58,8 @@ _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
         Retryable.AFTER_CHANGE,
         "",
         re.compile(
-            r"(?i)\b(?:out of|not enough|insufficient|low on) memory\b|\bmemory (?:allocation|limit|exhaust)\w*|\ballocat\w+ .{0,60}(?:memory|bytes)"
+            r"(?i)\b(?:out of|not enough|insufficient|low on) memory\b|\bmemory (?:allocation|limit|exhaust)\w*"
+            r"|\ballocat\w+ .{0,60}(?:memory|bytes)"
         ),
     ),
     (
@@ -51,7 +68,9 @@ _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
         Retryable.YES,
         "Try again; if it fails again, check that the node reaches that host and that the service there runs",
         re.compile(
-            r"(?i)\b(?:connect(?:ion|ing)?|network|socket|download\w*|upload\w*|request|fetch\w*|server)\b.{0,100}\b(?:fail|timed? ?out|refused|unreachable|lost|error|reset|unavailable)|\bfailed to (?:connect|download|fetch|upload)\b"
+            r"(?i)\b(?:connect(?:ion|ing)?|network|socket|download\w*|upload\w*|request|fetch\w*"
+            r"|server)\b.{0,100}\b(?:fail|timed? ?out|refused|unreachable|lost|error|reset|unavailable)"
+            r"|\bfailed to (?:connect|download|fetch|upload)\b"
         ),
     ),
     (
@@ -60,7 +79,8 @@ _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
         Retryable.AFTER_CHANGE,
         "Give the user the right to it",
         re.compile(
-            r"(?i)\bnot (?:allowed|permitted|authori[sz]ed to)\b|\bno (?:write|read) (?:permission|access)\b|\bnot writ(?:e)?able\b|\bnot readable\b"
+            r"(?i)\bnot (?:allowed|permitted|authori[sz]ed to)\b|\bno (?:write|read) (?:permission|access)\b"
+            r"|\bnot writ(?:e)?able\b|\bnot readable\b"
         ),
     ),
 )

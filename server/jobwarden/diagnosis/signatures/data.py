@@ -64,7 +64,10 @@ SIGNATURES = (
             "invalid stored block lengths",
             "incorrect data check",
             "invalid distance too far back",
-            "ReadError: (file could not be opened successfully|not a gzip file|unexpected end of data|invalid header|truncated header)",
+            (
+                "ReadError: (file could not be opened successfully|not a gzip file|unexpected end of data"
+                "|invalid header|truncated header)"
+            ),
             "This does not look like a tar archive",
             "Unexpected EOF in archive",
             "_lzma.LZMAError",

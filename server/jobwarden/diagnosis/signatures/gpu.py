@@ -48,7 +48,10 @@ SIGNATURES = (
             "cudaErrorDevicesUnavailable",
         ),
         "No usable GPU was there",
-        "Ask for a GPU (--gres=gpu:1 or --gpus), and check CUDA_VISIBLE_DEVICES and that the program was built with CUDA",
+        (
+            "Ask for a GPU (--gres=gpu:1 or --gpus), and check CUDA_VISIBLE_DEVICES and that the program was built"
+            " with CUDA"
+        ),
         weight=Weight.ROOT,
         decoys=(
             "could not find cuda drivers on your machine, GPU will not be used",
@@ -125,7 +128,10 @@ SIGNATURES = (
             "the launch timed out and was terminated",
         ),
         "A GPU kernel read or wrote where it must not",
-        "Find the kernel: run with CUDA_LAUNCH_BLOCKING=1 or compute-sanitizer; look at index and shape errors, and at custom kernels",
+        (
+            "Find the kernel: run with CUDA_LAUNCH_BLOCKING=1 or compute-sanitizer; look at index and shape errors,"
+            " and at custom kernels"
+        ),
         weight=Weight.ROOT,
     ),
     Signature(
@@ -137,12 +143,15 @@ SIGNATURES = (
             "cudaErrorAssert",
             "CUDA_ERROR_ASSERT",
             "{file}:{line:n}: * block: [{block:path}], thread: * Assertion '{what:path}' failed",
-            "Assertion '{what:path}' failed.",
+            ".cu:{line:n}: * Assertion '{what:path}' failed",
+            ".cuh:{line:n}: * Assertion '{what:path}' failed",
         ),
         "A check within a GPU kernel failed[: {what}]",
-        "Most often an index or a class label out of range: check labels, vocabulary size and shapes; run on the CPU for the exact line",
+        (
+            "Most often an index or a class label out of range: check labels, vocabulary size and shapes; run on the"
+            " CPU for the exact line"
+        ),
         weight=Weight.ROOT,
-        decoys=(".c:", ".cpp:", ".cc:", ".h:", ".hpp:", ".cxx:", ".C:"),
     ),
     Signature(
         "cuda-launch-configuration",

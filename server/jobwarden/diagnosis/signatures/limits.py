@@ -22,7 +22,10 @@ SIGNATURES = (
             "errno 24\\]",
         ),
         "Too many files were open",
-        "Raise the limit (ulimit -n), or find what does not close its files; PyTorch loaders: sharing strategy file_system",
+        (
+            "Raise the limit (ulimit -n), or find what does not close its files; PyTorch loaders: sharing strategy"
+            " file_system"
+        ),
         weight=Weight.ROOT,
     ),
     Signature(

@@ -1,4 +1,4 @@
-"""Errors that programs have of themselves, in languages other than Python, whose tracebacks have a reader of their own."""
+"""Errors that programs have of themselves, in languages other than Python."""
 
 from __future__ import annotations
 
@@ -223,7 +223,10 @@ SIGNATURES = (
             "Hang detected",
         ),
         "It hung: nothing went on any more",
-        "Find out what it waits for (a lock, a rank, a pipe, a file system); a stack of each thread (py-spy dump, gdb) shows it",
+        (
+            "Find out what it waits for (a lock, a rank, a pipe, a file system); a stack of each thread (py-spy"
+            " dump, gdb) shows it"
+        ),
         Retryable.NO,
         weight=Weight.ROOT,
     ),

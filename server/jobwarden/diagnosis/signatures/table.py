@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobwarden.diagnosis.form import Signature
 from jobwarden.diagnosis.signatures import (
+    access,
     container,
     data,
     distributed,
@@ -27,6 +28,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *missing.SIGNATURES,
     *storage.SIGNATURES,
     *network.SIGNATURES,
+    *access.SIGNATURES,
     *data.SIGNATURES,
     *settings.SIGNATURES,
     *limits.SIGNATURES,

@@ -1,7 +1,7 @@
 # about: a Go panic with goroutine traces
 # category: code_error
 # or: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: panic: runtime error: invalid memory address|panic: assignment to entry in nil map
 # needs: go
 # tool: go version

@@ -1,6 +1,6 @@
 # about: a NullPointerException as the cause of the one at the end
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: Caused by: java.lang.NullPointerException
 # needs: javac
 # tool: javac -version

@@ -1,7 +1,7 @@
 # about: a C assertion
 # category: native_crash
 # or: code_error
-# retryable: no
+# retryable: no after_change
 # evidence: Assertion `n % tile == 0' failed
 # tool: gcc --version
 ### job

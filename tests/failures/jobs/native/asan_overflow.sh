@@ -1,6 +1,6 @@
 # about: AddressSanitizer finds a heap overflow
 # category: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: ERROR: AddressSanitizer: heap-buffer-overflow
 # tool: gcc --version
 ### job

@@ -1,6 +1,6 @@
 # about: glibc finds a double free
 # category: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: free\(\): double free detected|double free or corruption
 # tool: gcc --version
 ### job

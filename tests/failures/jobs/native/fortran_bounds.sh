@@ -1,7 +1,7 @@
 # about: a Fortran array bound, checked at run time
 # category: code_error
 # or: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: Fortran runtime error: Index
 # needs: gfortran
 # tool: gfortran --version

@@ -1,6 +1,6 @@
 # about: an integer division by zero: floating point exception
 # category: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: Floating point exception
 # tool: gcc --version
 ### job

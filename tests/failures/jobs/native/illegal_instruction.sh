@@ -1,6 +1,6 @@
 # about: a binary built for another processor
 # category: native_crash
-# retryable: after_change
+# retryable: after_change no
 # evidence: Illegal instruction
 # tool: gcc --version
 ### job

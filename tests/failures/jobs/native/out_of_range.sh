@@ -1,7 +1,7 @@
 # about: vector::at beyond its end
 # category: code_error
 # or: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: vector::_M_range_check
 # tool: g++ --version
 ### job

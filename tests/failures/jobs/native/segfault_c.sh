@@ -1,6 +1,6 @@
 # about: a null pointer in C after good output
 # category: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: Segmentation fault
 # tool: gcc --version
 ### job

@@ -1,6 +1,6 @@
 # about: the stack protector
 # category: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: stack smashing detected
 # tool: gcc --version
 ### job

@@ -1,6 +1,6 @@
 # about: a host name that does not exist
 # category: name_resolution
-# retryable: after_change
+# retryable: yes after_change
 # evidence: getaddrinfo (ENOTFOUND|EAI_AGAIN) api.example.org
 # needs: node
 # tool: node --version

@@ -1,6 +1,6 @@
 # about: an unhandled rejection: a TypeError in the user's own code
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: TypeError: Cannot read properties of undefined
 # needs: node
 # tool: node --version

@@ -1,6 +1,6 @@
 # about: a bare assertion
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: ^AssertionError
 # tool: python3 --version
 ### job

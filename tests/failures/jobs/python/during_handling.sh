@@ -1,6 +1,6 @@
 # about: the error handler itself fails (missing log folder); the root is a division by zero
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: ^ZeroDivisionError
 # tool: python3 --version
 ### job

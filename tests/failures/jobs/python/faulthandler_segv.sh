@@ -1,6 +1,6 @@
 # about: a segmentation fault in a C library called by ctypes, with faulthandler's word
 # category: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: Fatal Python error: Segmentation fault
 # tool: python3 --version
 ### job

@@ -1,7 +1,7 @@
 # about: a code error: a key that a YAML lacks, deep in the user's own code, with a library frame last
 # category: code_error
 # or: configuration
-# retryable: after_change
+# retryable: after_change no
 # evidence: ^KeyError: 'warmup_steps'
 # evidence: train.py.*line .*in build_schedule
 # needs: venv

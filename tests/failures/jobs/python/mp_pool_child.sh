@@ -1,6 +1,6 @@
 # about: a worker of a multiprocessing pool raises; RemoteTraceback in front, the parent's after it
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: ^ValueError: document 37 has no title
 # tool: python3 --version
 ### job

@@ -1,6 +1,6 @@
 # about: a syntax error
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: SyntaxError: 
 # tool: python3 --version
 ### job

@@ -1,6 +1,6 @@
 # about: a code error after an hour of progress, with cleanup chatter after it
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: ^TypeError: unsupported operand
 # evidence: metrics.py", line \d+, in merge
 # tool: python3 --version

@@ -1,6 +1,6 @@
 # about: R: an object that does not exist, execution halted
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: object 'pheno' not found
 # needs: Rscript
 # tool: Rscript --version

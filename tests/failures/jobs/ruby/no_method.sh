@@ -1,6 +1,6 @@
 # about: Ruby: a method of nil
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: undefined method .* for nil
 # needs: ruby
 # tool: ruby --version

@@ -1,6 +1,6 @@
 # about: a Rust program that does not compile
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: error\[E0308\]: mismatched types
 # needs: cargo
 # tool: cargo --version

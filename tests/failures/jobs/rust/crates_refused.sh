@@ -1,7 +1,7 @@
 # about: cargo cannot reach its registry's host
 # category: name_resolution
 # or: network
-# retryable: yes
+# retryable: yes after_change
 # evidence: Could not resolve host|could not resolve host
 # needs: cargo
 # tool: cargo --version

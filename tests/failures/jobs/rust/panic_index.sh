@@ -1,7 +1,7 @@
 # about: a Rust panic: index out of bounds
 # category: code_error
 # or: native_crash
-# retryable: no
+# retryable: no after_change
 # evidence: index out of bounds: the len is 3
 # needs: rustc
 # tool: rustc --version

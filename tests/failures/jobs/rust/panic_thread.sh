@@ -2,7 +2,7 @@
 # category: code_error
 # or: native_crash
 # or: corrupt_data
-# retryable: no
+# retryable: no after_change
 # evidence: tokenizer row 17 has no id
 # needs: rustc
 # tool: rustc --version
@@ -17,4 +17,4 @@ fn main() {
     println!("done");
 }
 R
-rustc m.rs && ./m
+rustc --edition 2021 m.rs && ./m

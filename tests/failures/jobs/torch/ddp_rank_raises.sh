@@ -1,6 +1,6 @@
 # about: rank 2 of 4 raises; the others get connection closed, and torchrun a ChildFailedError
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: ValueError: rank 2: expected 128 features
 # evidence: rank2.*train_ddp.py", line \d+, in load
 # needs: venv

@@ -1,6 +1,6 @@
 # about: Float and Long are mixed
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: RuntimeError: 
 # needs: venv
 # tool: venv torch

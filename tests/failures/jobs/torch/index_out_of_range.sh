@@ -1,7 +1,7 @@
 # about: a token beyond the embedding table, on the CPU
 # category: code_error
 # or: corrupt_data
-# retryable: after_change
+# retryable: after_change no
 # evidence: IndexError: index out of range in self
 # needs: venv
 # tool: venv torch

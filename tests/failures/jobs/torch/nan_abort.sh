@@ -2,7 +2,7 @@
 # category: code_error
 # or: corrupt_data
 # or: unknown
-# retryable: after_change
+# retryable: after_change no
 # evidence: Loss is (nan|inf), stopping training|FloatingPointError
 # needs: venv
 # tool: venv torch

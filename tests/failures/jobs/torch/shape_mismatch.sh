@@ -1,6 +1,6 @@
 # about: matrices that cannot be multiplied
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: mat1 and mat2 shapes cannot be multiplied
 # needs: venv
 # tool: venv torch

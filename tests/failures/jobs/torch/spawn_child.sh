@@ -1,6 +1,6 @@
 # about: mp.spawn: process 1 terminates with an exception
 # category: code_error
-# retryable: after_change
+# retryable: after_change no
 # evidence: KeyError: 'labels'
 # needs: venv
 # tool: venv torch
