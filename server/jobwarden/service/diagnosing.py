@@ -100,7 +100,7 @@ async def _ask(desk: Desk, target: Target, record: JobRecord, findings: _Finding
 async def _read(desk: Desk, record: JobRecord, findings: _Findings) -> None:
     rounds = desk.world.rounds
     try:
-        findings.logs = await logs_of(rounds, record, kept=desk.logs_told)
+        findings.logs = await logs_of(rounds, record)
         where = where_logs_are(rounds, record, findings.logs)
         findings.gathered = await read_all(rounds, where, WHOLE, timeout_s=LOGS_S)
     except JobwardenError as error:

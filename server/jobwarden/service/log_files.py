@@ -35,7 +35,7 @@ async def choose(desk: Desk, one: Known, *, stream: str, task: str | None) -> Ch
     Raises:
         InvalidIdError: The job has no such stream or task; the hint lists what it has.
     """
-    logs = _claimed(one, await logs_of(desk.world.rounds, one.record, task, kept=desk.logs_told))
+    logs = _claimed(one, await logs_of(desk.world.rounds, one.record, task))
     wanted = ("stdout", "stderr") if stream == BOTH else (stream,)
     found = [file_of(logs.files, name) for name in wanted]
     files = [file for file in found if file is not None]

@@ -39,16 +39,8 @@ def file_of(files: Sequence[LogFile], stream: str) -> LogFile | None:
     return found
 
 
-async def logs_of(
-    rounds: Rounds, record: JobRecord, task: str | None = None, *, kept: LogsTold | None = None
-) -> JobLogs:
+async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) -> JobLogs:
     """Say which files a job has; of a job with tasks those of one, by default of the first that failed.
-
-    Args:
-        rounds: How to reach its source.
-        record: The job.
-        task: One of its tasks.
-        kept: What was told lately, and is not asked again for a poll; added to.
 
     Raises:
         InvalidIdError: It has no such task.
@@ -59,7 +51,7 @@ async def logs_of(
         source = rounds.source(record)
         if not isinstance(source, KeepsLogs):
             return _without_tasks(JobLogs(files=known, work_dir=record.work_dir), task)
-        return await _told(rounds, record, source, task, {} if kept is None else kept)
+        return await _told(rounds, record, source, task)
     except InvalidIdError:
         raise
     except JobwardenError as error:
@@ -68,9 +60,9 @@ async def logs_of(
         return JobLogs(files=known, work_dir=record.work_dir, note=f"Its logs could not be asked for: {error.text}")
 
 
-async def _told(rounds: Rounds, record: JobRecord, source: KeepsLogs, task: str | None, kept: LogsTold) -> JobLogs:
+async def _told(rounds: Rounds, record: JobRecord, source: KeepsLogs, task: str | None) -> JobLogs:
     """Ask a source once in a while: who reads on every few seconds must cost its scheduler nothing."""
-    now = rounds.clock()
+    now, kept = rounds.clock(), rounds.logs_told
     key = (record.uid, record.last_status, task)
     told = kept.get(key)
     if told is not None and timedelta() <= now - told[0] < timedelta(seconds=rounds.config.clocks.poll_s):

@@ -22,6 +22,7 @@ from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
 from jobwarden.verdict.causes import Causes, Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.readying import note_readiness
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
@@ -86,6 +87,8 @@ class Rounds:
         self.clock = clock
         self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
         self._causes: Known = {}
+        self.logs_told: LogsTold = {}
+        """What sources said of which logs a job has, for a poll."""
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
