@@ -43,7 +43,7 @@ class _Findings:
         logs: Which it has.
         told: By its source, or by Slurm.
         gathered: What was read.
-        troubles: What could not be asked or read.
+        troubles: What could not be asked or read, and what else a reader should know.
     """
 
     logs: JobLogs = field(default_factory=JobLogs)
@@ -63,6 +63,8 @@ async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
     findings = await _find_out(desk, one.record)
     quiet = min((read.quiet_s for read in findings.gathered.logs), default=None)
     outcome = outcome_of(one.record, findings.told, quiet_s=quiet)
+    if outcome.quiet_s is not None:
+        findings.troubles.insert(0, f"It has not ended. Its log grew last {outcome.quiet_s:.0f} s ago.")
     if (by := await _asked_to_end(desk, one)) is not None:
         outcome = replace(outcome, cancelled_by=by)
     logs = tuple(read.log for read in findings.gathered.logs)

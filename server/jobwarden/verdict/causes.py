@@ -110,11 +110,13 @@ async def _look(rounds: Rounds, target: Target, cases: Sequence[_Case]) -> None:
     failed = [case for case in cases if case.record.phase is Phase.FAILED]
     if not failed or rounds.elsewhere(target.key.site):
         return
-    with anyio.move_on_after(ALL_S):
+    with anyio.move_on_after(ALL_S) as first:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_ask, rounds, target, failed)
             for case in failed[:READ_MOST]:
                 tasks.start_soon(_read, rounds, case)
+    if first.cancelled_caught:
+        return  # a host that has been too slow once is not asked again
     with anyio.move_on_after(ALL_S / 2):
         await _read_more(rounds, target, failed[:READ_MOST])
 

@@ -328,6 +328,7 @@ async def test_of_a_job_that_lives_its_log_is_looked_into_all_the_same(
     found = await service.diagnose(home.caller(), "1")
     assert found.category in (Category.NONE, Category.STUCK)
     assert found.read
+    assert found.notes[0].startswith("It has not ended. Its log grew last ")
 
 
 async def test_what_cannot_be_asked_or_read_is_said_and_the_rest_stands(
