@@ -34,7 +34,6 @@ MIB = 1024 * 1024
 SIZES = {"1 MB": MIB, "100 MB": 100 * MIB, "1 GB": 1024 * MIB}
 ROUNDS = 30
 NEW = "2026-11-21 12:00:00,123 INFO trainer step 5001 loss 1.2345 lr 1e-5\n" * 3
-TARGET = 3.0
 
 
 def line(number: int) -> str:
@@ -112,8 +111,8 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def one_size(service: Service, home: Household, size: str, id_: str, path: Path, words: list[str]) -> bool:
-    """Measure one log; say whether both reads are within the target."""
+async def one_size(service: Service, home: Household, size: str, id_: str, path: Path, words: list[str]) -> None:
+    """Measure one log."""
     caller = home.caller("session-0")
     theirs = [*words, "tail", "-n", "80", str(path)]
     last = await service.tail(caller, id_)
@@ -129,15 +128,12 @@ async def one_size(service: Service, home: Household, size: str, id_: str, path:
         assert last.text == f"{NEW.splitlines()[0]}\n… 3 times", last.text
         return last
 
-    good = True
     for what, ours in (("tail of 80 lines", tail), ("what is new", since)):
         mine, other = await in_turn(ours, theirs)
-        good = good and mine <= TARGET * other
         print(
             f"{size:>7}  {what:<17} {mine * 1000:8.1f} ms {other * 1000:8.1f} ms {mine / other:7.2f} x"
             f" {peak_mib():7.0f} MiB"
         )
-    return good
 
 
 async def searches(service: Service, home: Household) -> None:
@@ -161,21 +157,19 @@ async def tokens(service: Service, home: Household, path: Path, words: list[str]
     )
 
 
-async def measure(cluster: Cluster, home: Household, logs: dict[str, Path]) -> bool:
-    """Measure all; say whether the targets are met."""
+async def measure(cluster: Cluster, home: Household, logs: dict[str, Path]) -> None:
+    """Measure all."""
     await register(home, logs)
-    good = True
     with master(cluster) as words:
         async with open_service(home.env, project=home.project) as service:
             print(
                 f"medians of {ROUNDS} pairs\n    log  what               jobwarden    ssh tail     ratio  peak memory"
             )
             for (size, _), (id_, path) in zip(SIZES.items(), logs.items(), strict=False):
-                good = await one_size(service, home, size, id_, path, words) and good
+                await one_size(service, home, size, id_, path, words)
             await searches(service, home)
             await tokens(service, home, logs["4"], words)
-    print(f"load average {os.getloadavg()[0]:.1f}; within {TARGET:g} x at every size: {'met' if good else 'MISSED'}")
-    return good
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def main() -> int:

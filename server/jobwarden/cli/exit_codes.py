@@ -41,6 +41,8 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
 
 def of_error(error: JobwardenError) -> ExitCode:
     """Give the exit code of an error that ends a command."""
+    from jobwarden.logs.pattern import PatternError
+    from jobwarden.logs.position import CursorError
     from jobwarden.sources.errors import SourceError
     from jobwarden.sources.plugins import UnknownTypeError
     from jobwarden.transport.errors import TransportError
@@ -48,7 +50,7 @@ def of_error(error: JobwardenError) -> ExitCode:
 
     if isinstance(error, (JobNotFoundError, AmbiguousJobError)):
         return ExitCode.NOT_FOUND
-    if isinstance(error, (InvalidIdError, UnknownTypeError)):
+    if isinstance(error, (InvalidIdError, UnknownTypeError, CursorError, PatternError)):
         return ExitCode.USAGE
     if isinstance(error, (TransportError, SourceError)):
         return ExitCode.COULD_NOT_ASK

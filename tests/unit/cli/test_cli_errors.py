@@ -15,6 +15,8 @@ import pytest
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.main import build
 from jobwarden.config import ConfigError
+from jobwarden.logs.pattern import PatternError
+from jobwarden.logs.position import CursorError
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.transport.errors import AuthRejectedError
 from jobwarden_registry.errors import (
@@ -33,6 +35,8 @@ from support.fake_service import Answers, Terminal
         (JobNotFoundError, 6),
         (AmbiguousJobError, 6),
         (InvalidIdError, 2),
+        (CursorError, 2),
+        (PatternError, 2),
         (AuthRejectedError, 4),
         (SourceUnavailableError, 4),
         (UnwritableError, 1),

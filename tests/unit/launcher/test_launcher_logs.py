@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import JsonValue
 
 from jobwarden.sources.base import Wanted
 from jobwarden.sources.launcher.logs import logs_of
@@ -10,7 +11,7 @@ from jobwarden_registry.model import LogPaths
 
 OWN = LogPaths(stdout="/home/a/launcher.log")
 GLOB = "/cluster/cicd/e/q_1/log-a-a.q_1_12_*.out"
-TASKS = [["11", "q_0", "", "alice@c", None], ["12", "q_1", GLOB, "alice@c", None]]
+TASKS: list[JsonValue] = [["11", "q_0", "", "alice@c", None], ["12", "q_1", GLOB, "alice@c", None]]
 
 
 def wanted(*failed: str) -> Wanted:

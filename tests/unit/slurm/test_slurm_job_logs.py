@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
 
 from jobwarden.sources.base import Host, Wanted
 from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.sources.slurm.source import SlurmSource
-from jobwarden.transport.base import Completed
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import LogPaths
-from support.slurm_fake import FakeSlurm, account_row, framed, queue_row
+from support.slurm_fake import FakeSlurm, Rows, account_row, queue_row
 from support.slurm_fake import host as host_of
 
 LINE = "sbatch -a 0-9 -o logs/%A_%a_%j.out run.sh"
 
 
-@dataclass
-class Forgetful(FakeSlurm):
-    """A Slurm that knows no path but by the submit line."""
-
-    line: str = LINE
-
-    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
-        nonce, body = argv[4], argv[2]
-        if "sacct -B" in body:
-            self.asked.append(list(argv[6:]))
-            parts = [("job", "", 1), ("line", f"{self.line}\n", 0), ("script", "NONE\n", 0)]
-            text = "".join(framed(nonce, *part) for part in parts)
-            return Completed(0, f"{text}\n{nonce} done\n".encode(), b"")
-        if '"$(id -u)"' in body:
-            self.asked.append(list(argv[6:]))
-            queue = "".join(
-                f"{nonce}|{'|'.join(row[:11])}{nonce}{nonce.join(row[11:])}\n"
-                for row in self.queue
-                if isinstance(row, tuple)
-            )
-            account = "".join(nonce.join(row) + "\n" for row in self.account if isinstance(row, tuple))
-            text = framed(nonce, "squeue", queue) + framed(nonce, "sacct", account)
-            return Completed(0, f"{text}\n{nonce} done\n".encode(), b"")
-        return await super().run(argv, timeout_s=timeout_s, stdin=stdin)
+def forgetful(*, queue: Rows = (), account: Rows = (), line: str = LINE) -> FakeSlurm:
+    return FakeSlurm(queue=queue, account=account, line=line)
 
 
 async def logs(slurm: FakeSlurm, job: str, task: str | None = None, known: LogPaths | None = None) -> JobLogs:
@@ -55,12 +31,12 @@ async def logs(slurm: FakeSlurm, job: str, task: str | None = None, known: LogPa
     return await SlurmSource().logs(hosts, Wanted(id=job), known=known, task=task)
 
 
-def array(*states: str) -> Forgetful:
-    return Forgetful(account=[account_row(f"7_{key}", state, raw=100 + key) for key, state in enumerate(states)])
+def array(*states: str) -> FakeSlurm:
+    return forgetful(account=[account_row(f"7_{key}", state, raw=100 + key) for key, state in enumerate(states)])
 
 
 async def test_what_is_known_of_an_ordinary_job_needs_no_question() -> None:
-    slurm = Forgetful()
+    slurm = forgetful()
     told = await logs(slurm, "5", known=LogPaths(stdout="/a/out", stderr="/a/err"))
     assert told.files == (LogFile("stdout", "/a/out"), LogFile("stderr", "/a/err"))
     assert slurm.asked == []
@@ -99,20 +75,20 @@ async def test_what_squeue_says_of_an_element_counts_more_than_an_earlier_run() 
 
 
 async def test_an_element_that_waits_has_no_path_yet() -> None:
-    slurm = Forgetful(queue=[queue_row("7_[0-3]", "PENDING")])
+    slurm = forgetful(queue=[queue_row("7_[0-3]", "PENDING")])
     told = await logs(slurm, "7")
     assert (told.files, told.task, told.why) == ((), "0", "none has started")
     assert told.note == "It has not started yet."
 
 
 async def test_a_job_that_nobody_knows_any_more_has_what_was_known_of_it() -> None:
-    assert (await logs(Forgetful(), "5")).note == "Slurm does not know this job any more."
+    assert (await logs(forgetful(), "5")).note == "Slurm does not know this job any more."
     with pytest.raises(InvalidIdError):
-        await logs(Forgetful(account=[account_row("5", "COMPLETED")]), "5", "1")
+        await logs(forgetful(account=[account_row("5", "COMPLETED")]), "5", "1")
 
 
 async def test_a_job_whose_submit_line_does_not_tell_has_no_path_rather_than_a_wrong_one() -> None:
-    slurm = Forgetful(account=[account_row("5", "COMPLETED")], line="sbatch --wrap python x.py -o y")
+    slurm = forgetful(account=[account_row("5", "COMPLETED")], line="sbatch --wrap python x.py -o y")
     told = await logs(slurm, "5")
     assert told.files == ()
     assert "does not tell it" in told.note
