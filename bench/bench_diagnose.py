@@ -72,9 +72,8 @@ def timed(cases: Sequence[Failure]) -> None:
     """Print what a megabyte costs: many small logs, and one large one made of them."""
     took = statistics.median(_seconds(cases) for _ in range(ROUNDS))
     size = sum(case.size_bytes for case in cases)
-    print(
-        f"time: {took / size * MEGABYTE:.3f} s/MB, {took / len(cases) * 1000:.1f} ms a case, of {size / MEGABYTE:.2f} MB"
-    )
+    each = took / len(cases) * 1000
+    print(f"time: {took / size * MEGABYTE:.3f} s/MB over {size / MEGABYTE:.2f} MB, {each:.1f} ms a case")
     parts = [piece.data for case in cases for log in case.logs for piece in log.pieces]
     long = (b"".join(parts) * (1 + 4 * MEGABYTE // size))[: 4 * MEGABYTE]
     began = time.perf_counter()

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 JOBS = Path(__file__).parent / "jobs"
-WORDS = frozenset({"about", "hosts", "logs"})
+WORDS = frozenset({"about", "hosts", "logs", "sbatch", "deed", "alone"})
+NUMBERS = {"limit": "limit_s", "look": "look_after_s"}
+LINES = {"or": "also_right", "evidence": "evidence", "shows": "shows", "tool": "tools"}
 
 
 @dataclass
@@ -23,6 +25,9 @@ class Case:
         evidence: Regular expressions: a line with the first cause matches one; the first is the most telling.
         tools: Commands whose versions are kept.
         look_after_s: After so many seconds its log is taken, and the job is still alive; 0: when it has ended.
+        sbatch: Options, of a case of the family slurm.
+        deed: What is done to that job: see cluster_jobs.py.
+        alone: `no`: by its log alone nobody can tell.
         facts: What else is known of its end, as Outcome has it.
         root: Shell, run as root before.
         job: The batch script.
@@ -45,6 +50,9 @@ class Case:
     as_root: bool = False
     limit_s: int = 120
     look_after_s: int = 0
+    sbatch: str = ""
+    deed: str = ""
+    alone: str = ""
     facts: dict[str, str] = field(default_factory=dict[str, str])
     root: str = ""
     job: str = ""
@@ -69,41 +77,30 @@ def read_case(path: Path) -> Case:
         key, found, value = line.removeprefix("# ").partition(": ")
         if not found or not take(case, key, value.strip()):
             raise ValueError(f"{path}: not a line of a header: {line!r}")
-    if not job or not case.category or not (case.healthy or case.evidence or case.shows):
+    if not job or not case.category or not (case.healthy or case.retryable):
         raise ValueError(f"{path}: a case needs a category, evidence and a job")
     return case
 
 
 def take(case: Case, key: str, value: str) -> bool:
     """Put one line of the header where it belongs; say whether it is known."""
-    match key:
-        case "category":
-            case.category, _, case.kind = value.partition(" ")
-        case "or":
-            case.also_right.append(value)
-        case "evidence":
-            case.evidence.append(value)
-        case "shows":
-            case.shows.append(value)
-        case "retryable":
-            case.retryable = value.split()
-        case "needs":
-            case.needs += value.split()
-        case "tool":
-            case.tools.append(value)
-        case "split":
-            case.split = True
-        case "user":
-            case.as_root = value == "root"
-        case "limit" | "look":
-            setattr(case, {"limit": "limit_s", "look": "look_after_s"}[key], int(value))
-        case "fact":
-            name, _, told = value.partition(" ")
-            case.facts[name] = told
-        case _ if key in WORDS:
-            setattr(case, key, value)
-        case _:
-            return False
+    if key in WORDS:
+        setattr(case, key, value)
+    elif key in NUMBERS:
+        setattr(case, NUMBERS[key], int(value))
+    elif key in LINES:
+        getattr(case, LINES[key]).append(value)
+    elif key in {"retryable", "needs"}:
+        getattr(case, key).extend(value.split())
+    elif key == "category":
+        case.category, _, case.kind = value.partition(" ")
+    elif key == "fact":
+        name, _, told = value.partition(" ")
+        case.facts[name] = told
+    elif key in {"split", "user"}:
+        case.split, case.as_root = case.split or key == "split", case.as_root or key == "user"
+    else:
+        return False
     return True
 
 

@@ -19,8 +19,11 @@ mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount -t tmpfs -o size=16k,mode=755 tmpfs "$root/srv"
 mkdir "$root/srv/job"
-for hidden in home opt tmp work mnt farm; do
-    [ -d "$root/$hidden" ] && mount -t tmpfs -o size=2g,mode=755 tmpfs "$root/$hidden"
+for folder in "$root"/*/; do
+    case $(basename "$folder") in
+    bin | boot | dev | etc | lib | lib64 | out | proc | root | run | sbin | srv | sys | usr | var) ;;
+    *) mount -t tmpfs -o size=2g,mode=755 tmpfs "$folder" ;; # home, opt, tmp, and whatever else is this machine's own
+    esac
 done
 chmod 1777 "$root/tmp"
 give() { # a folder of this machine, seen at another path

@@ -55,7 +55,7 @@ def environment() -> dict[str, str]:
         "SLURM_JOB_NAME": "train",
         "SLURM_NTASKS": "1",
         "SLURM_JOB_NODELIST": "c1",
-        "CUDA_VISIBLE_DEVICES": "",
+        "CUDA_VISIBLE_DEVICES": "0" if Path("/dev/nvidiactl").exists() else "",
     }
 
 
@@ -94,8 +94,8 @@ def main() -> int:
                 ["/bin/bash", "-eu"], input=case["root"].encode(), env=root_env, stdout=log, stderr=log, check=True
             )
     status = run_job(case["job"], split=case["split"], as_root=case["as_root"], look_after_s=case["look"])
-    for number, log in enumerate(sorted((HOME / "project").glob(case["logs"])) if case["logs"] else []):
-        shutil.copyfile(log, OUT / f"more-{number}-{log.name}")
+    for number, more in enumerate(sorted((HOME / "project").glob(case["logs"])) if case["logs"] else []):
+        shutil.copyfile(more, OUT / f"more-{number}-{more.name}")
     (OUT / "ended.json").write_text(json.dumps({"status": status}), "utf-8")
     return 0
 

@@ -1,6 +1,7 @@
 """Make the logs of tests/data/failures again: `python tests/failures/make.py [NAME ...]`.
 
 A name is a case's, or a family's. What cannot be made on this machine is said with its reason, and stays as it is.
+`--tell-again` runs nothing, and finds the truth anew in the logs that are kept, as after a change of a case's header.
 `--prepare` first makes the environment with PyTorch and its like, outside the repository.
 """
 
@@ -10,12 +11,13 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from failures import sandbox, truth
+from failures import cluster_jobs, sandbox, truth
 from failures.case import Case, read_all
 
 PACKAGES = (
@@ -30,7 +32,9 @@ PACKAGES = (
     "click",
     "hydra-core",
     "pyyaml",
+    "pydantic",
     "pytest",
+    "rich",
 )
 
 
@@ -76,7 +80,7 @@ def version(tool: str) -> str:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
     except OSError:
         return tool
-    return (done.stdout + done.stderr).strip().split("\n")[0]
+    return (done.stdout + done.stderr).strip().split("\n")[0].split(" from /")[0]
 
 
 def make(case: Case) -> dict[str, Any]:
@@ -102,6 +106,32 @@ def make(case: Case) -> dict[str, Any]:
     return truth.keep(case, {part: clean(data) for part, data in ran.files.items()}, facts, made_by)
 
 
+def tell_again(case: Case) -> dict[str, Any]:
+    """Find the truth of a case anew in the logs that are kept; nothing is run."""
+    told = truth.load().get(case.key)
+    if told is None:
+        raise sandbox.NotMadeError("was never made")
+    parts = {name: name.removeprefix(f"{case.key}.") for name in told["files"]}
+    files = {"" if part == "log" else part: (truth.DATA / name).read_bytes() for name, part in parts.items()}
+    facts = {name: value for name, value in told.items() if name in truth.FACTS}
+    return truth.keep(case, files, facts, told["made_by"])
+
+
+def make_on_cluster(case: Case, ran: Mapping[str, cluster_jobs.Ran]) -> dict[str, Any]:
+    """Keep one that ran on the test cluster."""
+    if case.key not in ran:
+        raise sandbox.NotMadeError("no test cluster here")
+    one = ran[case.key]
+    sandbox.LAST.text = b"".join(one.files.values()).decode("utf-8", "replace") + str(one.facts)
+    made_by = {"script": f"tests/failures/jobs/{case.key}.sh", "programs": [version("sinfo --version")]}
+    return truth.keep(case, {part: clean(data) for part, data in one.files.items()}, one.facts, made_by)
+
+
+def made_now(case: Case, ran: Mapping[str, cluster_jobs.Ran]) -> dict[str, Any]:
+    """Make a case, or take it from what ran on the cluster."""
+    return make_on_cluster(case, ran) if case.family == "slurm" else make(case)
+
+
 def names_of(case: Case) -> set[str]:
     """Give the names by which a case may be asked for."""
     return {case.name, case.family, case.key}
@@ -112,14 +142,15 @@ def main(names: list[str]) -> int:
     if "--prepare" in names:
         prepare()
         return 0
-    show = "--show" in names
-    names = [name for name in names if name != "--show"]
+    show, again = "--show" in names, "--tell-again" in names
+    names = [name for name in names if not name.startswith("--")]
     chosen = [case for case in read_all() if not names or names_of(case) & set(names)]
-    known = truth.load()
+    new: dict[str, Any] = {}
     missed = 0
+    ran = cluster_jobs.run_all([case for case in chosen if case.family == "slurm" and not again])
     for case in chosen:
         try:
-            known[case.key] = made = make(case)
+            new[case.key] = made = tell_again(case) if again else made_now(case, ran)
         except sandbox.NotMadeError as why:
             missed += 1
             print(f"{case.name}: not made: {why}")
@@ -130,10 +161,8 @@ def main(names: list[str]) -> int:
             print(f"{case.name}: {made['state']} {made['exit_code']} {made['signal']} {made['evidence']}")
         if show:
             print(sandbox.last_output())
-    names_now = {case.key for case in read_all()}
-    truth.save(
-        {name: told for name, told in known.items() if name in names_now or "jobs/" not in told["made_by"]["script"]}
-    )
+    there = {case.key for case in read_all()}
+    truth.save({name: told for name, told in (truth.load() | new).items() if name in there})
     print(f"{len(chosen) - missed} made, {missed} not")
     return 1 if missed else 0
 

@@ -59,6 +59,9 @@ def absent(case: Case) -> str:
         if need == "venv":
             if not (VENV / "bin").is_dir():
                 return f"needs {VENV} (make.py --prepare)"
+        elif need == "cuda":
+            if not Path("/dev/nvidiactl").exists():
+                return "needs an NVIDIA GPU"
         elif shutil.which(need) is None and not Path(need).exists():
             return f"needs {need}"
     return ""
@@ -96,7 +99,9 @@ def run(case: Case) -> Ran:
     home = Path.home()
     with folder() as out:
         words = {"hosts": case.hosts, "root": case.root, "job": case.job, "split": case.split, "logs": case.logs}
-        (out / "case.json").write_text(json.dumps({**words, "as_root": case.as_root, "look": case.look_after_s}), "utf-8")
+        (out / "case.json").write_text(
+            json.dumps({**words, "as_root": case.as_root, "look": case.look_after_s}), "utf-8"
+        )
         argv = ["unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "bash"]
         argv += [
             str(HERE / "enter.sh"),

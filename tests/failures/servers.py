@@ -1,6 +1,6 @@
 """Small bad servers on loopback for jobs to meet; the standard library alone.
 
-`servers.py http PORT RULES [CERT KEY]` answers by a JSON list of [path prefix, status, headers, body], the first that fits;
+`servers.py http PORT RULES [CERT KEY]` answers by a JSON list of [path prefix, status, headers, body];
 `reset PORT` accepts and resets, `silent PORT` accepts and says nothing, `cut PORT` ends in the middle of an answer,
 `dns` says on port 53 that no name exists. Each goes on until its machine ends.
 """
@@ -30,11 +30,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         """Answer any request."""
         length = int(self.headers.get("Content-Length") or 0)
         self.rfile.read(length)
-        for prefix, status, headers, body in self.rules:
-            if self.path.startswith(prefix):
-                break
-        else:
-            status, headers, body = 404, {}, "not found\n"
+        fitting = [rule for rule in self.rules if self.path.startswith(rule[0])]
+        _, status, headers, body = fitting[0] if fitting else ("", 404, {}, "not found\n")
         data = body.encode()
         self.send_response(status)
         for name, value in headers.items():

@@ -14,6 +14,10 @@ DATA = Path(__file__).parents[1] / "data" / "failures"
 TRUTH = DATA / "truth.json"
 MOST_BYTES = 200_000
 MOST_LINES = 5
+FACTS = frozenset(
+    {"state", "ended", "exit_code", "signal", "slurm_exit", "reason", "nodes", "elapsed_s", "quiet_s", "time_limit_s"}
+    | {"memory_limit_bytes", "max_rss_bytes", "cancelled_by"}
+)
 
 
 class OtherwiseError(Exception):
@@ -83,7 +87,7 @@ def keep(
     Raises:
         OtherwiseError: It is not what the case says.
     """
-    named = {log_name(case, part): data for part, data in files.items() if data or part == ""}
+    named = {log_name(case, part): data for part, data in files.items() if data or part == "" or case.split}
     for name, data in named.items():
         if len(data) > MOST_BYTES:
             raise OtherwiseError(f"{name} has {len(data)} bytes")
@@ -100,6 +104,7 @@ def keep(
         "also_right": case.also_right,
         "healthy": case.healthy,
         "retryable": case.retryable,
+        "alone": case.alone != "no" and bool(case.evidence or case.healthy),
         **facts,
         "evidence": evidence,
         "made_by": dict(made_by),

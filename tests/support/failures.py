@@ -115,7 +115,7 @@ def _failure(name: str, told: Mapping[str, Any]) -> Failure:
         lines=tuple((spot["file"], spot["line"]) for spot in told["evidence"]),
         retryable=tuple(told["retryable"]),
         healthy=told["healthy"],
-        silent=not told["evidence"] and not told["healthy"],
+        silent=not told["alone"],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,19 @@ from jobwarden.cli.exit_codes import ExitCode
 from jobwarden.cli.face import Face, examples, pass_face, shared_options
 
 if TYPE_CHECKING:
-    from jobwarden.diagnosis.model import Diagnosis, EvidenceLine, Log
+    from jobwarden.diagnosis.model import Diagnosis, EvidenceLine, Log, Piece
     from jobwarden.service.views import DiagnoseView, EvidenceView
 
 _END_BYTES = 4 << 20
 """Of a larger file this much of both ends is read."""
+_CHUNK_BYTES = 1 << 20
+_MOST_LINE_BYTES = 1 << 20
+_AROUND_BYTES = 16 << 10
+_MOST_SIGNS = 16
+_SIGN = re.compile(
+    rb"Traceback \(most recent call last\)|out of memory|oom[-_]kill|No space left|panicked at|terminate called"
+    rb"|Segmentation fault|CANCELLED AT|Exception in thread|FATAL|Fatal error"
+)
 
 
 @click.command(
@@ -87,7 +96,7 @@ def diagnose(
 
 
 def _read(path: Path) -> Log:
-    """Read a log, or both ends of a large one.
+    """Read a log; of a large one both ends, and what stands around the first signs of failure between them.
 
     Raises:
         click.BadParameter: It cannot be read.
@@ -96,28 +105,35 @@ def _read(path: Path) -> Log:
 
     try:
         with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            size = os.fstat(file.fileno()).st_size
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) or size <= 2 * _END_BYTES:
                 return Log(str(path), (Piece(file.read(2 * _END_BYTES)),))
             head = file.read(_END_BYTES)
-            size = os.fstat(file.fileno()).st_size
-            if size <= 2 * _END_BYTES:
-                return Log(str(path), (Piece(head + file.read(_END_BYTES)),))
-            lines = head.count(b"\n") + _skip(file, size - 2 * _END_BYTES)
-            tail = file.read(_END_BYTES)
+            head += file.readline(_MOST_LINE_BYTES)
+            line = head.count(b"\n") + 1
+            pieces, line = _signs(file, size - _END_BYTES, line)
+            tail = file.read(2 * _END_BYTES)
     except OSError as error:
         hint = f"cannot read {path}: {error.strerror or error}"
         raise click.BadParameter(hint, param_hint="--file") from error
-    torn = tail.find(b"\n") + 1
-    return Log(str(path), (Piece(head[: head.rfind(b"\n") + 1]), Piece(tail[torn:], lines + 2 if torn else None)))
+    return Log(str(path), (Piece(head), *pieces, Piece(tail, line)))
 
 
-def _skip(file: BinaryIO, count: int) -> int:
-    """Pass over this many bytes, and count their lines."""
-    lines = 0
-    while count > 0 and (chunk := file.read(min(count, 1 << 20))):
-        lines += chunk.count(b"\n")
-        count -= len(chunk)
-    return lines
+def _signs(file: BinaryIO, end: int, line: int) -> tuple[list[Piece], int]:
+    """Read on to a place, and give what stands around the first signs of failure, and the number of the next line."""
+    from jobwarden.diagnosis.model import Piece
+
+    pieces: list[Piece] = []
+    while file.tell() < end and (chunk := file.read(min(_CHUNK_BYTES, end - file.tell()))):
+        chunk += file.readline(_MOST_LINE_BYTES)
+        found = _SIGN.search(chunk) if len(pieces) < _MOST_SIGNS else None
+        if found:
+            chunk += file.read(4 * _AROUND_BYTES) + file.readline(_MOST_LINE_BYTES)  # it may go on behind the chunk
+            start = chunk.rfind(b"\n", 0, max(0, found.start() - _AROUND_BYTES)) + 1
+            stop = chunk.find(b"\n", found.end() + 4 * _AROUND_BYTES) + 1 or len(chunk)
+            pieces.append(Piece(chunk[start:stop], line + chunk.count(b"\n", 0, start)))
+        line += chunk.count(b"\n")
+    return pieces, line
 
 
 def _job_told(view: DiagnoseView) -> list[str]:

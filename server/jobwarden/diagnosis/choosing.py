@@ -127,7 +127,10 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
         if progress >= _SOME_PROGRESS or success > 0 or (progress > 0 and ends_well):
             return True
         return (done > 0 and ordinary + progress > 1) or ordinary > _GAP
-    if event.handled or event.soft or (event.signature.name.startswith("wording-") and not known):
+    if event.signature.name.startswith("wording-") and not known and not event.handled and not event.soft:
+        most = _NEAR if "fatal" in scene.text.lines[event.at][:80].lower() else 0
+        return progress + success + done > 0 or ordinary > most
+    if event.handled or event.soft:
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP

@@ -31,6 +31,9 @@ _NEVER = re.compile(
 )
 _MOST = 60
 _LATE, _LAST = 60, 12
+_BARE_EXCEPTION = re.compile(
+    r"(?P<type>(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Interrupt|Exit|Expired|Timeout)):\s(?P<message>.{1,1000})"
+)
 _OF_OTHERS = frozenset(
     {
         "node-error",
@@ -227,7 +230,7 @@ def _last_words(log: int, text: Text, known: set[int]) -> list[Event]:
             continue
         if sort_of(body, level="") in {Sort.SUCCESS, Sort.DONE, Sort.PROGRESS}:
             continue
-        signature = signature_of_wording(body) or _UNKNOWN
+        signature = _exception_of(at, body) or signature_of_wording(body) or _UNKNOWN
         event = Event(
             signature, log, at, at, at + 1, text.rank(at), signature.category, signature.kind, {"line": body.strip()}
         )
@@ -235,6 +238,14 @@ def _last_words(log: int, text: Text, known: set[int]) -> list[Event]:
         event.handled = was_handled(text.lines[at])
         found.append(event)
     return found
+
+
+def _exception_of(at: int, body: str) -> Signature | None:
+    """Read the last line of a Python traceback whose rest is not there."""
+    found = _BARE_EXCEPTION.match(body.strip())
+    if found is None:
+        return None
+    return signature_of(Traceback(at, at, at + 1, "", found["type"], found["message"]))
 
 
 def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Event:

@@ -67,6 +67,34 @@ _BY_NAME: dict[str, tuple[Category, str, Weight]] = {
     "TimeoutExpired": (_C.STUCK, "child", _W.LIKELY),
     "GatedRepoError": (_C.AUTHENTICATION, "gated", _W.ROOT),
 }
+_BY_WORDS: tuple[tuple[Category, str, re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (category, kind, re.compile(name), re.compile(message, re.IGNORECASE))
+    for category, kind, name, message in (
+        (_C.OUT_OF_MEMORY, "host", r"", r"\bout of memory\b|\bnot enough memory\b"),
+        (
+            _C.NETWORK,
+            "",
+            r"Connect|Timeout|Network|HTTP|Http|Socket|Client|API|Proxy",
+            r"timed? ?out|refused|unreachable|reset",
+        ),
+        (_C.NETWORK, "", r"RateLimit|ServiceUnavailable|ConnectionError|NetworkError|GatewayTimeout", r""),
+        (_C.AUTHENTICATION, "", r"Authenti|Unauthori[sz]ed|Credential|Forbidden|LoginError|TokenError", r""),
+        (
+            _C.CONFIGURATION,
+            "settings",
+            r"Config|Misconfigur|Settings|ArgumentError|OptionError|UsageError|BadParameter",
+            r"",
+        ),
+        (_C.PERMISSION, "file", r"PermissionDenied|AccessDenied|Permission\w{0,20}Error", r""),
+        (
+            _C.MISSING,
+            "file",
+            r"(?:File|Path|Dataset|Repository|Entry|Checkpoint|Model|Revision)\w{0,20}(?:NotFound|Missing)",
+            r"",
+        ),
+        (_C.CORRUPT_DATA, "data", r"Corrupt|Checksum|DecodeError|DecompressionError|Truncated|Malformed", r""),
+    )
+)
 _PROBES = frozenset(
     {"KeyError", "AttributeError", "IndexError", "StopIteration", "Empty", "LookupError", "TypeError", "ValueError"}
 )
@@ -103,7 +131,7 @@ def is_probe(traceback: Traceback) -> bool:
 
 def signature_of(traceback: Traceback) -> Signature:
     """Say what an exception's kind alone tells."""
-    category, kind, weight = _BY_NAME.get(traceback.name, (Category.CODE_ERROR, "", Weight.LIKELY))
+    category, kind, weight = _BY_NAME.get(traceback.name) or _by_words(traceback)
     frame = traceback.frames[-1] if traceback.frames else None
     if traceback.name == "KeyError" and frame is not None and frame.file.endswith(("os.py", "<frozen os>")):
         category, kind = Category.CONFIGURATION, "variable"
@@ -130,6 +158,14 @@ def reads_settings(traceback: Traceback) -> bool:
     """Whether it was raised while settings were read, as the names in the user's code say."""
     own = [frame for one in traceback.chain() for frame in one.frames if frame.own]
     return any(_SETTINGS.search(f"{frame.where} {frame.source}") for frame in own[-2:])
+
+
+def _by_words(traceback: Traceback) -> tuple[Category, str, Weight]:
+    """Say what the words in an exception's own name tell."""
+    for category, kind, name, message in _BY_WORDS:
+        if name.search(traceback.name) and message.search(traceback.message):
+            return category, kind, Weight.LIKELY
+    return Category.CODE_ERROR, "", Weight.LIKELY
 
 
 def _what_it_read(traceback: Traceback) -> str:

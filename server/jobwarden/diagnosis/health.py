@@ -38,6 +38,10 @@ _FAULT = re.compile(
     r"(?i)error|fail|exception|fatal|abort|killed|denied|cannot|can't|could not|unable|traceback|panic|terminat"
     r"|segmentation|cancel|core dumped|not found|no such|exit code [1-9]|errno|warning"
 )
+_NO_FAULT = re.compile(
+    r"(?i)\b\w{0,20}(?:errors?|exceptions?|fail\w{0,10}|abort\w{0,5}|fatal)[\"']?\s?[:=]\s?(?:0(?:\.0{1,4})?\b|null|none|false|\"\"|\[\]|\{\})"
+    r"|\b(?:0|no) (?:errors?|failures?|warnings?|exceptions?)\b"
+)
 _HANDLED = re.compile(
     r"(?i)\bre-?try(?:ing|able)?\b|\bretries left\b|\bwill (?:try|retry)\b|\btry(?:ing)? again\b"
     r"|\bre-?connect(?:ing|ed)?\b|\battempt(?:ing)? ?#?\d{1,3}|\bfall(?:ing|s)?[ -]?back\b|\bfallback\b"
@@ -49,7 +53,8 @@ _HANDLED = re.compile(
     r"|\bdefault(?:ing|s)? to\b|\brecomput|\bbacking off\b|\bbackoff\b|\brequeu(?:ed|ing)\b|\bquarantin"
 )
 _GIVEN_UP = re.compile(
-    r"(?i)giv(?:ing|en|e) up|exhausted|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)"
+    r"(?i)giv(?:ing|en|e) up|retry (?:count|counter|limit)|retries exceeded|exhausted"
+    r"|max(?:imum)? (?:number of )?(?:re)?(?:tries|retries|attempts)"
     r"|no more (?:re)?tries|too many (?:re)?(?:tries|attempts)|failed after|after \d+ (?:attempts|tries|retries)"
     r"|aborting|exiting|cannot continue|can't continue|not retrying|without success"
 )
@@ -70,7 +75,7 @@ def sort_of(body: str, *, level: str, indented: bool = False) -> Sort:
     """Tell what a line says."""
     if not body.strip() or (_EPILOGUE.match(body) and level == ""):
         return Sort.NOTHING
-    faulty = _FAULT.search(body) is not None
+    faulty = _FAULT.search(_NO_FAULT.sub("", body)) is not None
     if _SUCCESS.search(body) and not re.search(
         r"(?i)\b(?:not|un|never|without|in)\s?success|exit code [1-9]|[1-9]\d* (?:failed|errors?)\b", body
     ):

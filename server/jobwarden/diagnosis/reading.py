@@ -16,7 +16,8 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u20
 _BAR = re.compile(r"\d{1,3}%\|")
 
 _RANK = re.compile(
-    r"\s{0,2}(?:\[(?:rank|default)(?P<torch>\d{1,6})\]:?|(?P<srun>\d{1,6}): "
+    r"\s{0,2}(?:\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})?(?:\[(?:rank|default)(?P<torch>\d{1,6})\]:?"
+    r"|(?P<srun>\d{1,6}): "
     r"|\[\d{1,6},(?P<mpi>\d{1,6})\](?:<std(?:out|err)>)?:?"
     r"|\[(?P<hydra>\d{1,6})\] |\((?P<actor>[A-Za-z_][\w.:]{0,60}(?: rank=\d{1,6})? pid=\d{1,9}(?:, ip=[\d.]{7,15})?)\)"
     r"|\[?[Rr]ank[ :=]?(?P<word>\d{1,6})\]?[:,|] ?) ?"
@@ -30,7 +31,7 @@ _LEVEL = re.compile(
     r"(?<![A-Za-z_.-])(?:(?P<word>CRITICAL|FATAL|SEVERE|ERROR|WARNING|WARN|INFO|DEBUG|TRACE|NOTICE)(?![A-Za-z_=(-])"
     r"|(?:[\"']?(?:level|levelname|lvl|severity)[\"']?\s?[:=]\s?[\"']?)(?P<named>[A-Za-z]{3,9})"
     r"|\[(?P<small>fatal|error|warning|warn|info|debug|trace)\s?\]"
-    r"|(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d)"
+    r"|(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d|\[(?P<mark>[IWEF])\] )"
 )
 _SMALL = re.compile(
     r"(?:[\w./-]{1,120}:(?:\d{1,6}:)? )?(?P<small>warning|note|info|debug|hint)s?\b\s?:|.{0,200}\b\w{0,40}Warning: ",
@@ -97,7 +98,7 @@ class Text:
         """How grave the line says it is: error, warn, info, or empty."""
         line = self.lines[at]
         if found := _LEVEL.search(line, 0, 140):
-            word = (found["word"] or found["named"] or found["small"] or found["letter"] or "").upper()
+            word = (found["word"] or found["named"] or found["small"] or found["letter"] or found["mark"] or "").upper()
             if level := _LEVELS.get(word):
                 return "error" if "NCCL WARN" in line else level
         small = _SMALL.match(line, self._rank(at)[1], 300)

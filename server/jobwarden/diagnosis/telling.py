@@ -102,8 +102,17 @@ def _event_lines(text: Text, event: Event) -> list[EvidenceLine]:
         *range(max(0, event.at - _AROUND), event.at),
         *range(event.at + 1, min(len(text.lines), event.at + 1 + _AROUND)),
     ]
-    lines.extend(_line(text, at, context=True) for at in around if at not in shown and text.lines[at].strip())
+    lines.extend(
+        _line(text, at, context=True)
+        for at in around
+        if at not in shown and text.lines[at].strip() and not _gap_between(text, at, event.at)
+    )
     return lines
+
+
+def _gap_between(text: Text, one: int, other: int) -> bool:
+    first, last = sorted((one, other))
+    return any(first < gap <= last for gap in text.gaps)
 
 
 def _cause(choice: Choice, category: Category, texts: Sequence[Text]) -> str:

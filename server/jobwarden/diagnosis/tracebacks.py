@@ -36,6 +36,7 @@ _NOT_OURS = re.compile(
 )
 _MOST_FRAMES = 30_000
 _MESSAGE_LINES = 14
+_FOREIGN_LINES = 20
 _NOT_A_MESSAGE = re.compile(
     r"\s{0,2}(?:srun|slurmstepd\S{0,60}|mpirun|prterun|wandb|make|sbatch): |\[?\d{4}-\d\d-\d\d|(?:Killed|Aborted"
     r"|Segmentation fault)\b"
@@ -152,6 +153,7 @@ class _Reader:
         ipython = _IPYTHON.match(line)
         boxed = "─" in line or ("--" in edge and "+" in edge and not ipython)
         indent = len(edge) - len(edge.lstrip()) if not edge.strip() else 0
+        foreign = 0
         for index in self._following(at, result.rank):
             content = self._strip(text.content(index), edge)
             if boxed and content.startswith(("│", "|", "╰", "╭", "+", " ")):
@@ -164,9 +166,10 @@ class _Reader:
                 self._cell(result, index, content)
             elif boxed and not content.strip():
                 result.used.add(index)
-            else:
-                self._exception(result, index, content.strip())
+            elif self._exception(result, index, content.strip()):
                 return result
+            elif (foreign := foreign + 1) > _FOREIGN_LINES:
+                return result  # cut off, or another program writes between
         return result
 
     def syntax(self, at: int, found: re.Match[str]) -> Traceback:
@@ -242,12 +245,15 @@ class _Reader:
             result.frames.append(Frame(index, frame["file"], int(frame["line"]), frame["where"] or ""))
 
     @staticmethod
-    def _exception(result: Traceback, index: int, content: str) -> None:
-        if found := _EXCEPTION.match(content):
+    def _exception(result: Traceback, index: int, content: str) -> bool:
+        found = _EXCEPTION.match(content)
+        if found is not None and (found["type"].rsplit(".", 1)[-1][0].isupper() or "." in found["type"]):
             result.type, result.message = found["type"], (found["message"] or "").strip()
             result.at = index
             result.end = index + 1
             result.used.add(index)
+            return True
+        return False
 
 
 def message_lines(text: Text, traceback: Traceback) -> range:

@@ -141,7 +141,8 @@ SIGNATURES = (
             "The security token included in the request is (invalid|expired)",
             "The provided token has expired",
             "AuthFailure",
-            "(AccessDenied) when calling the",
+            "\\(AccessDenied) when calling the",
+            "AccessDeniedException: 403",
             "An error occurred \\(403) when calling",
             "DefaultCredentialsError",
             "Could not automatically determine credentials",
@@ -173,6 +174,6 @@ SIGNATURES = (
         "A login was refused, or none was given[: {why}]",
         "Give the job valid credentials; a token may have expired or lack the right",
         weight=Weight.LIKELY,
-        decoys=("gssapi", "libgssapi", "xauth"),
+        decoys=("xauth",),
     ),
 )

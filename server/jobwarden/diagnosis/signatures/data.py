@@ -7,6 +7,16 @@ from jobwarden.diagnosis.model import Category
 
 SIGNATURES = (
     Signature(
+        "checksum",
+        Category.CORRUPT_DATA,
+        "checksum",
+        ("WARNING: {count:n} computed checksum* did NOT match", "WARNING: {count:n} of {all:n} computed checksum"),
+        "A file does not have the checksum that it should have",
+        "Fetch or make the file again",
+        weight=Weight.ROOT,
+        fatal=True,
+    ),
+    Signature(
         "checkpoint",
         Category.CORRUPT_DATA,
         "checkpoint",
@@ -102,6 +112,8 @@ SIGNATURES = (
             "EOFError: Ran out of input",
             "Failed to interpret file '{file:path}' as a pickle",
             "EOFError: No data left in file",
+            "Cannot load file containing pickled data",
+            "zstd: * unsupported format",
             "the magic string is not correct",
             "cannot reshape array of size * .npy",
             "Parquet magic bytes not found",
@@ -157,8 +169,6 @@ SIGNATURES = (
             "hash mismatch",
             "md5 mismatch",
             "sha256 mismatch",
-            "WARNING: 1 computed checksum did NOT match",
-            "did NOT match",
             "MD5 (check|checksum) failed",
             "Dataset not found or corrupted",
             "File not found or corrupted",

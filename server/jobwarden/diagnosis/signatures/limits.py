@@ -17,6 +17,7 @@ SIGNATURES = (
             "received 0 items of ancdata",
             "unable to open shared memory object * Too many",
             "inotify watches",
+            "inotify watch limit reached",
             "inotify instances",
             "\\(os error 24)",
             "errno 24\\]",

@@ -223,7 +223,7 @@ SIGNATURES = (
         "Try again; if it fails again, check that the node reaches that host and that the service there runs",
         Retryable.YES,
         weight=Weight.LIKELY,
-        decoys=("NCCL", "gloo", "TCPStore*", "c10d", "rendezvous"),
+        decoys=("NCCL", "Barrier timed out", "gloo", "TCPStore*", "c10d", "rendezvous"),
     ),
     Signature(
         "connection-lost",

@@ -150,6 +150,8 @@ SIGNATURES = (
             "Invalid package.json",
             "EJSONPARSE",
             "DeepSpeedConfigError",
+            "must be divisible by (tensor|pipeline|context|expert|data|model)",
+            "is not divisible by (total_model_size|tensor|pipeline|context|expert|data|model|world size|the world)",
             "AssertionError: Check batch related parameters",
             "is not divisible by the number of (gpus|GPUs|attention heads)",
             "unknown directive '{what}'",

@@ -1,5 +1,6 @@
 # about: a handled traceback that stands at the very end, from an optional upload
 # category: none
+# alone: no
 # shows: ConnectionRefusedError
 # tool: python3 --version
 ### job

@@ -5,7 +5,6 @@
 # or: distributed
 # retryable: after_change no
 # evidence: rank 1: negative density
-# evidence: MPI_ABORT was invoked on rank 1
 # needs: mpicc
 # tool: mpirun --version
 ### job
