@@ -30,7 +30,7 @@ LC_ALL=C; export LC_ALL
 [ -f "$real" ] || { printf 'missing\n'; exit 0; }
 exec 3<"$real" || exit 1
 in=/proc/self/fd/3
-
+[ "$(readlink $in)" = "$real" ] || { printf 'moved\n'; exit 0; }
 set -- $(stat -L -c '%s %Y' $in)
 size=$1 changed=$2
 from=0; if [ "$size" -gt "$scan" ]; then from=$((size - scan)); fi
