@@ -105,8 +105,8 @@ class Reach:
         return self.head + self.tail + 2 * self.hits * (self.before + self.after)
 
     def shared(self, files: int) -> Reach:
-        """Give what each of several logs may have, so that all together come to no more than twice that of one."""
-        parts = max(1, files // 2)
+        """Give what each of several logs may have, so that all together come to little more than twice that of one."""
+        parts = (files + 1) // 2
         hits, least = max(2, self.hits // parts), 4096
         return Reach(
             max(least, self.head // parts),
