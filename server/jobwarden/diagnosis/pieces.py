@@ -19,7 +19,8 @@ TELLING = (
     r"|no such|not found|not allowed|abort|sigsegv|segmentation|signal|sigkill|panic|timed out|timeout|quota"
     r"|no space|invalid|unrecognized|assert|core dump|exceeded|terminat|unauthorized|forbidden|gated"
     r"|corrupt|slurmstepd|srun:|cancelled|nccl warn|xid|unreachable|unresolved|already in use|too many|bus error"
-    r"|illegal|undefined|missing"
+    r"|illegal|undefined|missing|\*\*\*|what\(\)|unexpected|unavailable|unbound|out of bounds|out of range|not enough"
+    r"|transfer closed|sigterm|\b(nan|inf)\b"
 )
 """What lines of a failure hold, with the case left out of account. Wide on purpose: it chooses what is read, and
 decides nothing."""

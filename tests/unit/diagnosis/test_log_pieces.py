@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from jobwarden.diagnosis.gathering import Gathered, Place, read_logs
-from jobwarden.diagnosis.pieces import SHORT, WHOLE, Reach, ReadLog
+from jobwarden.diagnosis.pieces import SHORT, TELLING, WHOLE, Reach, ReadLog
 from jobwarden.logs.allowed import Readable
 from jobwarden.transport.base import Completed
+from support.failures import failures
 from support.file_transport import FileTransport
 
 SMALL = Reach(head=2000, tail=3000, before=300, after=600, hits=3, scan=10**6)
@@ -80,6 +82,23 @@ async def test_a_sparse_log_of_a_gigabyte_costs_no_more_than_the_limit(tmp_path:
     assert one.log.pieces[0].data.startswith(b"error: at the beginning\n")
     assert one.log.pieces[-1].data.endswith(b"error: at the end\n")
     assert one.log.pieces[-1].first_line is None  # nobody has counted a gigabyte's lines
+
+
+def test_nearly_every_telling_line_of_the_corpus_is_one_whose_neighbourhood_is_read() -> None:
+    telling = re.compile(TELLING.encode(), re.IGNORECASE)
+    cases = [case for case in failures() if case.lines and not (case.healthy or case.silent)]
+    lines = {log.name: log.pieces[0].data.split(b"\n") for case in cases for log in case.logs}
+    missed = [
+        case.name
+        for case in cases
+        if not any(
+            telling.search(lines[log.name][line - 1])
+            for log in case.logs
+            for file, line in case.lines
+            if file == log.name
+        )
+    ]
+    assert len(missed) <= len(cases) // 20, missed
 
 
 async def test_many_logs_share_what_one_may_have(tmp_path: Path) -> None:
