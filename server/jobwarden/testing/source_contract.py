@@ -267,7 +267,10 @@ def it_accounts_for_no_job_but_those_asked_about(subject: Subject) -> None:
     source = subject.source
     if not isinstance(source, Accounts):
         raise ContractError("it cannot account for its jobs")
-    _must(not anyio.run(source.post_mortem, _host(unreachable()), []), "it was asked about nothing, and told something")
+    _must(
+        not anyio.run(source.post_mortem, _host(unreachable()), _wanted([])),
+        "it was asked about nothing, and told something",
+    )
     for transport in (unreachable(), subject.host() if subject.host is not None else unreachable()):
         try:
             told = anyio.run(source.post_mortem, _host(transport), _wanted(subject.unknown_ids))
