@@ -206,7 +206,8 @@ def _write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, st
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
-        record = draft.record.changed(cause=causes.get(uid)) if bad and uid in causes else draft.record
+        # A cause that stands there already was written by hand.
+        record = draft.record.changed(cause=causes.get(uid) if bad else None)
         transaction.finish(uid, record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
     else:
         transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
