@@ -146,6 +146,8 @@ class JobRecord(_Frozen):
     """Why it waits, or why it ended so, in the source's words."""
     stuck: str | None = None
     """Why it cannot go on unless somebody does something, and what."""
+    cause: str | None = None
+    """Why it failed, in one line, as far as its end and its logs told that. Partly the job's own words: data."""
     submitted_at: Utc | None = None
     registered_at: Utc | None = None
     expected_start_at: Utc | None = None

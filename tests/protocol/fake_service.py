@@ -17,9 +17,13 @@ from jobwarden.service.views import (
     CancelRow,
     CancelView,
     Counts,
+    DiagnoseView,
     DiscoverView,
+    EvidenceView,
     JobView,
+    ReadView,
     RegisterView,
+    ResourcesView,
     StatusView,
     TailView,
 )
@@ -89,6 +93,27 @@ def an_event(seq: int = 1, kind: EventKind = EventKind.STATUS_CHANGE, **fields: 
     return Event(**{**defaults, **fields})
 
 
+def a_diagnosis(job: JobView, **fields: Any) -> DiagnoseView:
+    """Make what is said of a job that ran out of its GPU's memory, with these fields otherwise."""
+    log = "/home/alice/slurm-12345.out"
+    defaults: dict[str, Any] = {
+        "job": job,
+        "category": "out_of_memory",
+        "kind": "gpu",
+        "cause": "CUDA out of memory on rank 3 (train.py:212)",
+        "confidence": "high",
+        "evidence": (
+            EvidenceView(file=log, line=4711, text="torch.cuda.OutOfMemoryError: CUDA out of memory."),
+            EvidenceView(file=log, line=4710, text="    loss.backward()", context=True),
+        ),
+        "retryable": "after_change",
+        "change": "a smaller batch",
+        "resources": ResourcesView(time_limit_s=3600, elapsed_s=720, memory_limit_bytes=64 * 10**9, exit="1:0"),
+        "read": (ReadView(path=log, label="", size_bytes=9_000_000, read_bytes=600_000),),
+    }
+    return DiagnoseView(**{**defaults, **fields})
+
+
 def counted(jobs: Sequence[JobView]) -> Counts:
     """Count jobs by phase."""
     by_phase = {phase.value: sum(job.phase is phase for job in jobs) for phase in Phase}
@@ -103,6 +128,8 @@ class FakeService(Service):
         self.news: list[Event] = []
         self.journal: list[Event] = []
         self.log = ""
+        self.diagnosis: dict[str, Any] = {}
+        """What is otherwise in a diagnosis."""
         self.troubles: tuple[str, ...] = ()
         self.met = False
         self.found = DiscoverView(watched=0, jobs=())
@@ -219,6 +246,10 @@ class FakeService(Service):
         chosen = self.jobs if all_jobs else [self._find(name) for name in jobs]
         outcome = "would cancel" if dry_run else "accepted"
         return CancelView(rows=tuple(CancelRow(job=job, outcome=outcome, text="", ended=False) for job in chosen))
+
+    async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
+        self._note("diagnose", caller, job=job)
+        return a_diagnosis(self._find(job), **self.diagnosis)
 
     async def discover(
         self,

@@ -91,7 +91,7 @@ async def test_every_tool_and_argument_is_described_and_every_tool_annotated(cli
         hints = (notes.read_only_hint, notes.destructive_hint, notes.idempotent_hint, notes.open_world_hint)
         assert None not in hints, tool.name
         assert notes.destructive_hint == (tool.name == "cancel_job")
-        assert notes.read_only_hint == (tool.name in {"check_status", "wait_for_change", "tail_log"})
+        assert notes.read_only_hint == (tool.name in {"check_status", "wait_for_change", "tail_log", "diagnose_job"})
         assert tool.input_schema["additionalProperties"] is False
         properties: dict[str, Any] = tool.input_schema["properties"]
         assert "session_id" in properties
@@ -304,7 +304,7 @@ async def test_what_a_job_was_waited_for_is_told_and_the_unchanged_are_only_coun
         "job (slurm) on cluster-a\tstatus\telapsed\tname\tnote",
         "2\tFAILED\t2h13m\teval\texit 3, ended 12:00:00Z",
         "2 other jobs did not change; check_status lists them.",
-        'Next: tail_log(job="2") shows the end of its output.',
+        'Next: diagnose_job(job="2") shows why and what to change.',
     ]
 
 

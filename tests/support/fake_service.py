@@ -15,12 +15,15 @@ from jobwarden.service.views import (
     CancelView,
     Check,
     Counts,
+    DiagnoseView,
     DiscoverView,
     DoctorView,
+    EvidenceView,
     ExplainView,
     JobView,
     RecordingView,
     RegisterView,
+    ResourcesView,
     StatusView,
     TailView,
     WatcherView,
@@ -117,6 +120,30 @@ class Answers:
         default_factory=lambda: TailView(job=job(), path="/out", stream="stdout", text="one\ntwo\n", size_bytes=8)
     )
     cancel: CancelView = field(default_factory=lambda: CancelView(rows=()))
+    diagnosis: DiagnoseView = field(
+        default_factory=lambda: DiagnoseView(
+            job=job(name="ptq"),
+            category="out_of_memory",
+            kind="gpu",
+            cause="CUDA out of memory on rank 3",
+            confidence="high",
+            retryable="after_change",
+            change="a smaller batch",
+            also=("slurm said nothing",),
+            evidence=(EvidenceView(file="/l/a.log", line=7, text="torch.OutOfMemoryError"),),
+            part="7_3",
+            resources=ResourcesView(
+                time_limit_s=3600,
+                elapsed_s=720,
+                memory_limit_bytes=2**36,
+                max_rss_bytes=2**29,
+                nodes="c1",
+                asked="gres/gpu=8",
+            ),
+            steps=("batch: FAILED 1:0",),
+            notes=("/x is not there.",),
+        )
+    )
     discover: DiscoverView = field(default_factory=lambda: DiscoverView(watched=0, jobs=()))
     explain: ExplainView = field(
         default_factory=lambda: ExplainView(
@@ -234,6 +261,10 @@ class FakeService(Service):
     ) -> CancelView:
         self._asked("cancel", caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force)
         return self._answers.cancel
+
+    async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
+        self._asked("diagnose", caller, job=job)
+        return self._answers.diagnosis
 
     async def discover(
         self,

@@ -1,4 +1,4 @@
-"""The command diagnose: why a job failed, from its logs."""
+"""The command diagnose: why a job failed, a watched one or, by its logs alone, any other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from jobwarden.cli.exit_codes import ExitCode
-from jobwarden.cli.face import examples
+from jobwarden.cli.face import Face, examples, pass_face, shared_options
 
 if TYPE_CHECKING:
     from jobwarden.diagnosis.model import Diagnosis, EvidenceLine, Log, Piece
+    from jobwarden.service.views import DiagnoseView, EvidenceView
 
 _END_BYTES = 4 << 20
 """Of a larger file this much of both ends is read."""
@@ -32,16 +33,17 @@ _SIGN = re.compile(
 
 @click.command(
     epilog=examples(
+        "jobwarden diagnose ptq-llama-8b",
         "jobwarden diagnose --file slurm-12345.out",
         "jobwarden diagnose --file rank0.log --file rank1.log --exit-code 1 --json",
         "jobwarden diagnose --file train.err --state TIMEOUT",
     )
 )
+@click.argument("job", required=False)
 @click.option(
     "--file",
     "files",
     multiple=True,
-    required=True,
     metavar="LOG",
     type=click.Path(path_type=Path),
     help="A log of the job; may be given again.",
@@ -49,18 +51,36 @@ _SIGN = re.compile(
 @click.option("--exit-code", type=int, metavar="N", help="The program's exit code.")
 @click.option("--signal", type=click.IntRange(0, 128), metavar="N", help="The signal that ended it.")
 @click.option("--state", default="", metavar="WORD", help="The scheduler's word for its end, such as OUT_OF_MEMORY.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@shared_options
+@pass_face
 def diagnose(
-    files: tuple[Path, ...], *, exit_code: int | None, signal: int | None, state: str, as_json: bool
+    face: Face,
+    *,
+    job: str | None,
+    files: tuple[Path, ...],
+    exit_code: int | None,
+    signal: int | None,
+    state: str,
+    session: str | None,
+    as_json: bool,
 ) -> ExitCode:
-    """Say why a job failed, from its logs.
+    """Say why a job failed.
+
+    JOB is a watched one: its scheduler is asked, and its logs are read where it ran. With --file it is any other,
+    by its logs alone.
 
     It gives the first cause, the lines that show it, whether to start it again helps, and what to change. Category
     `none`: nothing shows a failure. Category `unknown`: it failed, and nothing says why.
 
-    JSON: category, kind, cause, confidence (high, medium, low), evidence (file, line, text, context), retryable
-    (yes, no, after_change), change, also. The exit code is 0 whenever it answered.
+    JSON of --file: category, kind, cause, confidence (high, medium, low), evidence (file, line, text, context),
+    retryable (yes, no, after_change), change, also. The exit code is 0 whenever it answered.
     """
+    if (job is None) == (not files):
+        raise click.UsageError("Name a job, or give --file.")
+    if job is not None:
+        view = face.ask(session, lambda service, caller: service.diagnose(caller, job))
+        click.echo(view.model_dump_json(indent=2) if as_json else "\n".join(_job_told(view)))
+        return ExitCode.OK
     from jobwarden.diagnosis.diagnose import diagnose as find_cause
     from jobwarden.diagnosis.model import Outcome
 
@@ -116,18 +136,29 @@ def _signs(file: BinaryIO, end: int, line: int) -> tuple[list[Piece], int]:
     return pieces, line
 
 
-def _told(found: Diagnosis) -> list[str]:
+def _job_told(view: DiagnoseView) -> list[str]:
+    """Write a watched job's for a person: whose it is, then as of any other, then what it had and what was not read."""
+    from jobwarden.cli.words import clean, resources, state, title
+
+    part = f", {clean(view.part)}" if view.part else ""
+    lines = [f"{title(view.job)} ({clean(view.job.id)}{part}): {state(view.job)}", *_told(view)]
+    lines.extend(clean(line) for line in resources(view.resources))
+    lines.extend(f"Step {clean(step)}" for step in view.steps)
+    return [*lines, *(f"Note: {clean(note)}" for note in view.notes)]
+
+
+def _told(found: Diagnosis | DiagnoseView) -> list[str]:
     """Write it for a person."""
     from jobwarden.cli.words import clean
 
     kind = f" ({found.kind})" if found.kind else ""
-    lines = [f"{found.category.value}{kind}, {found.confidence.value} confidence: {clean(found.cause)}"]
+    lines = [f"{found.category}{kind}, {found.confidence} confidence: {clean(found.cause)}"]
     if found.evidence:
         lines.append("")
         lines.extend(_shown(found.evidence))
         lines.append("")
-    again = {"yes": "yes, as it is", "after_change": "after a change", "no": "no"}[found.retryable.value]
-    if found.category.value != "none":
+    again = {"yes": "yes, as it is", "after_change": "after a change", "no": "no"}[found.retryable]
+    if found.category != "none":
         lines.append(f"Start it again: {again}")
     if found.change:
         lines.append(f"Change: {clean(found.change)}")
@@ -135,7 +166,7 @@ def _told(found: Diagnosis) -> list[str]:
     return lines
 
 
-def _shown(evidence: Sequence[EvidenceLine]) -> list[str]:
+def _shown(evidence: Sequence[EvidenceLine | EvidenceView]) -> list[str]:
     from jobwarden.cli.words import clean
 
     places = [f"{line.file}:{line.line}" if line.line else line.file for line in evidence]

@@ -25,6 +25,7 @@ Begin here:
   jobwarden status                                  where everything stands
   jobwarden wait 12345                              until it has ended
   jobwarden tail 12345                              the end of its log
+  jobwarden diagnose 12345                          why it failed
   jobwarden explain 12345                           why it is in that state
   jobwarden diagnose --file slurm-12345.out         why it failed
   jobwarden doctor                                  what would go wrong
@@ -48,10 +49,18 @@ def build() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         no_args_is_help=True,
     )
-    commands = (jobs.register, jobs.run, jobs.status, jobs.wait, jobs.tail, jobs.explain, jobs.cancel)
+    commands = (
+        jobs.register,
+        jobs.run,
+        jobs.status,
+        jobs.wait,
+        jobs.tail,
+        diagnosing.diagnose,
+        jobs.explain,
+        jobs.cancel,
+    )
     for command in (
         *commands,
-        diagnosing.diagnose,
         discovering.discover,
         upkeep.watch,
         upkeep.doctor,

@@ -173,11 +173,17 @@ def _next_steps(view: StatusView) -> list[str]:
     steps: list[str] = []
     failed = [job for job in sorted(view.jobs, key=_by_urgency) if ended_badly(job)]
     if failed:
-        name = words.typed(failed[0], view.jobs)
-        steps += [f"jobwarden tail {name}", f"jobwarden explain {name}"]
+        steps += _about(failed[0], view.jobs)
     if view.troubles or any(job.stale_since for job in view.jobs):
         steps.append("jobwarden doctor")
     return ["Next: " + "; ".join(steps)] if steps else []
+
+
+def _about(job: JobView, among: Sequence[JobView]) -> list[str]:
+    """Say how to find out more about one that ended badly."""
+    name = words.typed(job, among)
+    why = "diagnose" if job.phase == "failed" else "explain"
+    return [f"jobwarden {why} {name}", f"jobwarden tail {name}"]
 
 
 def register_text(view: RegisterView, now: datetime) -> list[RenderableType]:
@@ -202,8 +208,7 @@ def _after_registering(jobs: Sequence[JobView]) -> list[str]:
     elif alive:
         steps.append("jobwarden wait " + " ".join(words.typed(job, jobs) for job in alive))
     if bad is not None:
-        name = words.typed(bad, jobs)
-        steps += [f"jobwarden tail {name}", f"jobwarden explain {name}"]
+        steps += _about(bad, jobs)
     elif jobs and silent is None:
         steps.append(f"jobwarden tail {words.typed((alive or jobs)[0], jobs)}")
     return ["Next: " + "; ".join(steps)] if steps else []

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobwarden.service.views import Counts, JobView
+    from jobwarden.service.views import Counts, JobView, ResourcesView
     from jobwarden_registry.events import Event
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -83,10 +83,7 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:
         parts.append(f"signal {job.signal}")
-    if job.stuck is not None:
-        parts.append(f"STUCK: {clean(job.stuck)}")
-    elif job.reason and job.reason not in _SAY_NOTHING:
-        parts.append(clean(job.reason))
+    parts += _why(job)
     if job.expected_start_at is not None and job.stuck is None:
         parts.append(f"may start {moment(job.expected_start_at, now)}")
     if len(job.attempts) > 1:
@@ -100,6 +97,14 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
     if job.orphan:
         parts.append("rebuilt from the journal: the project's file was gone")
     return "; ".join(parts)
+
+
+def _why(job: JobView) -> list[str]:
+    if job.stuck is not None:
+        return [f"STUCK: {clean(job.stuck)}"]
+    if job.cause:
+        return [f"cause: {clean(job.cause)}"]
+    return [clean(job.reason)] if job.reason and job.reason not in _SAY_NOTHING else []
 
 
 def _readiness(job: JobView) -> list[str]:
@@ -134,7 +139,24 @@ def event_line(event: Event, now: datetime) -> str:
     change = event.new_status or ""
     if change and event.old_status and event.old_status != change:
         change = f"{event.old_status} -> {change}"
+    known = (event.record or {}).get("cause") if event.event == "finished" else None
+    cause = f"cause: {known}" if isinstance(known, str) and known else ""
     told = ": ".join(
-        part for part in (f"{event.event} {who}".strip(), "; ".join(filter(None, (change, event.text)))) if part
+        part for part in (f"{event.event} {who}".strip(), "; ".join(filter(None, (change, event.text, cause)))) if part
     )
     return clean(f"#{event.seq} {moment(event.timestamp, now)} {told}")
+
+
+def resources(told: ResourcesView) -> list[str]:
+    """Say what a job asked for and what it used, one line each; nothing of what is not known."""
+    asked = [f"time {duration(told.time_limit_s)}"] if told.time_limit_s is not None else []
+    asked += [f"memory {_size(told.memory_limit_bytes)} a node"] if told.memory_limit_bytes is not None else []
+    asked += [told.asked] if told.asked else []
+    used = [f"time {duration(told.elapsed_s)}"] if told.elapsed_s is not None else []
+    used += [f"memory {_size(told.max_rss_bytes)} in one process"] if told.max_rss_bytes is not None else []
+    lines = (("Asked for", asked), ("Used", used), ("Ran on", [told.nodes] if told.nodes else []))
+    return [f"{name}: {', '.join(parts)}" for name, parts in lines if parts]
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"

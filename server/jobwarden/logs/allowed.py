@@ -32,12 +32,14 @@ class Readable:
         log: Where the job's own *source* says that it writes: never a path that a caller claimed.
         work_dir: Its working directory, by its source.
         folders: The user's own configuration (`HostConfig.read`).
+        others: Further files that the source says that it writes.
         kept: Where supervised processes are kept (`processes_folder`); hidden, but our own. This machine only.
     """
 
     log: LogPaths | None = None
     work_dir: str | None = None
     folders: Sequence[str] = ()
+    others: Sequence[str] = ()
     kept: str | None = None
 
 
@@ -51,21 +53,64 @@ async def allowed_path(transport: Transport, path: str, readable: Readable, *, t
         LogRefusedError: It is none of the job's, hidden, or leads elsewhere by a link.
         TransportError: As `Transport.run`.
     """
-    log = readable.log or LogPaths()
-    named = {PurePosixPath(text) for text in (log.stdout, log.stderr) if text}
-    # Slurm keeps the `..` of `--output=../logs/%j.out`; resolving takes it away.
-    asked = PurePosixPath(path) if PurePosixPath(path) in named and path.startswith("/") else _plain(path)
+    found = (await allowed_paths(transport, [path], readable, timeout_s=timeout_s))[path]
+    if isinstance(found, LogRefusedError):
+        raise found
+    return found
+
+
+async def allowed_paths(
+    transport: Transport, paths: Sequence[str], readable: Readable, *, timeout_s: float
+) -> dict[str, PurePosixPath | LogRefusedError]:
+    """As `allowed_path`, of several paths in the same one round trip; a refused one has its refusal in its place.
+
+    Raises:
+        LogRefusedError: Links cannot be resolved there.
+        TransportError: As `Transport.run`.
+    """
+    found: dict[str, PurePosixPath | LogRefusedError] = {}
+    asked: dict[str, PurePosixPath] = {}
+    for path in paths:
+        try:
+            asked[path] = _asked(path, readable)
+        except LogRefusedError as error:
+            found[path] = error
+    if not asked:
+        return found
     trusted, work = _trusted(readable), _work_folder(readable)
-    if asked not in named and not any(_below(asked, folder) for folder in (*trusted, *work)):
-        raise _refuse(path, "it is neither the job's log nor below its working directory")
-    resolved, parent, *homes = await _resolve(transport, (asked, asked.parent, *trusted, *work), timeout_s)
+    every = [*(one for path in asked.values() for one in (path, path.parent)), *trusted, *work]
+    resolved = await _resolve(transport, every, timeout_s)
+    homes = resolved[2 * len(asked) :]
     # A working directory may itself be a link to a hidden folder.
     homes = homes[: len(trusted)] + [home for home in homes[len(trusted) :] if _may_be_work(home)]
-    if any(_below(resolved, home) for home in homes):
-        return resolved
-    if asked in named and resolved.parent == parent and not _hidden(resolved) and not _is_never(resolved):
-        return resolved
-    raise _refuse(path, f"it leads to {resolved}" if resolved != asked else "it is hidden, or no ordinary file")
+    for at, (path, one) in enumerate(asked.items()):
+        there, parent = resolved[2 * at], resolved[2 * at + 1]
+        own = one in _named(readable) and there.parent == parent and not _hidden(there) and not _is_never(there)
+        if own or any(_below(there, home) for home in homes):
+            found[path] = there
+        else:
+            found[path] = _refuse(path, f"it leads to {there}" if there != one else "it is hidden, or no ordinary file")
+    return found
+
+
+def _named(readable: Readable) -> set[PurePosixPath]:
+    log = readable.log or LogPaths()
+    return {PurePosixPath(text) for text in (log.stdout, log.stderr, *readable.others) if text}
+
+
+def _asked(path: str, readable: Readable) -> PurePosixPath:
+    """Give a path that may be looked at, as far as its name says.
+
+    Raises:
+        LogRefusedError: It is none of the job's.
+    """
+    named = _named(readable)
+    # Slurm keeps the `..` of `--output=../logs/%j.out`; resolving takes it away.
+    asked = PurePosixPath(path) if PurePosixPath(path) in named and path.startswith("/") else _plain(path)
+    homes = (*_trusted(readable), *_work_folder(readable))
+    if asked not in named and not any(_below(asked, folder) for folder in homes):
+        raise _refuse(path, "it is neither the job's log nor below its working directory")
+    return asked
 
 
 async def readable_folders(transport: Transport, readable: Readable, *, timeout_s: float) -> tuple[PurePosixPath, ...]:

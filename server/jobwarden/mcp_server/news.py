@@ -101,11 +101,14 @@ def _word(kind: EventKind | str) -> str:
 def _ending(event: Event) -> str:
     record = event.record or {}
     said = f"ended: {event.phase or 'phase not recorded'}"
-    code, signal, reason = record.get("exit_code"), record.get("signal"), record.get("reason")
+    code, signal = record.get("exit_code"), record.get("signal")
+    reason, cause = record.get("reason"), record.get("cause")
     if isinstance(code, int) and code:
         said += f", exit {code}"
     if isinstance(signal, int) and signal:
         said += f", signal {signal}"
-    if isinstance(reason, str) and reason and reason not in SAY_NOTHING:
+    if isinstance(cause, str) and cause:
+        said += f", cause: {cell(cause, _TEXT_CHARS)}"
+    elif isinstance(reason, str) and reason and reason not in SAY_NOTHING:
         said += f", {cell(reason, _REASON_CHARS)}"
     return said

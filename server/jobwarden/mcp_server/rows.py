@@ -135,6 +135,8 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
         said.append(f"signal {job.signal}")
     if job.stuck is not None:
         said.append(f"STUCK: {job.stuck}")
+    elif job.cause:
+        said.append(f"cause: {job.cause}")
     elif job.reason and job.reason not in SAY_NOTHING:
         said.append(job.reason)
     if job.expected_start_at is not None and job.stuck is None:

@@ -13,7 +13,7 @@ from jobwarden.mcp_server.news import job_label, news_lines
 from jobwarden.mcp_server.rows import found_table, job_note, job_table, summary
 from jobwarden.service.views import CancelView, DiscoverView, JobView, RegisterView, StatusView, TailView
 from jobwarden_registry.errors import JobwardenError
-from jobwarden_registry.events import Event
+from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.phases import Phase
 
 ANSWER_CHARS = 10_000
@@ -47,9 +47,6 @@ def wait_text(view: StatusView, now: datetime, most: int = ANSWER_CHARS) -> str:
         ending.append(f"{len(view.jobs) - len(rows)} other jobs did not change; check_status lists them.")
     if not view.met:
         ending.append("What you waited for has not happened yet; call wait_for_change again.")
-    failed = [job.id for job in changed if job.phase is Phase.FAILED]
-    if failed:
-        ending.append(f'Next: tail_log(job="{cell(failed[-1])}") shows the end of its output.')
     return _status(view, rows, ending, now, most)
 
 
@@ -140,11 +137,20 @@ def error_text(error: JobwardenError) -> str:
 
 
 def _status(view: StatusView, jobs: Sequence[JobView], ending: Sequence[str], now: datetime, most: int) -> str:
+    # What the news say already is not said again.
+    told = {(event.type, event.host, event.job_id) for event in view.news if event.event == EventKind.FINISHED}
+    jobs = [_without_cause(job) if (job.type, job.host, job.id) in told else job for job in jobs]
     body = [summary(view.counts, view.jobs)] if view.counts.total or not view.notes else []
     if jobs:
         body += job_table(jobs, now)
-    ends = [*_troubles(view), *_notes(view.notes), *ending]
+    failed = [job.id for job in view.jobs if job.phase is Phase.FAILED and (job.type, job.host, job.id) in told]
+    more = [f'Next: diagnose_job(job="{cell(failed[-1])}") shows why and what to change.'] if failed else []
+    ends = [*_troubles(view), *_notes(view.notes), *ending, *more]
     return _answer(view.news, body, ends, now, most)
+
+
+def _without_cause(job: JobView) -> JobView:
+    return job.model_copy(update={"cause": None, "reason": None if job.cause else job.reason})
 
 
 def _no_change(view: StatusView, most: int) -> str:

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
 from jobwarden.mcp_server.schema import strict_tool
 from jobwarden.mcp_server.text import (
@@ -72,6 +73,7 @@ class Tools:
             strict_tool(self.check_status, title="Where the jobs stand", annotations=_annotated(read_only=True)),
             strict_tool(self.wait_for_change, title="Wait for jobs", annotations=_annotated(read_only=True)),
             strict_tool(self.tail_log, title="End of a job's log", annotations=_annotated(read_only=True)),
+            strict_tool(self.diagnose_job, title="Why a job failed", annotations=_annotated(read_only=True)),
             strict_tool(
                 self.cancel_job, title="Cancel jobs", annotations=_annotated(read_only=False, destructive=True)
             ),
@@ -193,6 +195,21 @@ class Tools:
                 caller, job, lines=lines, stream=stream, task=task, cursor=cursor, grep=grep, context=context
             )
         return tail_text(view, self._clock(), _nonce, self._most)
+
+    async def diagnose_job(
+        self,
+        ctx: Ctx,
+        job: Annotated[str, BeforeValidator(_word), Field(description="Id, type:id, host:id or name")],
+        session_id: Session = None,
+    ) -> str:
+        """Say why a job failed: cause, log lines that show it, whether to retry, what to change, asked for and used.
+
+        Instead of reading its log line by line. Of a job that lives: whether it looks stuck.
+        """
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            view = await self._service.diagnose(caller, job)
+        return diagnose_text(view, self._clock(), _nonce, self._most)
 
     async def cancel_job(
         self,

@@ -37,6 +37,7 @@ def job_view(
         status=record.last_status,
         reason=f"not (or no longer) known to {absent}" if absent else record.reason,
         stuck=record.stuck,
+        cause=record.cause if record.phase.closed else None,
         result=_result(record),
         exit_code=record.exit_code,
         signal=record.signal,

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import PurePosixPath
 
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known
-from jobwarden.sources.base import Wanted
-from jobwarden.sources.log_files import JobLogs, KeepsLogs, LogFile, SlurmLogs
-from jobwarden.sources.plugins import guarded
-from jobwarden.verdict.targets import Target
-from jobwarden.verdict.wanting import wanted_of
-from jobwarden_registry.errors import InvalidIdError, JobwardenError
-from jobwarden_registry.model import LogPaths
+from jobwarden.sources.log_files import JobLogs, LogFile
+from jobwarden.verdict.log_files import file_of, logs_of
+from jobwarden_registry.errors import InvalidIdError
 
 BOTH = "both"
-_SLURM = "slurm"
-_BESIDE_MOST = 20
-_TOLD_MOST = 200
-_FIND = (
-    'cd -- "$1" 2>/dev/null && '
-    r"""find . -maxdepth 1 -type f -name "$2" -printf '%T@ %f\n' | sort -rn | cut -d' ' -f2-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,71 +35,14 @@ async def choose(desk: Desk, one: Known, *, stream: str, task: str | None) -> Ch
     Raises:
         InvalidIdError: The job has no such stream or task; the hint lists what it has.
     """
-    logs = _claimed(one, await _logs(desk, one, task))
+    logs = _claimed(one, await logs_of(desk.world.rounds, one.record, task))
     wanted = ("stdout", "stderr") if stream == BOTH else (stream,)
-    found = [_file(logs.files, name) for name in wanted]
+    found = [file_of(logs.files, name) for name in wanted]
     files = [file for file in found if file is not None]
     known = {file.stream for file in logs.files} | {"stdout", "stderr", BOTH}
     if not files and stream not in known:
         raise InvalidIdError(f"This job has no stream {stream!r}.", hint=f"It has: {', '.join(sorted(known))}.")
     return Chosen(logs, list(dict.fromkeys(replace(file, stream="") for file in files)), stream)
-
-
-def _file(files: Sequence[LogFile], stream: str) -> LogFile | None:
-    found = next((file for file in files if file.stream == stream), None)
-    if found is None and stream in ("stdout", "stderr") and files:
-        # Slurm writes both into one file where no other was named.
-        return next((file for file in files if file.stream == "stdout"), files[0])
-    return found
-
-
-async def _logs(desk: Desk, one: Known, task: str | None) -> JobLogs:
-    record, rounds = one.record, desk.world.rounds
-    known = _known(record.log)
-    try:
-        source = rounds.source(record)
-        if not isinstance(source, KeepsLogs):
-            return _without_tasks(JobLogs(files=known, work_dir=record.work_dir), task)
-        return await _told(desk, one, source, task)
-    except InvalidIdError:
-        raise
-    except JobwardenError as error:
-        if task is not None or not known:
-            raise
-        return JobLogs(files=known, work_dir=record.work_dir, note=f"Its logs could not be asked for: {error.text}")
-
-
-async def _told(desk: Desk, one: Known, source: KeepsLogs, task: str | None) -> JobLogs:
-    """Ask a source once in a while: who reads on every few seconds must cost its scheduler nothing."""
-    record, rounds, now = one.record, desk.world.rounds, desk.world.clock()
-    key = (record.uid, record.last_status, task)
-    told = desk.logs_told.get(key)
-    if told is not None and timedelta() <= now - told[0] < timedelta(seconds=desk.world.config.clocks.poll_s):
-        return told[1]
-    target = await rounds.target(record)
-    with guarded(record.type):
-        logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
-        logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
-    if logs.slurm is not None:
-        logs = await _with_slurm(desk, target, logs, logs.slurm)
-    if logs.files:
-        while len(desk.logs_told) >= _TOLD_MOST:
-            desk.logs_told.pop(next(iter(desk.logs_told)))
-        desk.logs_told[key] = now, logs
-    return logs
-
-
-def _without_tasks(logs: JobLogs, task: str | None) -> JobLogs:
-    if task is not None:
-        raise InvalidIdError("This kind of job has no tasks whose logs could be told apart.")
-    return logs
-
-
-def _known(log: LogPaths | None) -> tuple[LogFile, ...]:
-    if log is None:
-        return ()
-    both = (("stdout", log.stdout), ("stderr", log.stderr))
-    return tuple(LogFile(stream, path, log.host or "") for stream, path in both if path)
 
 
 def _claimed(one: Known, logs: JobLogs) -> JobLogs:
@@ -124,28 +54,3 @@ def _claimed(one: Known, logs: JobLogs) -> JobLogs:
     others = [file for file in logs.files if file.stream != "stdout"]
     host = record.log.host if record.log is not None else None
     return replace(logs, files=(LogFile("stdout", record.log_path, host or ""), *others))
-
-
-async def _with_slurm(desk: Desk, target: Target, logs: JobLogs, slurm: SlurmLogs) -> JobLogs:
-    """Fill in the files of the Slurm job that runs a task."""
-    rounds = desk.world.rounds
-    source = rounds.sources.get(_SLURM)
-    if not isinstance(source, KeepsLogs):
-        return logs
-    hosts = rounds.hosts(target)
-    told = await source.logs(lambda name: hosts(name or slurm.host), Wanted(id=slurm.id), known=None, task=None)
-    files = [replace(file, host=slurm.host) for file in told.files]
-    stdout = _file(files, "stdout")
-    beside: list[LogFile] = []
-    if stdout is not None and slurm.beside:
-        async with hosts(slurm.host) as host:
-            folder, pattern = PurePosixPath(stdout.path).parent, PurePosixPath(slurm.beside).name
-            argv = ["/bin/sh", "-c", _FIND, "sh", str(folder), pattern]
-            done = await host.transport.run(argv, timeout_s=host.timeout_s)
-        names = [name for name in done.stdout.decode("utf-8", "surrogateescape").split("\n") if name]
-        paths = [str(folder / name.removeprefix("./")) for name in names[:_BESIDE_MOST]]
-        beside = [LogFile("stdout", path, slurm.host) for path in paths if path != stdout.path]
-        files = [*beside[:1], *(replace(file, stream=_SLURM) for file in files[:1])] if beside else files
-    work_dir = str(PurePosixPath(stdout.path).parent) if stdout is not None else told.work_dir
-    note = " ".join(part for part in (logs.note, told.note) if part)
-    return replace(logs, files=(*files, *logs.files), work_dir=work_dir, note=note)

@@ -10,13 +10,24 @@ from pathlib import Path
 import anyio
 
 from jobwarden.identity import Caller
-from jobwarden.service import discovering, following, health, looking, reading, recording, registering, stopping
+from jobwarden.service import (
+    diagnosing,
+    discovering,
+    following,
+    health,
+    looking,
+    reading,
+    recording,
+    registering,
+    stopping,
+)
 from jobwarden.service.desk import Desk
 from jobwarden.service.looking import Progress, Scope, Until
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.views import (
     CancelView,
+    DiagnoseView,
     DiscoverView,
     DoctorView,
     ExplainView,
@@ -154,6 +165,16 @@ class Service:
         """
         asked = Asked(lines=lines, stream=stream, task=task, cursor=cursor, grep=grep, context=context)
         return await tail_log(self._desk, caller, job, asked)
+
+    async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
+        """Say why a job failed: asks its scheduler once, and reads its logs within bounds.
+
+        Of a job that lives: what can be said already. Of one that succeeded: that there is nothing.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError: The name fits no job, or several; the text lists them.
+        """
+        return await diagnosing.diagnose_job(self._desk, caller, job)
 
     async def cancel(
         self,

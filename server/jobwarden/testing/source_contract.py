@@ -34,6 +34,7 @@ from jobwarden.sources.base import (
 )
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import GROUP, believed, load_sources
+from jobwarden.sources.post_mortem import Accounts
 from jobwarden.testing.paper import PaperTransport, TornTransport, unreachable
 from jobwarden.transport.base import Completed, Transport
 from jobwarden.transport.errors import TransportError
@@ -119,6 +120,8 @@ def checks_for(subject: Subject) -> tuple[Check, ...]:
         chosen.append(it_cancels_nothing_that_it_does_not_know)
     if isinstance(subject.source, Controls):
         chosen.append(it_controls_nothing_that_it_does_not_know)
+    if isinstance(subject.source, Accounts):
+        chosen.append(it_accounts_for_no_job_but_those_asked_about)
     if isinstance(subject.source, Discovers) and not subject.local:
         chosen.append(it_lists_jobs_or_raises)
     return tuple(chosen)
@@ -257,6 +260,23 @@ def it_controls_nothing_that_it_does_not_know(subject: Subject) -> None:
     _must(bool(source.controls), "it names no action that it can do")
     for action in source.controls:
         _refuses_unknown(subject, partial(_control, source, action))
+
+
+def it_accounts_for_no_job_but_those_asked_about(subject: Subject) -> None:
+    """Nothing wanted, nothing told; of unknown jobs at most themselves, or an exception of the contract."""
+    source = subject.source
+    if not isinstance(source, Accounts):
+        raise ContractError("it cannot account for its jobs")
+    _must(
+        not anyio.run(source.post_mortem, _host(unreachable()), _wanted([])),
+        "it was asked about nothing, and told something",
+    )
+    for transport in (unreachable(), subject.host() if subject.host is not None else unreachable()):
+        try:
+            told = anyio.run(source.post_mortem, _host(transport), _wanted(subject.unknown_ids))
+        except (TransportError, SourceError):
+            continue
+        _must(set(told) <= set(subject.unknown_ids), f"it was not asked about {sorted(told)}")
 
 
 async def _control(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from jobwarden.verdict.judgement import Draft, Judgement
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import RECORD_VERSION, JobRecord
+from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
 
@@ -39,7 +40,18 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """What the ledger knows of one source on one host.
+
+    Attributes:
+        type: The source's name.
+        site: The resolved host.
+        hosts: Only jobs registered under one of these names, where one host serves several clusters.
+        snapshot: `Ledger.ask` or `peek` of it.
+        now: The present.
+        clocks: The configured times; with a `poll_s` that is the pace at which this host is really asked.
+    """
+
     type: str
     site: str
     hosts: Collection[str] | None
@@ -48,6 +60,7 @@ class _Answer:
     clocks: Clocks
 
     def concerns(self, record: JobRecord) -> bool:
+        """Whether it can say anything about this record."""
         if record.type != self.type or (record.site or record.host) != self.site:
             return False
         if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
@@ -101,6 +114,7 @@ def apply_answer(
     lease: str | None,
     hosts: Collection[str] | None = None,
     quiet: Quiet | None = None,
+    causes: Mapping[str, str] | None = None,
 ) -> Applied:
     """Apply what the ledger knows of one source on one host to all of a session's jobs there.
 
@@ -117,19 +131,33 @@ def apply_answer(
         lease: The watcher's lease token; a lost lease writes nothing.
         hosts: Only jobs registered under one of these names, where one host serves several clusters.
         quiet: What is remembered from one answer to the next, to judge no job anew of which the same was seen.
+        causes: By uid, why those failed that end now, as far as that was found out. They decide nothing.
 
     Raises:
         RegistryError: The session cannot be read or written. Nothing was changed, or all of it.
     """
-    answer = _Answer(type, site, hosts, snapshot, now, clocks)
+    answer = Answer(type, site, hosts, snapshot, now, clocks)
     if not _brings_news(answer, session.load(), {} if quiet is None else quiet):
         return Applied()
     # What was written by hand is taken in by a call of the session itself, not by whoever polls.
     with session.transaction(lease=lease, own=False) as transaction:
-        return _write(transaction, answer)
+        return _write(transaction, answer, causes or {})
 
 
-def _brings_news(answer: _Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
+def endings(session: Session, answer: Answer) -> list[JobRecord]:
+    """Give the session's jobs whose end this answer is, as they end; changes nothing.
+
+    Raises:
+        RegistryError: The session cannot be read.
+    """
+    told = answer.snapshot.answered
+    ended = {job for job, sighting in told.items() if isinstance(sighting, Seen) and sighting.phase.final}
+    records = [record for record in session.load() if record.id in ended and answer.concerns(record)]
+    judgements = [answer.judge(record) for record in records]
+    return [judgement.record for judgement in judgements if judgement.finished]
+
+
+def _brings_news(answer: Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
     still: Quiet = {}
     news = False
     for record in (record for record in records if answer.concerns(record)):
@@ -149,11 +177,11 @@ def _alike(one: Seen, other: Seen) -> bool:
     return {**one.__dict__, "evidence": None} == {**other.__dict__, "evidence": None}
 
 
-def _judged(answer: _Answer, records: Iterable[JobRecord]) -> list[Judgement]:
+def _judged(answer: Answer, records: Iterable[JobRecord]) -> list[Judgement]:
     return [answer.judge(record) for record in records if answer.concerns(record)]
 
 
-def _write(transaction: Transaction, answer: _Answer) -> Applied:
+def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) -> Applied:
     before = [record for record in transaction.jobs.values() if answer.concerns(record)]
     judgements = _judged(answer, before)
     after = [judgement.record for judgement in judgements if not judgement.finished]
@@ -165,7 +193,7 @@ def _write(transaction: Transaction, answer: _Answer) -> Applied:
         extra["jobs"] = outage.jobs
         transaction.note(outage.text, kind=outage.kind, extra=extra)
     for draft in (draft for judgement in judgements for draft in judgement.drafts):
-        _write_draft(transaction, draft)
+        _write_draft(transaction, draft, causes)
         kinds.append(draft.kind)
     return Applied(
         changed=sum(1 for judgement in judgements if judgement.drafts),
@@ -174,10 +202,13 @@ def _write(transaction: Transaction, answer: _Answer) -> Applied:
     )
 
 
-def _write_draft(transaction: Transaction, draft: Draft) -> None:
+def _write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
-        transaction.finish(uid, draft.record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+        bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
+        # A cause that stands there already was written by hand.
+        record = draft.record.changed(cause=causes.get(uid) if bad else None)
+        transaction.finish(uid, record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
     else:
         transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
 
@@ -190,7 +221,7 @@ class _Outage:
     text: str
 
 
-def _outage(answer: _Answer, before: list[JobRecord], after: list[JobRecord]) -> _Outage | None:
+def _outage(answer: Answer, before: list[JobRecord], after: list[JobRecord]) -> _Outage | None:
     """Find the beginning or the end of an outage in the records themselves: from none stale to some, or back."""
     was, stale = _stale(before), _stale(after)
     if bool(was) == bool(stale):

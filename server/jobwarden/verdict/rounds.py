@@ -19,8 +19,10 @@ from jobwarden.sources.log_files import Hosts
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
-from jobwarden.verdict.apply import Applied, Quiet, apply_answer
+from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
+from jobwarden.verdict.causes import Causes, Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.readying import note_readiness
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
@@ -84,6 +86,9 @@ class Rounds:
         self.machine_id = machine_id
         self.clock = clock
         self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
+        self._causes: Known = {}
+        self.logs_told: LogsTold = {}
+        """What sources said of which logs a job has, for a poll."""
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
@@ -192,10 +197,11 @@ class Rounds:
             quick=quick,
         )
         result = RoundResult(snapshot)
+        causes = await find_causes(self, group, snapshot, self._causes)
         for session in group.sessions:
             session_id = session.entry.session_id
             try:
-                applied = await self._apply(group, session, snapshot, (leases or {}).get(session_id))
+                applied = await self._apply(group, session, snapshot, causes, (leases or {}).get(session_id))
             except JobwardenError as error:
                 result.broken[session_id] = error
             except Exception as error:  # one session's fault stops no other's verdict (DESIGN section 9)
@@ -282,25 +288,33 @@ class Rounds:
         """
         return self.sources.get(record.type)
 
-    async def _apply(self, group: Group, session: Session, snapshot: Snapshot, lease: str | None) -> Applied:
+    def answer(self, group: Group, snapshot: Snapshot) -> Answer:
+        """Say how a group's jobs are judged by an answer, at present."""
         clocks = self.config.clocks
         interval_s = max(self.intervals.of(group.target.key), group.pace_s)
         if interval_s > clocks.poll_s:
             clocks = clocks.model_copy(update={"poll_s": interval_s})
-        hosts = {record.host for record in group.records}
+        key = group.target.key
+        return Answer(key.type, key.site, {record.host for record in group.records}, snapshot, self.clock(), clocks)
+
+    async def _apply(
+        self, group: Group, session: Session, snapshot: Snapshot, causes: Causes, lease: str | None
+    ) -> Applied:
         quiet = self._quiet.setdefault((session.entry.session_id, group.target.key), {})
 
         def work(session: Session) -> Applied:
+            answer = self.answer(group, snapshot)
             return apply_answer(
                 session,
-                type=group.target.key.type,
-                site=group.target.key.site,
+                type=answer.type,
+                site=answer.site,
                 snapshot=snapshot,
-                now=self.clock(),
-                clocks=clocks,
+                now=answer.now,
+                clocks=answer.clocks,
                 lease=lease,
-                hosts=hosts,
+                hosts=answer.hosts,
                 quiet=quiet,
+                causes=causes,
             )
 
         return await self.sessions.call(session, work)

@@ -115,7 +115,7 @@ def test_a_registration_whose_host_is_silent_leads_to_doctor_and_is_no_success(
 def test_after_a_registration_no_wait_is_proposed_for_what_has_ended(terminal: Terminal, answers: Answers) -> None:
     answers.register = _registered(failed_job(name="boom"), job(name="my job"), job("7"))
     out = terminal("register", "slurm", "12346").out
-    assert out.splitlines()[-1] == "Next: jobwarden wait 'my job' 7; jobwarden tail boom; jobwarden explain boom"
+    assert out.splitlines()[-1] == "Next: jobwarden wait 'my job' 7; jobwarden diagnose boom; jobwarden tail boom"
     answers.register = _registered(job(phase="succeeded", status="COMPLETED", name="fine"))
     assert terminal("register", "slurm", "1").out.splitlines()[-1] == "Next: jobwarden tail fine"
 

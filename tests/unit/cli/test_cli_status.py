@@ -79,7 +79,7 @@ def test_what_ended_badly_comes_first_with_its_reason_and_the_next_step(terminal
         "12:00:00",
     ]
     assert lines[3].split()[:3] == ["RUNNING", "eval", "12345"]
-    assert lines[-1] == "Next: jobwarden tail ptq; jobwarden explain ptq"
+    assert lines[-1] == "Next: jobwarden diagnose ptq; jobwarden tail ptq"
 
 
 def test_a_stale_state_is_called_the_last_known_one(terminal: Terminal, answers: Answers) -> None:
@@ -97,12 +97,12 @@ def test_a_cause_that_stands_below_is_not_said_in_every_row(terminal: Terminal, 
     out = terminal("status").out
     assert out.count("no answer since 11:55:00") == 2
     assert out.count("ssh.refused: refused") == 1
-    assert out.endswith("Next: jobwarden tail ptq; jobwarden explain ptq; jobwarden doctor\n")
+    assert out.endswith("Next: jobwarden diagnose ptq; jobwarden tail ptq; jobwarden doctor\n")
 
 
 def test_the_next_step_names_the_job_so_that_no_other_is_meant(terminal: Terminal, answers: Answers) -> None:
     answers.status = status_view(failed_job(name="ptq"), job("9", name="ptq"))
-    assert terminal("status").out.endswith("Next: jobwarden tail cluster-a:12346; jobwarden explain cluster-a:12346\n")
+    assert terminal("status").out.endswith("Next: jobwarden diagnose cluster-a:12346; jobwarden tail cluster-a:12346\n")
 
 
 def test_a_job_without_a_first_answer_has_no_last_known_state(terminal: Terminal, answers: Answers) -> None:
@@ -139,7 +139,7 @@ def test_on_a_terminal_remarks_have_the_whole_line_and_commands_are_not_broken(
     assert "".join(lines).count("n") > 200
     show(status_text(status_view(failed_job(name=long)), NOW))
     assert (
-        f"Next: jobwarden tail {long}; jobwarden explain {long}" in click.unstyle(capsys.readouterr().out).splitlines()
+        f"Next: jobwarden diagnose {long}; jobwarden tail {long}" in click.unstyle(capsys.readouterr().out).splitlines()
     )
 
 
@@ -173,6 +173,14 @@ def test_foreign_text_cannot_drive_the_terminal(terminal: Terminal, answers: Ans
 def test_news_are_told_in_one_line_each(terminal: Terminal, answers: Answers) -> None:
     answers.status = status_view(job(), news=(event(),))
     assert "  #17 12:00:00 finished ptq (slurm 12345 on cluster-a): RUNNING -> COMPLETED" in terminal("status").out
+
+
+def test_news_of_a_failure_carry_its_cause_and_so_does_its_row(terminal: Terminal, answers: Answers) -> None:
+    failed = failed_job().model_copy(update={"cause": "KeyError: 'labels'"})
+    answers.status = status_view(failed, news=(event(new_status="FAILED", record={"cause": "KeyError: 'labels'"}),))
+    out = terminal("status").out
+    assert "RUNNING -> FAILED; cause: KeyError: 'labels'" in out
+    assert "cause: KeyError: 'labels'; ended" in out
 
 
 def test_json_is_the_view_itself(terminal: Terminal, answers: Answers) -> None:

@@ -255,3 +255,16 @@ def test_an_explanation_shows_what_was_asked_the_lines_and_the_rule(session: Ses
     assert any(
         "Nobody could be asked since 2026-11-20 10:01:10 UTC: ssh.refused" in line for line in explanation.standing
     )
+
+
+def test_a_cause_stands_in_the_event_of_a_bad_end_and_nowhere_else(session: Session) -> None:
+    watch(session, "1", "2", "3", cause="written by hand")
+    uids = {record.id: record.uid for record in session.load()}
+    ends = answer(10, {"1": seen("FAILED", exit_code=2), "2": seen("COMPLETED"), "3": seen("CANCELLED")})
+    causes = {uids["1"]: "KeyError: 'labels'", uids["2"]: "none of it"}
+    assert ends.asked_at is not None
+    apply_answer(
+        session, type="slurm", site=SITE, snapshot=ends, now=ends.asked_at, clocks=CLOCKS, lease=None, causes=causes
+    )
+    told = {event.job_id: (event.record or {}).get("cause") for event in journal(session) if event.event == "finished"}
+    assert told == {"1": "KeyError: 'labels'", "2": None, "3": None}

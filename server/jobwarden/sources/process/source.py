@@ -28,6 +28,7 @@ import anyio.to_thread
 
 from jobwarden.sources.base import Absent, CancelOutcome, Control, CouldNotAsk, Found, Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
+from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.process.cancel import cancel_all
 from jobwarden.sources.process.control import control_all
 from jobwarden.sources.process.launch import Started, supervised
@@ -87,6 +88,10 @@ class ProcessSource:
         """
         return await cancel_all(self._folder(host), host, wanted)
 
+    async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
+        """See `Accounts.post_mortem`: what the supervisor has written down."""
+        return await anyio.to_thread.run_sync(_used, self._here(host), tuple(wanted))
+
     @property
     def controls(self) -> frozenset[Control]:
         """See `Controls.controls`."""
@@ -125,6 +130,17 @@ def _look_at_all(here: _Here, wanted: Sequence[Wanted]) -> dict[str, Sighting]:
         raise SourceUnavailableError("The process table cannot be read.", code="process.no_process_table")
     kept = check_root(here.root)
     return {one.id: _look(here, one, kept=kept) for one in wanted}
+
+
+def _used(here: _Here, wanted: Sequence[Wanted]) -> dict[str, PostMortem]:
+    told: dict[str, PostMortem] = {}
+    for one in wanted:
+        state = read_state(here.root, one.id) if check_root(here.root) else None
+        if state is not None and state.result is not None and state.job.machine_id == here.machine_id:
+            began = state.start.started_at if state.start is not None else state.job.submitted_at
+            elapsed = max(0.0, state.result.ended_at - began)
+            told[one.id] = PostMortem(elapsed_s=elapsed, max_rss_bytes=state.result.max_rss_bytes or None)
+    return told
 
 
 def _living(here: _Here) -> list[Found]:

@@ -9,6 +9,7 @@ from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sigh
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
+from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.slurm import commands
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
@@ -19,6 +20,7 @@ from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.post_mortem import IDS_MOST, post_mortem_argv, post_mortem_of, read_accounted
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
 from jobwarden.sources.slurm.resubmission import contested
 from jobwarden_registry.clock import Clock, utc_now
@@ -33,7 +35,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Discovers` and `KeepsLogs`.
+    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs` and `Accounts`.
 
     One observation costs one run for squeue; a second one only when something has left the queue, is new or has
     elements; a third one for what is still nowhere, or another user's.
@@ -90,6 +92,19 @@ class SlurmSource:
         if not asked.queue.whole:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
         return list_jobs(asked)
+
+    async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
+        """See `Accounts.post_mortem`. One sacct, of the latest run of each and all its steps."""
+        jobs, _ = self._readable(wanted)
+        ids = sorted({job.id.base for job in jobs.values()})[-IDS_MOST:]
+        if not ids:
+            return {}
+        nonce = new_nonce()
+        argv = post_mortem_argv(nonce, ids=ids, cluster=host.cluster, limit_s=_limit(host))
+        told = read_accounted(await _run(host, argv, nonce), nonce)
+        question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
+        known = {name: post_mortem_of(job.id, told, question=question) for name, job in jobs.items()}
+        return {name: one for name, one in known.items() if one is not None}
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
         """See `KeepsLogs.logs`: at most two runs, for a job with elements or one whose log nobody knows."""
