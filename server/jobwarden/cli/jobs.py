@@ -253,18 +253,41 @@ def _clear_progress() -> None:
 
 
 @click.command(
-    epilog=examples("jobwarden tail ptq-llama-8b -n 20", "jobwarden tail 12345 --stream stderr | grep -i error")
+    epilog=examples(
+        "jobwarden tail ptq-llama-8b -n 20",
+        "jobwarden tail 12345 --stream stderr | grep -i error",
+        "jobwarden tail -f ptq-llama-8b sft-llama-8b",
+    )
 )
-@click.argument("job")
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
 @click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=80, show_default=True, help="How many lines.")
 @click.option("--stream", type=click.Choice(["stdout", "stderr"]), default="stdout", show_default=True)
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as the log grows, until the job has ended.")
+@click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto", help="With -f.")
 @shared_options
 @pass_face
-def tail(face: Face, *, job: str, lines: int, stream: str, session: str | None, as_json: bool) -> ExitCode:
-    """Show the end of a job's log.
+def tail(
+    face: Face,
+    *,
+    jobs: tuple[str, ...],
+    lines: int,
+    stream: str,
+    follows: bool,
+    colour: str,
+    session: str | None,
+    as_json: bool,
+) -> ExitCode:
+    """Show the end of a job's log, or with -f of several jobs' logs and what comes after it.
 
-    The log goes to stdout, and what is said about it to stderr.
+    The log goes to stdout, and what is said about it to stderr. With -f the exit code tells how the jobs ended.
     """
+    if follows:
+        from jobwarden.cli import tailing
+
+        return tailing.follow(face, jobs, lines=lines, stream=stream, colour=colour, session=session, as_json=as_json)
+    if len(jobs) > 1:
+        raise click.UsageError("Several logs can only be followed: -f.")
+    (job,) = jobs
     view = face.ask(session, lambda service, caller: service.tail(caller, job, lines=lines, stream=stream))
     if as_json:
         click.echo(view.model_dump_json(indent=2))

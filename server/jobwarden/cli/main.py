@@ -24,7 +24,7 @@ Begin here:
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
   jobwarden wait 12345                              until it has ended
-  jobwarden tail 12345                              the end of its log
+  jobwarden tail -f 12345                           its log, until it has ended
   jobwarden explain 12345                           why it is in that state
   jobwarden doctor                                  what would go wrong
 """
@@ -106,6 +106,8 @@ def _invoke(words: Sequence[str], face: Face) -> int:
     except JobwardenError as error:
         return _tell(error, as_json="--json" in words)
     except BaseExceptionGroup as errors:  # a task group around the service wraps what passes through it
+        if errors.subgroup(BrokenPipeError) is not None:
+            raise BrokenPipeError from errors
         return _tell(_only(errors), as_json="--json" in words)
 
 

@@ -26,10 +26,10 @@ async def tail(desk: Desk, caller: Caller, job: str, *, lines: int, stream: str)
     if stream not in STREAMS:
         raise InvalidIdError(f"There is no stream {stream!r}.", hint="Streams: " + ", ".join(STREAMS) + ".")
     one = await find(desk, caller, job)
-    if one.live and _path(one, stream) is None:
+    if one.live and path_of(one, stream) is None:
         await desk.refresh([one.session], about={one.record.uid})
         one = await find(desk, caller, job)
-    path = _path(one, stream)
+    path = path_of(one, stream)
     if path is None:
         end = _nothing(f"It is not known where this job writes its {stream}.")
     elif desk.world.rounds.elsewhere(one.record.site):
@@ -77,8 +77,8 @@ def _nothing(why: str) -> Tail:
 async def _read(desk: Desk, caller: Caller, one: Known, path: str, *, lines: int) -> Tail:
     world = desk.world
     limits = await to_thread.run_sync(desk.limits, caller)
-    async with world.transports.lease(_log_host(one)) as transport:
-        real = await allowed_path(transport, path, _readable(desk, one), timeout_s=world.config.clocks.ask_timeout_s)
+    async with world.transports.lease(log_host_of(one)) as transport:
+        real = await allowed_path(transport, path, readable_of(desk, one), timeout_s=world.config.clocks.ask_timeout_s)
         return await tail_file(transport, real, lines=lines, max_chars=limits.answer_chars - _AROUND_CHARS)
 
 
@@ -93,9 +93,10 @@ def _about(session: Session, uid: str) -> tuple[Event, ...]:
     return tuple(event for event in session.journal.read() if event.uid == uid)
 
 
-def _readable(desk: Desk, one: Known) -> Readable:
+def readable_of(desk: Desk, one: Known) -> Readable:
+    """Say which files may be read as this job's logs."""
     record = one.record
-    host = _log_host(one)
+    host = log_host_of(one)
     local = desk.world.rounds.here(record.site) and host == record.host
     return Readable(
         log=record.log,
@@ -105,11 +106,13 @@ def _readable(desk: Desk, one: Known) -> Readable:
     )
 
 
-def _log_host(one: Known) -> str:
+def log_host_of(one: Known) -> str:
+    """Say on which host a job's logs are."""
     return (one.record.log.host if one.record.log is not None else None) or one.record.host
 
 
-def _path(one: Known, stream: str) -> str | None:
+def path_of(one: Known, stream: str) -> str | None:
+    """Say where a job writes a stream; None where that is not known."""
     log = one.record.log
     # Of a job that lives on under another id the caller's path is the earlier attempt's.
     if stream == "stdout" and one.record.log_path is not None and one.record.resubmitted_as is None:

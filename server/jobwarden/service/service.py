@@ -10,9 +10,20 @@ from pathlib import Path
 import anyio
 
 from jobwarden.identity import Caller
-from jobwarden.service import discovering, following, health, looking, reading, recording, registering, stopping
+from jobwarden.service import (
+    discovering,
+    following,
+    following_logs,
+    health,
+    looking,
+    reading,
+    recording,
+    registering,
+    stopping,
+)
 from jobwarden.service.desk import Desk
 from jobwarden.service.looking import Progress, Scope, Until
+from jobwarden.service.told import Ended, Tell
 from jobwarden.service.views import (
     CancelView,
     DiscoverView,
@@ -133,6 +144,22 @@ class Service:
     async def tail(self, caller: Caller, job: str, *, lines: int = 80, stream: str = "stdout") -> TailView:
         """Show the end of a job's log."""
         return await reading.tail(self._desk, caller, job, lines=lines, stream=stream)
+
+    async def follow_logs(
+        self, caller: Caller, jobs: Sequence[str], *, lines: int = 10, stream: str = "stdout", tell: Tell
+    ) -> tuple[Ended, ...]:
+        """Tell the last lines of these jobs' logs and all that comes after them, until all of them have ended.
+
+        The file is re-read when it is cut or replaced, and followed to another one when the job goes on there.
+
+        Returns:
+            One end for each job, in the order of `Began.jobs`.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError: As `tail`.
+            LogRefusedError, TransportError: A log could not be read to begin with. What goes wrong later is told.
+        """
+        return await following_logs.follow_logs(self._desk, caller, jobs, lines=lines, stream=stream, tell=tell)
 
     async def cancel(
         self,
