@@ -35,7 +35,8 @@ _SILENT_S = 3.0
 _SETTLE_S = 30.0
 _RETRY_FIRST_S, _RETRY_MOST_S = 1.0, 30.0
 _LAST_TRIES = 3
-_SAID: dict[Change, str] = {
+_ANEW: dict[Change, str] = {
+    "appeared": "",
     "truncated": "its log was truncated; what follows is from the new beginning",
     "replaced": "its log was replaced by a new file; what follows is from there",
 }
@@ -153,10 +154,10 @@ class LogFollower:
         while True:
             still = 0 if grown.grew else still + 1
             moved = self._place() not in (None, place)
-            if grown.change in _SAID or ((over or moved) and still >= _LAST_LOOKS):
+            if grown.change in _ANEW or ((over or moved) and still >= _LAST_LOOKS):
                 await self._settle(file)
-                await self._note(_SAID.get(grown.change, ""))
-                return over and not moved and grown.change not in _SAID
+                await self._note(_ANEW.get(grown.change, ""))
+                return over and not moved and grown.change not in _ANEW
             await self._tell_of(grown, place, over=over)
             pause_s = self._next(grown, place[0], pause_s)
             if self._pending > 1 and began - self._grew_at > _SETTLE_S:
