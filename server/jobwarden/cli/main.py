@@ -24,7 +24,7 @@ Begin here:
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
   jobwarden wait 12345                              until it has ended
-  jobwarden tail -f 12345                           its log, until it has ended
+  jobwarden tail -f 12345                           its log, until it ends
   jobwarden explain 12345                           why it is in that state
   jobwarden doctor                                  what would go wrong
 """

@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from os import fstat
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,17 @@ if TYPE_CHECKING:
 _TICK_S = 0.5
 
 
-def follow(
-    face: Face, jobs: Sequence[str], *, lines: int, stream: str, colour: str, session: str | None, as_json: bool
-) -> ExitCode:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be followed; see `Service.follow_logs`."""
+
+    jobs: Sequence[str]
+    lines: int
+    stream: str
+    task: str | None
+
+
+def follow(face: Face, wanted: Wanted, *, colour: str, session: str | None, as_json: bool) -> ExitCode:
     """Print the last lines of these jobs' logs and what comes after them, until all have ended."""
 
     async def work(service: Service, caller: Caller) -> tuple[Ended, ...]:
@@ -41,7 +50,9 @@ def follow(
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_tick, printer)
-                ended = await service.follow_logs(caller, jobs, lines=lines, stream=stream, tell=tell)
+                ended = await service.follow_logs(
+                    caller, wanted.jobs, lines=wanted.lines, stream=wanted.stream, task=wanted.task, tell=tell
+                )
                 tasks.cancel_scope.cancel()
         finally:
             with suppress(BrokenPipeError):

@@ -68,12 +68,14 @@ class Advance:
         happened: `truncated`: the file was cut, or written anew; `replaced`: it is another file under the same name;
             then `data` begins with the file's first byte. `missing`: there is none; the position stays.
         size_bytes: The file's size; None when there is none.
+        before: The (at most 64) bytes that stand just before `data`.
     """
 
     data: bytes
     position: Position
     happened: Happened
     size_bytes: int | None
+    before: bytes = b""
 
 
 async def advance(transport: Transport, position: Position, *, max_bytes: int) -> Advance:
@@ -99,8 +101,8 @@ async def advance(transport: Transport, position: Position, *, max_bytes: int) -
         chunk = await transport.read(path, start=0, max_bytes=max_bytes)
     if chunk is None:
         return Advance(b"", position, "missing", None)
-    data = chunk.data[known:]
-    return Advance(data, position_in(chunk, position.path), happened, chunk.size_bytes)
+    after = position_in(chunk, position.path)
+    return Advance(chunk.data[known:], after, happened, chunk.size_bytes, chunk.data[:known])
 
 
 def position_in(chunk: Chunk, path: str) -> Position:

@@ -73,7 +73,7 @@ class Ends:
         while True:
             try:
                 if (now := await self._stamps()) != stamps:
-                    await self._read()
+                    await self.read()
                     stamps = now
                 if anyio.current_time() >= next_check:
                     next_check = anyio.current_time() + _CHECK_S
@@ -93,7 +93,8 @@ class Ends:
         call = self._desk.world.sessions.call
         return [await call(session, Session.stamp) for session in self._sessions]
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Read anew what is known."""
         known = {one.record.uid: one for one in await self._desk.known(self._sessions)}
         self._removed = self._jobs.keys() - known.keys()
         self._jobs |= {uid: one for uid, one in known.items() if uid in self._jobs}

@@ -14,26 +14,31 @@ import anyio
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.ends import Ends
-from jobwarden.service.log_follower import LogFollower, Pacing
-from jobwarden.service.reading import STREAMS, find
+from jobwarden.service.log_files import BOTH
+from jobwarden.service.log_follower import LogFollower, Pacing, Which
+from jobwarden.service.reading import find
 from jobwarden.service.told import Began, Ended, Tell
 from jobwarden_registry.errors import InvalidIdError
 
 
 async def follow_logs(
-    desk: Desk, caller: Caller, jobs: Sequence[str], *, lines: int, stream: str, tell: Tell
+    desk: Desk, caller: Caller, jobs: Sequence[str], *, lines: int, stream: str, task: str | None, tell: Tell
 ) -> tuple[Ended, ...]:
     """See `Service.follow_logs`."""
-    if stream not in STREAMS:
-        raise InvalidIdError(f"There is no stream {stream!r}.", hint="Streams: " + ", ".join(STREAMS) + ".")
-    found = [await find(desk, caller, job) for job in jobs]
-    chosen = {one.record.uid: one for one in found}
-    await tell(Began(await desk.views(tuple(chosen.values()), caller)))
-    ends, pacing = Ends(desk, caller, tuple(chosen.values())), Pacing()
+    if stream == BOTH:
+        raise InvalidIdError("One stream is followed at a time.", hint="Streams: stdout, stderr.")
+    chosen = {one.record.uid: one for one in [await find(desk, caller, job) for job in jobs]}
+    unknown = {uid for uid, one in chosen.items() if one.live and one.record.log is None}
+    if unknown:
+        await desk.refresh([one.session for one in chosen.values()], about=unknown)
+    ends, pacing = Ends(desk, caller, list(chosen.values())), Pacing()
+    await ends.read()
+    await tell(Began(await desk.views([ends.now(uid) for uid in chosen], caller)))
     ended: dict[int, Ended] = {}
 
     async def follow(number: int, uid: str) -> None:
-        ended[number] = await LogFollower(desk, caller, ends, pacing, number, uid, stream, tell).run(lines)
+        which = Which(number, uid, stream, task)
+        ended[number] = await LogFollower(desk, caller, ends, pacing, which, tell).run(lines)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ends.watch)

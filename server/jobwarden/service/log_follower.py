@@ -13,11 +13,14 @@ from jobwarden.logs.allowed import LogRefusedError, allowed_path
 from jobwarden.logs.growing import Change, GrowingFile, Grown
 from jobwarden.service.desk import Desk
 from jobwarden.service.ends import Ends
-from jobwarden.service.reading import log_host_of, path_of, readable_of
+from jobwarden.service.log_files import Chosen, choose, readable_of
 from jobwarden.service.told import Ended, Noted, Tell, Wrote
+from jobwarden.sources.errors import SourceError
+from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.transport.base import Transport
 from jobwarden.transport.errors import TransportError
 from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.phases import Phase
 
 _T = TypeVar("_T")
 
@@ -40,8 +43,6 @@ _ANEW: dict[Change, str] = {
     "truncated": "its log was truncated; what follows is from the new beginning",
     "replaced": "its log was replaced by a new file; what follows is from there",
 }
-
-_Place = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -77,23 +78,31 @@ class Pacing:
         self.busy.get(host, set[int]()).discard(number)
 
 
-class LogFollower:
-    """Follows one job; its number is that of `Began`."""
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Whose log is followed: the job's number in `Began`, its `uid`, and which of its logs."""
 
-    def __init__(
-        self, desk: Desk, caller: Caller, ends: Ends, pacing: Pacing, number: int, uid: str, stream: str, tell: Tell
-    ) -> None:
-        self.number = number
+    number: int
+    uid: str
+    stream: str
+    task: str | None
+
+
+class LogFollower:
+    """Follows one job."""
+
+    def __init__(self, desk: Desk, caller: Caller, ends: Ends, pacing: Pacing, which: Which, tell: Tell) -> None:
         self._desk = desk
         self._caller = caller
         self._ends = ends
         self._pacing = pacing
-        self._uid = uid
-        self._stream = stream
+        self._number, self._uid, self._stream, self._task = which.number, which.uid, which.stream, which.task
         self._tell = tell
-        self._runs = max(1, len(ends.now(uid).record.attempts))
+        self._runs = max(1, len(ends.now(self._uid).record.attempts))
+        self._chosen: Chosen | None = None
+        self._chosen_of: object = None
         self._begun = False
-        self._shut: _Place | None = None
+        self._shut: LogFile | None = None
         self._said = ""
         self._unread = False
         self._pending = 0
@@ -105,6 +114,7 @@ class LogFollower:
         """Tell the last lines and what comes after them, until the job has ended.
 
         Raises:
+            InvalidIdError: It has no such stream or task.
             LogRefusedError, TransportError: The log cannot be read to begin with; later that is told, and tried again.
         """
         first: int | None = lines
@@ -113,61 +123,62 @@ class LogFollower:
             await self._note("it runs on another machine; only there its log can be read")
             return await self._end()
         while True:
-            over, place = self._ends.over(self._uid), self._place()
-            if place is None or place == self._shut:
-                if place is None:
+            over, file = self._ends.over(self._uid), await self._choose()
+            if file is None or file == self._shut:
+                if file is None:
                     self._unread = over
                     await self._note(f"it is not known{'' if over else ' yet'} where it writes its {self._stream}")
                 if over:
                     return await self._end()
                 await self._pause(SLOW_S)
-            elif await self._follow(place, first):
+            elif await self._follow(file, first):
                 return await self._end()
             else:
                 first = None
                 await anyio.sleep(FAST_S)
 
     async def _end(self) -> Ended:
-        ended = Ended(self.number, await self._desk.view(self._ends.now(self._uid), self._caller), self._unread)
+        ended = Ended(self._number, await self._desk.view(self._ends.now(self._uid), self._caller), self._unread)
         await self._tell(ended)
         return ended
 
-    async def _follow(self, place: _Place, lines: int | None) -> bool:
+    async def _follow(self, file: LogFile, lines: int | None) -> bool:
         """Follow one file; answers whether that was all, as far as it can be read."""
+        host = file.host or self._ends.now(self._uid).record.host
         try:
-            async with self._desk.world.transports.lease(place[0]) as transport:
-                return await self._read(transport, place, lines)
+            async with self._desk.world.transports.lease(host) as transport:
+                return await self._read(transport, file, lines)
         except LogRefusedError as error:
-            await self._give_up(place, error)
+            await self._give_up(file, error)
             return False
         finally:
-            self._pacing.leave(place[0], self.number)
+            self._pacing.leave(host, self._number)
 
-    async def _read(self, transport: Transport, place: _Place, lines: int | None) -> bool:
-        over = self._ends.over(self._uid)
-        opened = await self._tried(place, lambda: self._open(transport, place[1], lines))
+    async def _read(self, transport: Transport, file: LogFile, lines: int | None) -> bool:
+        over, began = self._ends.over(self._uid), anyio.current_time()
+        opened = await self._tried(file, lambda: self._open(transport, file, lines))
         if opened is None:
             return False
-        file, grown = opened
+        growing, grown = opened
         self._begun = True
-        still, pause_s, began = 0, FAST_S, anyio.current_time()
+        still, pause_s = 0, FAST_S
         while True:
             still = 0 if grown.grew else still + 1
-            moved = self._place() not in (None, place)
+            moved = await self._choose() not in (None, file)
             if grown.change in _ANEW or ((over or moved) and still >= _LAST_LOOKS):
-                await self._settle(file)
+                await self._settle(growing)
                 await self._note(_ANEW.get(grown.change, ""))
                 return over and not moved and grown.change not in _ANEW
-            await self._tell_of(grown, place, over=over)
-            pause_s = self._next(grown, place[0], pause_s)
+            await self._tell_of(grown, file, over=over)
+            pause_s = self._next(grown, transport.host, pause_s)
             if self._pending > 1 and began - self._grew_at > _SETTLE_S:
-                await self._settle(file)
+                await self._settle(growing)
             if over or moved:
                 await anyio.sleep(_LAST_LOOK_S)
             else:
                 await self._pause(0.0 if grown.more else pause_s - (anyio.current_time() - began))
             over, began = self._ends.over(self._uid), anyio.current_time()
-            looked = await self._tried(place, file.look)
+            looked = await self._tried(file, growing.look)
             if looked is None:
                 return False
             grown = looked
@@ -185,15 +196,16 @@ class LogFollower:
             self._asked = True
             self._ends.doubt(self._uid)
         most_s = WAITING_S if self._ends.waits(self._uid) else SLOW_S
-        return self._pacing.after(host, self.number, pause_s, grew=grown.grew, most_s=most_s)
+        return self._pacing.after(host, self._number, pause_s, grew=grown.grew, most_s=most_s)
 
-    async def _open(self, transport: Transport, path: str, lines: int | None) -> tuple[GrowingFile, Grown]:
-        readable = readable_of(self._desk, self._ends.now(self._uid))
+    async def _open(self, transport: Transport, file: LogFile, lines: int | None) -> tuple[GrowingFile, Grown]:
+        assert self._chosen is not None
+        readable = readable_of(self._desk, self._ends.now(self._uid), self._chosen, file)
         limit_s = self._desk.world.config.clocks.ask_timeout_s
-        file = GrowingFile(transport, await allowed_path(transport, path, readable, timeout_s=limit_s))
-        return file, await file.begin(lines)
+        growing = GrowingFile(transport, await allowed_path(transport, file.path, readable, timeout_s=limit_s))
+        return growing, await growing.begin(lines)
 
-    async def _tried(self, place: _Place, work: Callable[[], Awaitable[_T]]) -> _T | None:
+    async def _tried(self, file: LogFile, work: Callable[[], Awaitable[_T]]) -> _T | None:
         """Do it, again and again where its host does not answer; None when it is given up for good."""
         pause_s, tries = _RETRY_FIRST_S, 0
         while True:
@@ -202,7 +214,7 @@ class LogFollower:
             except TransportError as error:
                 tries += 1
                 if not self._begun or (self._ends.over(self._uid) and tries >= _LAST_TRIES):
-                    await self._give_up(place, error)
+                    await self._give_up(file, error)
                     return None
                 await self._note(f"{error.text} Trying again.")
                 await self._pause(pause_s)
@@ -212,38 +224,58 @@ class LogFollower:
                     await self._note("its log can be read again")
                 return done
 
-    async def _give_up(self, place: _Place, error: JobwardenError) -> None:
+    async def _give_up(self, file: LogFile, error: JobwardenError) -> None:
         """Leave a file alone. One that cannot be read to begin with is an error."""
         if not self._begun:
             raise error
-        self._shut, self._unread = place, True
+        self._shut, self._unread = file, True
         await self._note(error.text)
 
     # -- telling
 
-    async def _tell_of(self, grown: Grown, place: _Place, *, over: bool) -> None:
+    async def _tell_of(self, grown: Grown, file: LogFile, *, over: bool) -> None:
         if grown.grew:
             self._pending = len(grown.pending)
-            await self._tell(Wrote(self.number, grown.lines, grown.pending))
+            await self._tell(Wrote(self._number, grown.lines, grown.pending))
         elif grown.change == "missing":
-            await self._note(f"there is no file {place[1]}" + ("" if over else " yet"))
+            await self._note(f"there is no file {file.path}" + ("" if over else " yet"))
 
-    async def _settle(self, file: GrowingFile) -> None:
+    async def _settle(self, growing: GrowingFile) -> None:
         self._pending = 0
-        if lines := await file.settle():
-            await self._tell(Wrote(self.number, lines))
+        if lines := await growing.settle():
+            await self._tell(Wrote(self._number, lines))
 
     async def _note(self, text: str) -> None:
         if text and text != self._said:
             self._said = text
-            await self._tell(Noted(self.number, text))
+            await self._tell(Noted(self._number, text))
 
     # -- the job
 
-    def _place(self) -> _Place | None:
+    async def _choose(self) -> LogFile | None:
+        """Find the file to follow; looked for anew when something about the job has changed."""
         one = self._ends.now(self._uid)
-        path = path_of(one, self._stream)
-        return None if path is None else (log_host_of(one), path)
+        record = one.record
+        now = (record.log, record.resubmitted_as, len(record.attempts), record.phase, record.elements)
+        if now != self._chosen_of:
+            self._chosen_of = now
+            try:
+                self._chosen = await choose(self._desk, one, stream=self._stream, task=self._task)
+            except (TransportError, SourceError) as error:
+                if not self._begun:
+                    raise
+                await self._note(error.text)
+            else:
+                await self._say_which(self._chosen.logs)
+        return self._chosen.files[0] if self._chosen is not None and self._chosen.files else None
+
+    async def _say_which(self, logs: JobLogs) -> None:
+        """Say which task it is, and stay with one that has begun."""
+        if logs.task is not None and self._task is None:
+            await self._note(f"task {logs.task}" + (f" ({logs.why})" if logs.why else ""))
+            self._task = logs.task if self._ends.now(self._uid).record.phase is not Phase.PENDING else None
+        if logs.note:
+            await self._note(logs.note)
 
     async def _pause(self, pause_s: float) -> None:
         """Wait, but not when there is news of the job; then say what has become of it."""

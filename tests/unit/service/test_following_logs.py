@@ -234,7 +234,7 @@ async def test_a_job_that_writes_to_another_file_is_followed_there_when_the_firs
         await screen.shows("one")
         stage.write("last of the first")
         second.write_text("first of the second\n", encoding="utf-8")
-        stage.paper.logs["1"] = LogPaths(stdout=str(second))
+        stage.paper.own_logs["1"] = LogPaths(stdout=str(second))
         await stage.service.status(stage.home.caller())
         await screen.shows("last of the first", "first of the second")
         stage.end()
@@ -244,7 +244,7 @@ async def test_a_job_that_writes_to_another_file_is_followed_there_when_the_firs
 async def test_several_jobs_are_told_apart_and_each_ends_by_itself(stage: Stage) -> None:
     other = stage.log.with_name("2.log")
     stage.paper.states["2"] = "RUNNING"
-    stage.paper.logs["2"] = LogPaths(stdout=str(other))
+    stage.paper.own_logs["2"] = LogPaths(stdout=str(other))
     other.write_text("b\n", encoding="utf-8")
     stage.write("a\n")
     await stage.service.register(stage.home.caller(), type="paper", ids=["2"])
