@@ -107,7 +107,10 @@ class Paper:
         if word is None:
             return Absent(where=("paper",), evidence=evidence)
         return Seen(
-            phase=WORDS.get(word, Phase.UNKNOWN), status=word, log=self.own_logs.get(job_id, self.log), evidence=evidence
+            phase=WORDS.get(word, Phase.UNKNOWN),
+            status=word,
+            log=self.own_logs.get(job_id, self.log),
+            evidence=evidence,
         )
 
 

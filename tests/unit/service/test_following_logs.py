@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import anyio
@@ -16,7 +16,7 @@ from jobwarden.service import log_follower
 from jobwarden.service.log_follower import FAST_S, SLOW_S, Pacing
 from jobwarden.service.service import Service
 from jobwarden.service.told import Began, Ended, Noted, Told, Wrote
-from jobwarden.transport.base import Chunk, Completed, Site, Transport, Transports
+from jobwarden.transport.base import Chunk, Completed, Transport
 from jobwarden.transport.errors import ConnectError
 from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.model import LogPaths
@@ -273,19 +273,16 @@ async def test_a_job_that_nobody_watches_is_an_error(stage: Stage) -> None:
 
 
 class _Flaky:
-    """`Transports` whose reads fail while `down`."""
+    """A `Transports.lease` whose transports cannot read while it is `down`."""
 
-    def __init__(self, inner: Transports) -> None:
-        self.inner = inner
+    def __init__(self, lease: Callable[[str], AbstractAsyncContextManager[Transport]]) -> None:
+        self._lease = lease
         self.down = False
         self.failed = 0
 
-    async def resolve(self, host: str) -> Site:
-        return await self.inner.resolve(host)
-
     @asynccontextmanager
-    async def lease(self, host: str) -> AsyncGenerator[Transport]:
-        async with self.inner.lease(host) as transport:
+    async def __call__(self, host: str) -> AsyncGenerator[Transport]:
+        async with self._lease(host) as transport:
             yield _FlakyTransport(transport, self)
 
 
@@ -298,7 +295,7 @@ class _FlakyTransport:
     def host(self) -> str:
         return self.inner.host
 
-    async def run(self, argv: list[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
         return await self.inner.run(argv, timeout_s=timeout_s, stdin=stdin)
 
     async def read(self, path: PurePosixPath, *, start: int, max_bytes: int) -> Chunk | None:
@@ -310,11 +307,12 @@ class _FlakyTransport:
 
 @pytest.mark.parametrize("comes_back", [True, False])
 async def test_a_host_that_falls_silent_is_told_once_and_nothing_is_lost(
-    home: Household, paper: Paper, stage: Stage, comes_back: bool
+    home: Household, paper: Paper, stage: Stage, monkeypatch: pytest.MonkeyPatch, comes_back: bool
 ) -> None:
     async with paper_world(home, paper) as world, anyio.create_task_group() as tasks:
-        line = _Flaky(world.transports)
-        desk = QuietDesk(replace(world, transports=line), tasks, version="0.1.0")
+        line = _Flaky(world.transports.lease)
+        monkeypatch.setattr(world.transports, "lease", line)
+        desk = QuietDesk(world, tasks, version="0.1.0")
         flaky = Stage(Service(desk), home, paper, stage.log)
         flaky.write("before\n")
         async with flaky.following() as screen:
