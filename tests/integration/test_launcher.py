@@ -71,7 +71,15 @@ async def test_an_experiment_of_two_tasks_of_which_the_second_fails_has_failed_w
         assert (end["status"], end["exit_code"]) == ("FAILED", 3)
         assert "Qwen3-8B_NVFP4_1" in str(end["reason"])
         assert await exits(one) == 0  # whatever happened
-        assert "calibration step 3/8" in await reader.call("tail_log", job=one.id)
+        failed = await reader.call("tail_log", job=one.id)
+        assert "Task Qwen3-8B_NVFP4_1 (the first that failed)" in failed
+        assert "RuntimeError" in failed
+        first = await reader.call("tail_log", job=one.id, task="Qwen3-8B_NVFP4_0")
+        assert "calibration step 3/8" in first
+        assert "RuntimeError" not in first
+        own = await reader.call("tail_log", job=one.id, stream="launcher")
+        assert str(one.output) in own
+        assert "finished: FAILED" in own
     kinds = nemo.home.kinds()
     assert kinds.count("finished") == 1
     assert not {"requeued", "attempt", "lost"} & set(kinds)

@@ -32,7 +32,7 @@ class Cursor:
 
     def encode(self) -> str:
         """Give it as a short text without blanks."""
-        words = [_short(self.job), str(self.run), quote(self.stream, safe=""), quote(self.task, safe=""), *self.places]
+        words = [_short(self.job), str(self.run), _quoted(self.stream), _quoted(self.task), *self.places]
         body = "~".join(words)
         return f"{_short(body)[:4]}~{body}"
 
@@ -62,6 +62,10 @@ class Cursor:
             except CursorError:
                 continue
         return None
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="").replace("~", "%7E")
 
 
 def _short(text: str) -> str:

@@ -90,6 +90,7 @@ async def _logs(desk: Desk, one: Known, task: str | None) -> JobLogs:
         target = await rounds.target(record)
         with guarded(record.type):
             logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
+            logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
         return logs if logs.slurm is None else await _with_slurm(desk, target, logs, logs.slurm)
     except InvalidIdError:
         raise

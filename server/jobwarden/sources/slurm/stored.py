@@ -20,8 +20,9 @@ _ALONE = frozenset("HhkOQsvVWI")
 _LONG_ALONE = frozenset(
     {
         "contiguous", "disable-stdout-job-summary", "exclusive", "get-user-env", "help", "hold", "ignore-pbs",
-        "immediate", "kill-on-invalid-dep", "no-kill", "no-requeue", "overcommit", "oversubscribe", "parsable", "propagate",
-        "quiet", "reboot", "requeue", "share", "spread-job", "test-only", "usage", "use-min-nodes", "verbose", "version", "wait",
+        "immediate", "kill-on-invalid-dep", "no-kill", "no-requeue", "overcommit", "oversubscribe", "parsable",
+        "propagate", "quiet", "reboot", "requeue", "share", "spread-job", "test-only", "usage", "use-min-nodes",
+        "verbose", "version", "wait",
     }
 )  # fmt: skip
 _KEPT = frozenset(_SHORT.values())
