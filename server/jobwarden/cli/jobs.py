@@ -298,7 +298,7 @@ def tail(
 
         asked = tailing.Wanted(jobs, lines=lines, stream=stream or "stdout", task=task)
         return tailing.follow(face, asked, colour=colour, session=session, as_json=as_json)
-    if len(jobs) > 1:
+    if len(jobs) != 1:
         raise click.UsageError("Several logs can only be followed: -f.")
     (job,) = jobs
     view = face.ask(

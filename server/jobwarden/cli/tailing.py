@@ -47,6 +47,7 @@ def follow(face: Face, wanted: Wanted, *, colour: str, session: str | None, as_j
         async def tell(told: Told) -> None:
             printer.take(told, anyio.current_time())
 
+        ended: tuple[Ended, ...] = ()
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_tick, printer)

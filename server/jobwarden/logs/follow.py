@@ -138,7 +138,8 @@ class _Scroll:
         if last is not None and not last.cells:
             self._rows.pop()
         rows = self.pending()
-        self._rows, self._at, self._overwrites = [_Row()], 0, False
+        self._rows = [_Row()]
+        self._at, self._overwrites = 0, False
         self._height = self._rows_since_up = 0
         return rows
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from jobwarden.cli import growing
 from jobwarden.cli.growing import PipePrinter, TerminalPrinter, choose_printer
 from jobwarden.logs.colours import Line
 from jobwarden.logs.follow import Feed
@@ -72,8 +72,8 @@ class Screen:
 def streams(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], tuple[io.StringIO, io.StringIO]]:
     def make(tty: bool) -> tuple[io.StringIO, io.StringIO]:
         out, err = (Tty(), Tty()) if tty else (io.StringIO(), io.StringIO())
-        monkeypatch.setattr(growing.sys, "stdout", out)
-        monkeypatch.setattr(growing.sys, "stderr", err)
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
         return out, err
 
     return make
@@ -149,7 +149,7 @@ def test_a_bar_is_redrawn_in_place_and_what_is_said_stands_above_it(streams: Str
 def test_rows_that_change_are_as_wide_as_the_terminal_at_most(
     streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TerminalPrinter, "_size", lambda _self: (20, 5))
+    monkeypatch.setattr(TerminalPrinter, "_size", staticmethod(lambda: (20, 5)))
     rows = (line("x" * 50), line("日本" * 20), line("tab\tafter"))
     story: list[Told] = [Began((job("1", name="a"), job("2", name="b"))), Wrote(0, (), rows)]
     out, _ = printed(story, streams, tty=True, colour="never")

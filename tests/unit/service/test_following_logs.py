@@ -80,9 +80,11 @@ class Stage:
             stream.write(text)
 
     @asynccontextmanager
-    async def following(self, *jobs: str, lines: int = 10, stream: str = "stdout") -> AsyncGenerator[Screen]:
+    async def following(
+        self, *jobs: str, lines: int = 10, stream: str = "stdout", screen: Screen | None = None
+    ) -> AsyncGenerator[Screen]:
         """Follow jobs, 1 unless named, until they have ended."""
-        screen = Screen()
+        screen = screen or Screen()
 
         async def work() -> None:
             screen.ended = await self.service.follow_logs(
@@ -309,13 +311,14 @@ class _FlakyTransport:
 async def test_a_host_that_falls_silent_is_told_once_and_nothing_is_lost(
     home: Household, paper: Paper, stage: Stage, monkeypatch: pytest.MonkeyPatch, comes_back: bool
 ) -> None:
+    screen = Screen()
     async with paper_world(home, paper) as world, anyio.create_task_group() as tasks:
         line = _Flaky(world.transports.lease)
         monkeypatch.setattr(world.transports, "lease", line)
         desk = QuietDesk(world, tasks, version="0.1.0")
         flaky = Stage(Service(desk), home, paper, stage.log)
         flaky.write("before\n")
-        async with flaky.following() as screen:
+        async with flaky.following(screen=screen):
             await screen.shows("before")
             line.down = True
             flaky.write("while it was away\n")
