@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
 from typing import Protocol, TextIO
 
 from rich.cells import cell_len
@@ -55,8 +54,8 @@ def choose_printer(env: Mapping[str, str], clock: Clock, *, colour: str, as_json
         as_json: One JSON object a line.
     """
     out, err = sys.stdout, sys.stderr
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    if (reconfigure := getattr(out, "reconfigure", None)) is not None:  # what is no stream of the system's has none
+        reconfigure(errors="replace")
     if as_json:
         return _JsonPrinter(out)
     plain = env.get("TERM", "") == "dumb"
