@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +67,9 @@ class Follower:
         return self.err.decode().splitlines()
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        eventually(lambda: condition() or self._process.poll() is not None, f"{what}: {self.out!r} {self.err!r}", 90)
+        deadline = time.monotonic() + 90
+        while not condition() and self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert condition(), f"{what}: {self.out!r} {self.err!r}"
 
     def send(self, number: int) -> None:

@@ -49,6 +49,7 @@ def plain(data: bytes) -> list[str]:
 
 
 @given(LOGS | UPS, CUTS)
+@example("é\x1b[31mré\n".encode(), list(range(20)))
 @example("é\x1b[31mré\x1b[0m\r\n".encode(), list(range(20)))
 def test_the_lines_are_the_same_whatever_pieces_the_log_comes_in(data: bytes, at: list[int]) -> None:
     assert fed(cut(data, at), peek=True) == fed([data])

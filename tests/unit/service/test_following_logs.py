@@ -149,6 +149,20 @@ def configure(home: Household, **clocks: float) -> None:
     config.write_text("\n".join(kept), encoding="utf-8")
 
 
+async def test_the_end_of_a_job_is_noticed_by_its_silence_before_anybody_else_asks(
+    home: Household, paper: Paper, stage: Stage
+) -> None:
+    configure(home, floor_s=0.0, poll_s=900.0)
+    async with paper_world(home, paper) as world, anyio.create_task_group() as tasks:
+        quiet = Stage(Service(QuietDesk(world, tasks, version="0.1.0")), home, paper, stage.log)
+        quiet.write("a\n")
+        async with quiet.following() as screen:
+            await screen.shows("a")
+            quiet.end()
+        assert screen.ended[0].view.status == "COMPLETED"
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_silent_log_is_a_reason_to_ask_but_not_beyond_the_floor(
     home: Household, paper: Paper, stage: Stage
 ) -> None:
