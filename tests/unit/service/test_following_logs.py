@@ -156,8 +156,11 @@ async def test_the_end_of_a_job_is_noticed_by_its_silence_before_anybody_else_as
     async with paper_world(home, paper) as world, anyio.create_task_group() as tasks:
         quiet = Stage(Service(QuietDesk(world, tasks, version="0.1.0")), home, paper, stage.log)
         quiet.write("a\n")
+        asked = len(paper.asked)
         async with quiet.following() as screen:
             await screen.shows("a")
+            await screen.until(lambda: len(paper.asked) > asked)
+            await anyio.sleep(0.1)  # that answer is kept, and not asked for again in a quarter of an hour
             quiet.end()
         assert screen.ended[0].view.status == "COMPLETED"
         tasks.cancel_scope.cancel()
