@@ -114,7 +114,7 @@ async def test_the_log_of_a_job_that_slurm_has_forgotten_is_found_by_what_accoun
         lambda: cluster.sbatch("-J", "line", "-o", "kept/%x_%5j.txt", "--wrap", "echo by the submit line")
     )
     for job in (by_script, by_line):
-        await to_thread.run_sync(lambda job=job: cluster.wait_until_accounted(job, {"COMPLETED"}))
+        await to_thread.run_sync(cluster.wait_until_accounted, job, {"COMPLETED"})
         await to_thread.run_sync(cluster.wait_until_forgotten, job)
         await reader.watch(job)
     view = await reader.tail(by_script)

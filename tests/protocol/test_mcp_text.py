@@ -297,7 +297,9 @@ def test_no_answer_is_ever_too_long_whatever_a_stranger_wrote(text: str, number:
     status = StatusView(counts=counted(jobs), news=news, jobs=tuple(jobs), troubles=(text,) * 9, notes=(text,) * 9)
     registered = RegisterView(jobs=tuple(jobs), created=(True,) * number, news=news, notes=(text,))
     rows = tuple(CancelRow(job=job, outcome="accepted", text=text, ended=False) for job in jobs)
-    tail = TailView(job=one, path=text, stream="stdout", text=text * number, size_bytes=1, note=text, news=news)
+    tail = TailView(
+        job=one, path=text, stream="stdout", text=text * number, size_bytes=1, note=text, cursor="c", news=news
+    )
     for said in (
         status_text(status, NOW, most),
         wait_text(status.model_copy(update={"met": True}), NOW, most),

@@ -80,9 +80,10 @@ def framed(nonce: str, name: str, out: str, status: int = 0, err: str = "") -> s
 
 @dataclass
 class FakeSlurm:
-    """Answers look, detail, by-id and cancel questions.
+    """Answers look, detail, by-id, log and cancel questions.
 
-    `queue`, `by_id` and `account` are rows, or a Trouble.
+    `queue`, `by_id` and `account` are rows, or a Trouble; `line` is the submit line of every job, whose path nobody
+    knows but by that.
     """
 
     queue: Said = ()
@@ -90,6 +91,7 @@ class FakeSlurm:
     by_id: Said = ()
     scontrol: str = ""
     scancel: Trouble = Trouble(0, "")
+    line: str = ""
     unlisted: Trouble = Trouble(1, "slurm_load_jobs error: Invalid job id specified")
     noise: str = ""
     cut: int | None = None
@@ -103,6 +105,12 @@ class FakeSlurm:
         self.asked.append(words)
         if "ask scancel" in body:
             text = framed(nonce, "scancel", "", self.scancel.status, self.scancel.text)
+        elif "ask script" in body:
+            text = (
+                framed(nonce, "job", "", 1) + framed(nonce, "line", f"{self.line}\n") + framed(nonce, "script", "NONE")
+            )
+        elif '-u "$(id -u)"' in body:
+            text = _part(nonce, "squeue", self.queue, _queue_text) + _part(nonce, "sacct", self.account, _account_text)
         elif "ask sacct" in body:
             text = "".join(framed(nonce, f"job.{one}", self.scontrol) for one in words[3:])
             text += _part(nonce, "sacct", self.account, _account_text) if words[2] else ""

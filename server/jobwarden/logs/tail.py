@@ -189,6 +189,8 @@ def _first_break(data: bytes) -> int:
 def _show(rows: Sequence[Row], part: _Part, path: str, lines: int, max_chars: int) -> Tail:
     chunk, position = part.chunk, part.position(path)
     near = rows[-lines - _CONTEXT_ROWS :]
+    if not any("PRIVATE KEY" in row.text for row in near):
+        near = near[-lines:]
     longest = max(64, min(LINE_CHARS, max_chars // 4))
     masked = [
         Row(shorten(text, longest), row.start)

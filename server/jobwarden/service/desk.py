@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -23,6 +24,7 @@ from jobwarden.service.names import Known
 from jobwarden.service.newsroom import Newsroom
 from jobwarden.service.views import JobView
 from jobwarden.sources.base import Absent, Seen
+from jobwarden.sources.log_files import JobLogs
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
@@ -35,6 +37,9 @@ from jobwarden_registry.session import Session
 
 PATIENCE_S = 10.0
 """How long an answer waits for a host that is being asked; after that it is given with the last known states."""
+
+LogsAsked: TypeAlias = tuple[str, str, str | None]
+LogsTold: TypeAlias = tuple[datetime, JobLogs]
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +75,8 @@ class Desk:
         self._tasks = tasks
         self._histories: dict[str, History] = {}
         self._stamps: dict[str, tuple[int, ...]] = {}
+        self.logs_told: dict[LogsAsked, LogsTold] = {}
+        """What sources said of which logs a job has, for a while (`service.log_files`)."""
         self.news = Newsroom(world.sessions)
 
     # -- sessions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 
 from jobwarden.logs.allowed import Readable
@@ -21,6 +22,7 @@ from jobwarden_registry.model import LogPaths
 BOTH = "both"
 _SLURM = "slurm"
 _BESIDE_MOST = 20
+_TOLD_MOST = 200
 _FIND = (
     'cd -- "$1" 2>/dev/null && '
     r"""find . -maxdepth 1 -type f -name "$2" -printf '%T@ %f\n' | sort -rn | cut -d' ' -f2-"""
@@ -87,17 +89,33 @@ async def _logs(desk: Desk, one: Known, task: str | None) -> JobLogs:
         source = rounds.source(record)
         if not isinstance(source, KeepsLogs):
             return _without_tasks(JobLogs(files=known, work_dir=record.work_dir), task)
-        target = await rounds.target(record)
-        with guarded(record.type):
-            logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
-            logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
-        return logs if logs.slurm is None else await _with_slurm(desk, target, logs, logs.slurm)
+        return await _told(desk, one, source, task)
     except InvalidIdError:
         raise
     except JobwardenError as error:
         if task is not None or not known:
             raise
         return JobLogs(files=known, work_dir=record.work_dir, note=f"Its logs could not be asked for: {error.text}")
+
+
+async def _told(desk: Desk, one: Known, source: KeepsLogs, task: str | None) -> JobLogs:
+    """Ask a source once in a while: who reads on every few seconds must cost its scheduler nothing."""
+    record, rounds, now = one.record, desk.world.rounds, desk.world.clock()
+    key = (record.uid, record.last_status, task)
+    told = desk.logs_told.get(key)
+    if told is not None and timedelta() <= now - told[0] < timedelta(seconds=desk.world.config.clocks.poll_s):
+        return told[1]
+    target = await rounds.target(record)
+    with guarded(record.type):
+        logs = await source.logs(rounds.hosts(target), wanted_of(record), known=record.log, task=task)
+        logs = replace(logs)  # what is no answer of that kind is the plug-in's fault, not ours
+    if logs.slurm is not None:
+        logs = await _with_slurm(desk, target, logs, logs.slurm)
+    if logs.files:
+        while len(desk.logs_told) >= _TOLD_MOST:
+            desk.logs_told.pop(next(iter(desk.logs_told)))
+        desk.logs_told[key] = now, logs
+    return logs
 
 
 def _without_tasks(logs: JobLogs, task: str | None) -> JobLogs:

@@ -12,9 +12,8 @@ from jobwarden.logs.tail import MOST_BYTES, Tail, tail_file, tail_since
 from support.file_transport import FileTransport
 
 
-async def tail(path: Path, **more: int) -> Tail:
-    asked = {"lines": 80, "max_chars": 10_000, **more}
-    return await tail_file(FileTransport(), PurePosixPath(path), **asked)
+async def tail(path: Path, *, lines: int = 80) -> Tail:
+    return await tail_file(FileTransport(), PurePosixPath(path), lines=lines, max_chars=10_000)
 
 
 async def since(

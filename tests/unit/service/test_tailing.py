@@ -16,7 +16,7 @@ from jobwarden.sources.base import Wanted
 from jobwarden.sources.log_files import Hosts, JobLogs, LogFile
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import LogPaths
-from support.household import Household
+from support.household import Household, household
 from support.paper import Paper, paper_service
 
 BEGUN = "".join(f"line {number}\n" for number in range(500))
@@ -204,11 +204,29 @@ async def test_a_source_that_knows_its_tasks_is_asked_for_their_logs_and_a_curso
     got = await service.tail(home.caller(), "1")
     assert (got.text, got.task) == ("of task 3", "3")
     assert got.note == "Task 3 (the first that failed). Others: 1, 2."
-    await service.tail(home.caller(), "1", cursor=got.cursor)
+    for _ in range(2):
+        await service.tail(home.caller(), "1", cursor=got.cursor)
     await service.tail(home.caller(), "1", task="2", cursor=got.cursor)
-    assert source.tasks == [None, "3", "2"]
+    assert source.tasks[:2] == [None, "3"]
+    assert source.tasks[-1] == "2"
     server = await service.tail(home.caller(), "1", stream="server")
     assert "There is no file" in (server.note or "")
+
+
+async def test_a_source_is_asked_for_logs_once_in_a_poll_however_often_they_are_read(
+    clean_environment: Path, tmp_path: Path
+) -> None:
+    source = Filed(states={"1": "RUNNING"}, told=JobLogs((LogFile("stdout", str(tmp_path / "log")),)))
+    with household(clean_environment, {"poll_s": 600.0, "floor_s": 0.0}) as home:
+        async with paper_service(home, source) as (service, _desk):
+            await register(service, home, "1")
+            for _ in range(5):
+                await service.tail(home.caller(), "1")
+            assert source.tasks == [None]
+            source.states["1"] = "FAILED"
+            await service.status(home.caller())
+            await service.tail(home.caller(), "1")
+            assert source.tasks == [None, None]
 
 
 async def test_a_source_that_names_a_hidden_file_has_it_not_read(

@@ -22,7 +22,7 @@ from jobwarden_registry.model import LogPaths
 from jobwarden_registry.phases import Phase
 
 _ROWS = r"""
-ask squeue squeue -h -a -t all -j "$1,$1" -o "$2"
+ask squeue squeue -h -a -t all -u "$(id -u)" -o "$2"
 ask sacct sacct -n -P -X -D "--delimiter=$jw_nonce" -o "$3" -j "$1"
 jw_done
 """
