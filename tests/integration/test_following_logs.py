@@ -21,7 +21,7 @@ from support.watched import HOST, use_cluster
 RUNS = """#!/bin/sh
 run=${SLURM_RESTART_COUNT:-0}
 echo "run $run begins"
-[ "$run" = 0 ] && { %s; sleep 300; }
+[ "$run" = 0 ] && sleep 300
 printf '\\033[31mrun %%s\\033[0m ends\\nno newline' "$run"
 exit %d
 """
@@ -134,18 +134,20 @@ def test_requeued_jobs_are_followed_through_whatever_becomes_of_their_files_unti
     home: Household, faulty_cluster: Cluster
 ) -> None:
     use_cluster(home, faulty_cluster)
-    stories = {"appends": (":", 0), "truncates": (":", 4), "moves": ("mv moves.log moves.log.old", 0)}
+    stories = {"appends": 0, "truncates": 4, "moves": 0}
     ids: dict[str, str] = {}
-    for name, (deed, code) in stories.items():
+    for name, status in stories.items():
         mode = "truncate" if name == "truncates" else "append"
         ids[name] = faulty_cluster.sbatch(
-            "--requeue", "-J", name, f"--open-mode={mode}", "-o", f"{name}.log", script=RUNS % (deed, code)
+            "--requeue", "-J", name, f"--open-mode={mode}", "-o", f"{name}.log", script=RUNS % status
         )
     cli(home, "register", "slurm", *ids.values(), "--host", HOST)
     with following(home, *ids.values()) as follower:
         follower.until(lambda: len(follower.lines) == 3, "the first runs are shown")
         assert sorted(follower.lines) == [f"{name}| run 0 begins" for name in stories]
         eventually(lambda: all(row["phase"] == "running" for row in home.active()), "they are seen to run")
+        # Its second run finds no file of that name, and makes one.
+        assert faulty_cluster.run(["mv", "moves.log", "moves.log.1"]).returncode == 0
         requeue(faulty_cluster, home, *ids.values())
         code = follower.end(120)
     for name in stories:
