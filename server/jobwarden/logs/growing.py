@@ -47,13 +47,13 @@ class GrowingFile:
 
     Args:
         transport: Where it is.
-        path: Absolute, and already allowed (`jobwarden.logs.allowed`).
+        path: Absolute, links resolved, and already allowed (`jobwarden.logs.allowed`).
     """
 
     def __init__(self, transport: Transport, path: PurePosixPath) -> None:
         self._transport = transport
         self._position = Position(str(path))
-        self._path = path
+        self.path = path
         self._feed = Feed()
         self._seen = False
 
@@ -71,7 +71,7 @@ class GrowingFile:
         if chunk is None:
             return Grown(change="missing")
         self._seen = True
-        self._position = position_in(chunk, str(self._path))
+        self._position = position_in(chunk, str(self.path))
         grown = await self._take(chunk.data[_first_break(chunk.data) :] if chunk.start else chunk.data)
         most = lines - len(grown.pending)
         return replace(grown, lines=grown.lines[-most:] if most > 0 else ())
@@ -84,8 +84,23 @@ class GrowingFile:
         """
         if self._seen:
             return await self._advance()
-        there = await self._transport.read(self._path, start=0, max_bytes=0)
+        there = await self._transport.read(self.path, start=0, max_bytes=0)
         return Grown(change="missing" if there is None else "appeared")
+
+    async def look_aside(self, path: PurePosixPath) -> Grown:
+        """Read on where the file was moved to; a `change` says that it is not that file.
+
+        Args:
+            path: As at the beginning.
+
+        Raises:
+            As `Transport.read`.
+        """
+        kept, self._position = self._position, replace(self._position, path=str(path))
+        grown = await self._advance()
+        if grown.change:
+            self._position = kept
+        return grown
 
     async def settle(self) -> tuple[Line, ...]:
         """Give the lines that have not settled: nothing comes after them, or not for long."""
@@ -108,7 +123,7 @@ class GrowingFile:
     async def _last(self, lines: int) -> Chunk | None:
         reach = FIRST_BYTES
         while True:
-            chunk = await self._transport.read(self._path, start=-reach, max_bytes=reach)
+            chunk = await self._transport.read(self.path, start=-reach, max_bytes=reach)
             if chunk is None or chunk.start == 0 or reach >= MOST_BYTES or chunk.data.count(b"\n") > lines:
                 return chunk
             reach *= _GROWTH

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 import anyio
@@ -166,6 +167,8 @@ class LogFollower:
             still = 0 if grown.grew else still + 1
             moved = await self._choose() not in (None, file)
             if grown.change in _ANEW or ((over or moved) and still >= _LAST_LOOKS):
+                if grown.change == "replaced":
+                    await self._take_rest(transport, file, growing)
                 await self._settle(growing)
                 await self._note(_ANEW.get(grown.change, ""))
                 return over and not moved and grown.change not in _ANEW
@@ -199,11 +202,24 @@ class LogFollower:
         return self._pacing.after(host, self._number, pause_s, grew=grown.grew, most_s=most_s)
 
     async def _open(self, transport: Transport, file: LogFile, lines: int | None) -> tuple[GrowingFile, Grown]:
+        growing = GrowingFile(transport, await self._allowed(transport, file))
+        return growing, await growing.begin(lines)
+
+    async def _take_rest(self, transport: Transport, file: LogFile, growing: GrowingFile) -> None:
+        """Tell what was still written into a file before rotation moved it aside, where it lies at `.1` now."""
+        try:
+            aside = await self._allowed(transport, replace(file, path=f"{growing.path}.1"))
+            while (grown := await growing.look_aside(aside)).grew:
+                await self._tell_of(grown, file, over=False)
+        except (LogRefusedError, TransportError):
+            return
+
+    async def _allowed(self, transport: Transport, file: LogFile) -> PurePosixPath:
         assert self._chosen is not None
         readable = readable_of(self._desk, self._ends.now(self._uid), self._chosen, file)
-        limit_s = self._desk.world.config.clocks.ask_timeout_s
-        growing = GrowingFile(transport, await allowed_path(transport, file.path, readable, timeout_s=limit_s))
-        return growing, await growing.begin(lines)
+        return await allowed_path(
+            transport, file.path, readable, timeout_s=self._desk.world.config.clocks.ask_timeout_s
+        )
 
     async def _tried(self, file: LogFile, work: Callable[[], Awaitable[_T]]) -> _T | None:
         """Do it, again and again where its host does not answer; None when it is given up for good."""

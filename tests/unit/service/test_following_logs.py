@@ -201,6 +201,17 @@ async def test_a_log_that_is_cut_or_replaced_is_followed_from_its_new_beginning(
     ]
 
 
+async def test_what_was_written_just_before_a_rotation_is_told_too(stage: Stage) -> None:
+    stage.write("one\n")
+    async with stage.following() as screen:
+        await screen.shows("one")
+        stage.write("two\nthree")
+        stage.log.rename(stage.log.with_name("1.log.1"))
+        stage.write("four\n")
+        await screen.shows("one", "two", "three", "four")
+        stage.end()
+
+
 async def test_a_log_that_is_not_there_yet_is_waited_for_and_told_whole(stage: Stage) -> None:
     async with stage.following(lines=1) as screen:
         await screen.until(lambda: screen.notes == [f"there is no file {stage.log} yet"])
