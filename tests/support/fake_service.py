@@ -11,6 +11,7 @@ from typing import Protocol
 from jobwarden.identity import Caller
 from jobwarden.service.looking import Progress, Scope, Until
 from jobwarden.service.service import Service
+from jobwarden.service.told import Ended, Tell, Told
 from jobwarden.service.views import (
     CancelView,
     Check,
@@ -119,6 +120,8 @@ class Answers:
     tail: TailView = field(
         default_factory=lambda: TailView(job=job(), path="/out", stream="stdout", text="one\ntwo\n", size_bytes=8)
     )
+    told: list[Told] = field(default_factory=list[Told])
+    """While logs are followed."""
     cancel: CancelView = field(default_factory=lambda: CancelView(rows=()))
     diagnosis: DiagnoseView = field(
         default_factory=lambda: DiagnoseView(
@@ -248,6 +251,14 @@ class FakeService(Service):
     async def tail(self, caller: Caller, job: str, *, lines: int = 80, **more: str | int | None) -> TailView:
         self._asked("tail", caller, job=job, lines=lines, **{name: value for name, value in more.items() if value})
         return self._answers.tail
+
+    async def follow_logs(
+        self, caller: Caller, jobs: Sequence[str], *, tell: Tell, lines: int = 80, **more: str | None
+    ) -> tuple[Ended, ...]:
+        self._asked("follow_logs", caller, jobs=jobs, lines=lines, **more)
+        for told in self._answers.told:
+            await tell(told)
+        return tuple(told for told in self._answers.told if isinstance(told, Ended))
 
     async def cancel(
         self,

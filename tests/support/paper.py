@@ -46,6 +46,7 @@ class Paper:
     Attributes:
         states: Id to word; an id that is not here is absent.
         log: Where its jobs say that they write.
+        own_logs: Id to where that one says so, instead.
         hanging: Clusters that do not answer before `back` is set (see `FAR`; the near one is "").
         raises: What comes instead of an answer.
         answer: What comes instead of sightings.
@@ -58,6 +59,7 @@ class Paper:
     name: str = "paper"
     states: dict[str, str] = field(default_factory=dict[str, str])
     log: LogPaths | None = None
+    own_logs: dict[str, LogPaths] = field(default_factory=dict[str, LogPaths])
     hanging: set[str] = field(default_factory=set[str])
     back: anyio.Event = field(default_factory=anyio.Event)
     raises: Exception | None = None
@@ -104,7 +106,12 @@ class Paper:
         word = self.states.get(job_id)
         if word is None:
             return Absent(where=("paper",), evidence=evidence)
-        return Seen(phase=WORDS.get(word, Phase.UNKNOWN), status=word, log=self.log, evidence=evidence)
+        return Seen(
+            phase=WORDS.get(word, Phase.UNKNOWN),
+            status=word,
+            log=self.own_logs.get(job_id, self.log),
+            evidence=evidence,
+        )
 
 
 class LooksOnly:

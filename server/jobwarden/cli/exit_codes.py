@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobwarden.service.told import Ended
     from jobwarden.service.views import DiscoverView, JobView, RegisterView, StatusView
     from jobwarden_registry.errors import JobwardenError
 
@@ -78,6 +80,14 @@ def of_register(view: RegisterView) -> ExitCode:
 def of_discover(view: DiscoverView) -> ExitCode:
     """Give the exit code of a search: what a silent host has is not in the list."""
     return ExitCode.COULD_NOT_ASK if view.troubles else ExitCode.OK
+
+
+def of_follow(ends: Sequence[Ended]) -> ExitCode:
+    """Give the exit code of logs that were followed to the end of their jobs."""
+    if any(ended_badly(end.view) for end in ends):
+        return ExitCode.JOB_FAILED
+    unknown = any(end.unread or not end.view.phase.closed for end in ends)
+    return ExitCode.COULD_NOT_ASK if unknown else ExitCode.OK
 
 
 def ended_badly(job: JobView) -> bool:

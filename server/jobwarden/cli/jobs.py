@@ -257,34 +257,50 @@ def _clear_progress() -> None:
         "jobwarden tail ptq-llama-8b -n 20",
         "jobwarden tail 12345 --stream stderr --grep 'error|warn' --context 2",
         "jobwarden tail 12345 --task 7",
+        "jobwarden tail -f ptq-llama-8b sft-llama-8b",
     )
 )
-@click.argument("job")
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
 @click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=80, show_default=True, help="How many lines.")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as the log grows, until the job has ended.")
 @click.option("--stream", help="stdout (default), stderr, both; nel: client, server, slurm; launcher: launcher.")
 @click.option("--task", help="Array index or task; by default the first that failed.")
 @click.option("--cursor", help="Only what is new since the answer that ended with this cursor.")
 @click.option("--grep", metavar="PATTERN", help="Only lines that match (RE2's syntax), the last ones.")
 @click.option("--context", type=click.IntRange(0, 1000), default=0, help="So many lines around each match.")
+@click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto", help="With -f.")
 @shared_options
 @pass_face
 def tail(
     face: Face,
     *,
-    job: str,
+    jobs: tuple[str, ...],
     lines: int,
+    follows: bool,
     stream: str | None,
     task: str | None,
     cursor: str | None,
     grep: str | None,
     context: int,
+    colour: str,
     session: str | None,
     as_json: bool,
 ) -> ExitCode:
-    """Show the end of a job's log.
+    """Show the end of a job's log, or with -f of several jobs' logs and what comes after it.
 
-    The log goes to stdout, and what is said about it to stderr: last, the cursor for the next time.
+    The log goes to stdout, and what is said about it to stderr: last, the cursor for the next time. With -f the exit
+    code tells how the jobs ended.
     """
+    if follows:
+        if cursor or grep:
+            raise click.UsageError("-f goes with neither --cursor nor --grep; for the latter, pipe it into grep.")
+        from jobwarden.cli import tailing
+
+        asked = tailing.Wanted(jobs, lines=lines, stream=stream or "stdout", task=task)
+        return tailing.follow(face, asked, colour=colour, session=session, as_json=as_json)
+    if len(jobs) != 1:
+        raise click.UsageError("Several logs can only be followed: -f.")
+    (job,) = jobs
     view = face.ask(
         session,
         lambda service, caller: service.tail(

@@ -24,10 +24,10 @@ Begin here:
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
   jobwarden wait 12345                              until it has ended
-  jobwarden tail 12345                              the end of its log
+  jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
   jobwarden explain 12345                           why it is in that state
-  jobwarden diagnose --file slurm-12345.out         why it failed
+  jobwarden diagnose --file slurm-12345.out         the same of any log
   jobwarden doctor                                  what would go wrong
 """
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS)
@@ -117,6 +117,8 @@ def _invoke(words: Sequence[str], face: Face) -> int:
     except JobwardenError as error:
         return _tell(error, as_json="--json" in words)
     except BaseExceptionGroup as errors:  # a task group around the service wraps what passes through it
+        if errors.subgroup(BrokenPipeError) is not None:
+            raise BrokenPipeError from errors
         return _tell(_only(errors), as_json="--json" in words)
 
 

@@ -24,11 +24,12 @@ _CSI = r"(?:\x1b\[|\x9b)(?P<parameters>[0-?]{0,64})[ -/]{0,8}(?P<final>[@-~])"
 # goes, so that it swallows no line.
 _STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n\r]*(?:\x07|\x1b\\|\x9c)"
 _ESCAPE = r"\x1b(?:[ -/]{1,8}[0-~]|[0-~])?"
-_TOKEN = re.compile(
+TOKEN = re.compile(
     rf"(?P<newline>[\n\x0b\x0c])|(?P<return>\r)|(?P<back>\x08+)|{_CSI}|(?P<string>{_STRING})|(?P<escape>{_ESCAPE})"
     r"|(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f]+)|(?P<other>.)",
     re.DOTALL,
 )
+"""What a log is made of, read as `decode` gives it; whoever shows a log takes only what is known to be harmless."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Text direction, invisible and tag characters: a line must not read otherwise than it is.
 _UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
@@ -62,15 +63,25 @@ def clean(data: bytes, *, line_chars: int = LINE_CHARS) -> str:
 
 def render(data: bytes) -> list[Row]:
     """Give the rows that stand there in the end, without blank ones after the last."""
-    text = data.decode("utf-8", "surrogateescape")  # lossless, so that offsets can be told
+    text = decode(data)
     screen = _Screen()
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         screen.take(token)
     starts = _byte_offsets(text, screen.starts)
-    rows = [Row(_readable("".join(cells)), start) for cells, start in zip(screen.rows, starts, strict=True)]
+    rows = [Row(readable("".join(cells)).rstrip(), start) for cells, start in zip(screen.rows, starts, strict=True)]
     while rows and not rows[-1].text:
         rows.pop()
     return rows
+
+
+def decode(data: bytes) -> str:
+    """Give bytes as text without loss, so that offsets can be told; `readable` is for showing it."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def readable(text: str) -> str:
+    """Put a mark for what is no UTF-8, and leave out what no reader sees."""
+    return _SEPARATOR.sub(" ", _UNSEEN.sub("", _SURROGATE.sub("\ufffd", text)))
 
 
 def is_binary(data: bytes) -> bool:
@@ -171,11 +182,6 @@ class _Screen:
             self._down(min(count, len(self.rows) - 1 - self._row), at)
         elif final == "G" and count <= 1:
             self._overwrites = True
-
-
-def _readable(text: str) -> str:
-    text = _SURROGATE.sub("\ufffd", text)
-    return _SEPARATOR.sub(" ", _UNSEEN.sub("", text)).rstrip()
 
 
 def _byte_offsets(text: str, positions: Sequence[int]) -> Iterable[int]:

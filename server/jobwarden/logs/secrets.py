@@ -52,13 +52,17 @@ _LONGEST_WORD = 20
 _KEY_LINE_CHARS = 40
 
 
-def mask_lines(lines: Sequence[str]) -> list[str]:
+def mask_lines(lines: Sequence[str], *, in_key: bool = False) -> list[str]:
     """Give the same number of lines with `[masked]` in place of what looks like a secret.
 
     A private key is masked line by line, also when only its beginning or its end is there.
+
+    Args:
+        lines: Lines of a log that follow one another.
+        in_key: They go on after lines of which `ends_in_key` was true.
     """
     masked = [mask(line) for line in lines]
-    inside = False
+    inside = in_key
     for index, line in enumerate(lines):
         if begin := _BEGIN.search(line):
             inside = _END.search(line) is None
@@ -70,6 +74,17 @@ def mask_lines(lines: Sequence[str]) -> list[str]:
             inside = _is_key_line(line)
             masked[index] = MASK if inside else masked[index]
     return masked
+
+
+def ends_in_key(lines: Sequence[str], *, in_key: bool = False) -> bool:
+    """Say whether a private key has begun in these lines and may go on after them."""
+    inside = in_key
+    for line in lines:
+        if begin := _BEGIN.search(line):
+            inside = _END.search(line, begin.end()) is None
+        else:
+            inside = inside and _END.search(line) is None and _is_key_line(line)
+    return inside
 
 
 def mask(line: str) -> str:

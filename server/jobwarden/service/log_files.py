@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from jobwarden.logs.allowed import Readable
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known
 from jobwarden.sources.log_files import JobLogs, LogFile
+from jobwarden.sources.process.state import processes_folder
 from jobwarden.verdict.log_files import file_of, logs_of
 from jobwarden_registry.errors import InvalidIdError
+from jobwarden_registry.model import LogPaths
 
 BOTH = "both"
 
@@ -54,3 +57,17 @@ def _claimed(one: Known, logs: JobLogs) -> JobLogs:
     others = [file for file in logs.files if file.stream != "stdout"]
     host = record.log.host if record.log is not None else None
     return replace(logs, files=(LogFile("stdout", record.log_path, host or ""), *others))
+
+
+def readable_of(desk: Desk, one: Known, chosen: Chosen, file: LogFile) -> Readable:
+    """Say where this file of the job's may lie."""
+    record, host = one.record, file.host or one.record.host
+    known = record.log or LogPaths()
+    claimed = file.path == record.log_path and file.path not in (known.stdout, known.stderr)
+    local = desk.world.rounds.here(record.site) and host == record.host
+    return Readable(
+        log=known if claimed else LogPaths(stdout=file.path),
+        work_dir=record.work_dir if claimed else chosen.logs.work_dir or record.work_dir,
+        folders=desk.world.config.host(host).read,
+        kept=str(processes_folder(desk.world.env)) if local else None,
+    )

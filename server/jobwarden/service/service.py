@@ -14,6 +14,7 @@ from jobwarden.service import (
     diagnosing,
     discovering,
     following,
+    following_logs,
     health,
     looking,
     reading,
@@ -25,6 +26,7 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.looking import Progress, Scope, Until
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
+from jobwarden.service.told import Ended, Tell
 from jobwarden.service.views import (
     CancelView,
     DiagnoseView,
@@ -175,6 +177,31 @@ class Service:
             JobNotFoundError, AmbiguousJobError: The name fits no job, or several; the text lists them.
         """
         return await diagnosing.diagnose_job(self._desk, caller, job)
+
+    async def follow_logs(
+        self,
+        caller: Caller,
+        jobs: Sequence[str],
+        *,
+        lines: int = 80,
+        stream: str = "stdout",
+        task: str | None = None,
+        tell: Tell,
+    ) -> tuple[Ended, ...]:
+        """Tell the last lines of these jobs' logs and all that comes after them, until all of them have ended.
+
+        The file is re-read when it is cut or replaced, and followed to another one when the job goes on there.
+
+        Returns:
+            One end for each job, in the order of `Began.jobs`.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError, InvalidIdError: As `tail`; one stream can be followed, not both.
+            LogRefusedError, TransportError: A log could not be read to begin with. What goes wrong later is told.
+        """
+        return await following_logs.follow_logs(
+            self._desk, caller, jobs, lines=lines, stream=stream, task=task, tell=tell
+        )
 
     async def cancel(
         self,

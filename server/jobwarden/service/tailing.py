@@ -17,12 +17,11 @@ from jobwarden.logs.position import Position, advance
 from jobwarden.logs.search import Hits, Query, search_file
 from jobwarden.logs.tail import Tail, tail_file, tail_since
 from jobwarden.service.desk import Desk
-from jobwarden.service.log_files import Chosen, choose
+from jobwarden.service.log_files import Chosen, choose, readable_of
 from jobwarden.service.names import Known
 from jobwarden.service.reading import find
 from jobwarden.service.views import TailView
 from jobwarden.sources.log_files import LogFile
-from jobwarden.sources.process.state import processes_folder
 from jobwarden.transport.base import Transport
 from jobwarden_registry.model import JobRecord, LogPaths
 
@@ -113,7 +112,7 @@ class _Reader:
         world, record = self._desk.world, self._one.record
         host = file.host or record.host
         async with world.transports.lease(host) as transport:
-            readable = self._readable(file, host)
+            readable = readable_of(self._desk, self._one, self._chosen, file)
             timeout_s = world.config.clocks.ask_timeout_s
             real = await allowed_path(transport, file.path, readable, timeout_s=timeout_s)
             since = self._cursor.position(str(real)) if self._cursor else None
@@ -154,18 +153,6 @@ class _Reader:
         lines = max(1, self._lines - end.text.count("\n") - 1)
         room = max(_LEAST_CHARS, self._room - len(end.text) - 1)
         return await tail_since(transport, before, lines=lines, max_chars=room, whole=True)
-
-    def _readable(self, file: LogFile, host: str) -> Readable:
-        record, desk = self._one.record, self._desk
-        known = record.log or LogPaths()
-        claimed = file.path == record.log_path and file.path not in (known.stdout, known.stderr)
-        local = desk.world.rounds.here(record.site) and host == record.host
-        return Readable(
-            log=known if claimed else LogPaths(stdout=file.path),
-            work_dir=record.work_dir if claimed else self._chosen.logs.work_dir or record.work_dir,
-            folders=desk.world.config.host(host).read,
-            kept=str(processes_folder(desk.world.env)) if local else None,
-        )
 
 
 _NO_REST = "What the old one got after that answer is not shown."
