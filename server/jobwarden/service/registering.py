@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
-from jobwarden.service.names import Known
+from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
 from jobwarden.service.readying import read_readiness
+from jobwarden.service.taking_over import orphans, take_over
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.base import Concludes, Found
 from jobwarden.sources.plugins import guarded
@@ -143,13 +144,13 @@ async def run_process(
         facts=dict(started.facts),
     )
     try:
-        session, taken = await _take(desk, caller, [record])
+        taken = await _take(desk, caller, [record])
     except JobwardenError as error:
         raise UnwatchedProcessError(
             f"The program runs as pid {started.facts.get('pid')}, but it is not watched: {error.text}",
             hint=f"{error.hint} Its log: {started.log.stdout}".strip(),
         ) from error
-    return await _answer(desk, caller, session, taken)
+    return await _answer(desk, caller, *taken)
 
 
 async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found]]) -> RegisterView | None:
@@ -178,21 +179,28 @@ async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found
 
 async def _take(
     desk: Desk, caller: Caller, records: Sequence[JobRecord]
-) -> tuple[Session, list[tuple[JobRecord, bool]]]:
-    """Write all of them into the caller's session, or none; gives each with whether it is new."""
+) -> tuple[Session, list[tuple[JobRecord, bool]], list[str]]:
+    """Write all of them into the caller's session, or none; gives each with whether it is new, and what to say.
+
+    What a session watches that is gone comes over with all that is known of it.
+    """
     session = await desk.session(caller, create=True)
     assert session is not None  # create=True
+    notes: list[str] = []
+    for orphaned, uid in await orphans(desk, caller, {record.key for record in records}):
+        gone = f"was taken over from session {orphaned.entry.session_id}, which is gone."
+        notes += [f"{describe(one)} {gone}" for one in await take_over(desk, caller, orphaned, [uid])]
     text = "by a caller that claimed to be this session" if caller.claimed else None
 
     def write(session: Session) -> list[tuple[JobRecord, bool]]:
         with session.transaction(own=True) as transaction:
             return [transaction.register(record, text=text) for record in records]
 
-    return session, await desk.world.sessions.call(session, write)
+    return session, await desk.world.sessions.call(session, write), notes
 
 
 async def _answer(
-    desk: Desk, caller: Caller, session: Session, taken: Sequence[tuple[JobRecord, bool]]
+    desk: Desk, caller: Caller, session: Session, taken: Sequence[tuple[JobRecord, bool]], notes: Sequence[str]
 ) -> RegisterView:
     trouble = await desk.ensure_watcher()
     asked = await desk.refresh([session], about={record.uid for record, _ in taken})
@@ -205,7 +213,7 @@ async def _answer(
             jobs=await desk.views(fresh, caller),
             created=tuple(created for _, created in taken),
             news=tuple(event for event in told if event.uid not in watched),
-            notes=(*([trouble] if trouble else []), *asked.notes()),
+            notes=(*notes, *([trouble] if trouble else []), *asked.notes()),
         )
 
 
