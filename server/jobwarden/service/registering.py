@@ -59,6 +59,66 @@ async def register(
     ready: str | None,
 ) -> RegisterView:
     """See `Service.register`."""
+    records = await _recorded(
+        desk,
+        caller,
+        job_type=job_type,
+        ids=ids,
+        host=host,
+        user=user,
+        description=description,
+        name=name,
+        tags=tags,
+        log_path=log_path,
+        expect=expect,
+        ready=ready,
+    )
+    return await _answer(desk, caller, *await _take(desk, caller, records))
+
+
+async def register_unseen(
+    desk: Desk, caller: Caller, *, job_type: str, ids: Sequence[str], host: str, description: str, log_path: str | None
+) -> None:
+    """Watch jobs as `register` does, where the agent sees no answer: it is told nothing, and so has been told nothing.
+
+    Raises:
+        As `register`.
+    """
+    records = await _recorded(
+        desk,
+        caller,
+        job_type=job_type,
+        ids=ids,
+        host=host,
+        user="",
+        description=description,
+        name=None,
+        tags=(),
+        log_path=log_path,
+        expect=(),
+        ready=None,
+    )
+    session, taken, _ = await _take(desk, caller, records)
+    await desk.ensure_watcher()
+    await desk.refresh([session], about={record.uid for record, _ in taken})
+
+
+async def _recorded(
+    desk: Desk,
+    caller: Caller,
+    *,
+    job_type: str,
+    ids: Sequence[str],
+    host: str,
+    user: str,
+    description: str,
+    name: str | None,
+    tags: Sequence[str],
+    log_path: str | None,
+    expect: Sequence[str],
+    ready: str | None,
+) -> list[JobRecord]:
+    """Make the records of jobs that are to be watched; what cannot be one is refused, and nothing is written."""
     if job_type == PROCESS:
         raise InvalidIdError(
             "A process is watched only when jobwarden started it: a bare pid may be anybody's.",
@@ -78,7 +138,7 @@ async def register(
     if job_type == SLURM:
         _check_cluster(ids, host, desk.world.config.host(host).cluster)
     site = await desk.world.transports.resolve(host)
-    records = [
+    return [
         JobRecord(
             type=job_type,
             id=one.id,
@@ -97,7 +157,6 @@ async def register(
         )
         for one in await prepared(desk, source, site, canonical, log_path=log_path, project=caller.project)
     ]
-    return await _answer(desk, caller, *await _take(desk, caller, records))
 
 
 async def run_process(

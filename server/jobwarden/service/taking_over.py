@@ -57,10 +57,25 @@ async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collectio
 
 async def orphans_note(desk: Desk, caller: Caller, sessions: Sequence[Session]) -> list[str]:
     """Say how many jobs of these sessions are nobody's any more, and what to do."""
-    left = 0
-    for session in sessions:
-        if session.entry.session_id != caller.session_id and await desk.is_gone(session):
-            left += len(await desk.world.sessions.call(session, Session.load))
+    others = [one for one in sessions if one.entry.session_id != caller.session_id]
+    left = sum([await _left(desk, session) for session in others])
     if not left:
         return []
     return [f"{left} of these belong to sessions that no client is in any more; registering one takes it over."]
+
+
+async def orphans_of_project(desk: Desk, caller: Caller) -> int:
+    """Count the jobs of the caller's project that sessions watch which are gone."""
+    left = 0
+    for session in await desk.world.sessions.known():
+        if session.entry.project == caller.project and session.entry.session_id != caller.session_id:
+            left += await _left(desk, session)
+    return left
+
+
+async def _left(desk: Desk, session: Session) -> int:
+    if not await desk.is_gone(session):
+        return 0
+    with suppress(JobwardenError):
+        return len(await desk.world.sessions.call(session, Session.load))
+    return 0

@@ -48,7 +48,8 @@ def caller(
 ) -> Caller:
     """Resolve in a process whose ancestors were started with these environments; our own pid stands at depth 2."""
     pids = (900001, 900002, os.getpid(), 900003, 900004)[: max(3, len(started_with))]
-    environments = (*started_with, *({} for _ in range(len(pids) - len(started_with))))
+    nothing: Mapping[str, str] = {}
+    environments = (*started_with, *(nothing for _ in range(len(pids) - len(started_with))))
     lineage = Lineage(pids, environments)
     return resolve_caller(
         env, cwd=places.state, places=places, meta=meta, session_id=session_id, lineage=lambda: lineage
