@@ -42,7 +42,7 @@ def hook_module(name: str) -> ModuleType:
 
 def run_hook(folder: Path, command: object, response: object, *, cwd: str = "", **more: object) -> Seen:
     """Hand the hook one shell command with what it printed."""
-    events = hook_module("events")
+    events: Any = hook_module("events")
     event = {
         "session_id": "session-1",
         "prompt_id": "p",
@@ -67,7 +67,7 @@ def run_hook(folder: Path, command: object, response: object, *, cwd: str = "", 
     finally:
         events.start = kept
     told = json.loads(out.getvalue())["hookSpecificOutput"]["additionalContext"] if out.getvalue() else ""
-    jobs = started[0]["jobs"] if started else []
+    jobs: list[dict[str, str]] = started[0]["jobs"] if started else []
     registered = [
         f"{one['type']}:{one.get('id') or one['output']}@{one['host']}{'?' if one['guess'] else ''}" for one in jobs
     ]

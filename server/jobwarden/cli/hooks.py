@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -76,7 +77,7 @@ def news(face: Face) -> ExitCode:
 
 def _told() -> Mapping[str, object]:
     try:
-        told: object = json.loads(click.get_text_stream("stdin").read())
+        told: object = json.loads(sys.stdin.read())
     except ValueError:
         return {}
     return cast("Mapping[str, object]", told) if isinstance(told, dict) else {}

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ def modules(home: Household, words: list[str], told: dict[str, Any] | None = Non
     return {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
 
 
-NOTHING_TO_DO = {
+Making = Callable[[Household], dict[str, Any]]
+NOTHING_TO_DO: dict[str, Making] = {
     "a shell command": lambda home: shell(home, "ls -l; make all", "a\nb"),
     "an edit": lambda home: event("PostToolUse", home, tool_name="Edit", tool_input={"file_path": "x"}),
     "a tool call of the root session": lambda home: event("PreToolUse", home, tool_name="mcp__jobwarden__x"),
@@ -179,21 +180,24 @@ def test_a_command_may_be_a_list_of_words(tmp_path: Path, command: list[str]) ->
     assert run_hook(tmp_path, command, "Submitted batch job 12").registered == [f"slurm:12@{host}"]
 
 
-BAD = [b"", b"{", b"[]", b'"sbatch"', b"\xff\xfe sbatch", b'{"hook_event_name": "PostToolUse", "x": "sbatch"}']
-BAD += [
+NO_JSON = [b"", b"{", b"[]", b'"sbatch"', b"\xff\xfe sbatch", b'{"hook_event_name": "PostToolUse", "x": "sbatch"}']
+NO_SESSIONS = [
     json.dumps({"hook_event_name": "PostToolUse", "session_id": one, "tool_input": {"command": "sbatch"}}).encode()
     for one in ("../x", "", "a/b", None, 7, "x" * 300)
 ]
-BAD += [
+NO_COMMANDS = [
     json.dumps({"hook_event_name": "PostToolUse", "session_id": "s", "m": "sbatch", **more}).encode()
-    for more in (
-        {},
-        {"tool_input": []},
-        {"tool_input": {"command": 7}},
-        {"tool_input": {"command": "sbatch"}, "tool_response": [1]},
-        {"tool_input": {"command": "sbatch"}, "tool_response": {"stdout": 7}, "cwd": 7},
+    for more in list[dict[str, Any]](
+        (
+            {},
+            {"tool_input": []},
+            {"tool_input": {"command": 7}},
+            {"tool_input": {"command": "sbatch"}, "tool_response": [1]},
+            {"tool_input": {"command": "sbatch"}, "tool_response": {"stdout": 7}, "cwd": 7},
+        )
     )
 ]
+BAD = [*NO_JSON, *NO_SESSIONS, *NO_COMMANDS]
 
 
 @pytest.mark.parametrize("data", BAD, ids=range(len(BAD)))
@@ -277,7 +281,7 @@ def session(home: Household, caller: Caller | None = None, *, seq: int, shown: i
     (folder / "cursors.json").write_text(json.dumps(cursors), encoding="utf-8")
 
 
-ASKED = [
+ASKED: list[tuple[str, dict[str, object], tuple[int, int, int], bool]] = [
     ("UserPromptSubmit", {}, (3, 2, 2), True),
     ("UserPromptSubmit", {}, (3, 3, 2), True),  # shown, and now to be acknowledged
     ("UserPromptSubmit", {}, (3, 3, 3), False),
