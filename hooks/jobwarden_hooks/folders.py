@@ -141,6 +141,8 @@ def has_news(session, begins):
     cursor = (read_json(os.path.join(folder, "cursors.json")).get("consumers") or {}).get("root") or {}
     try:
         latest = json.loads(last.decode("utf-8", "replace"))["seq"]
+        if others_seen(session):
+            return True
         return not latest <= cursor["acknowledged"]
     except (ValueError, KeyError, TypeError):
         return True
@@ -160,3 +162,16 @@ def others_watch(project):
         except OSError:
             continue
     return False
+
+
+def others_seen(session):
+    """Whether an answer has shown other jobs of this user since this session was last offered any."""
+    seen, offered = runtime("overheard", "x"), runtime("offered", session + ".json")
+    if seen is None or offered is None:
+        return False
+    folder = os.path.dirname(seen)
+    times = [os.stat(os.path.join(folder, name)).st_mtime for name in os.listdir(folder) if name.endswith(".json")]
+    try:
+        return bool(times) and max(times) > os.stat(offered).st_mtime
+    except OSError:
+        return bool(times)

@@ -27,7 +27,7 @@ JOBWARDEN = (sys.executable, "-m", "jobwarden.cli.main")
 
 @pytest.fixture
 def home(clean_environment: Path, cluster: Cluster) -> Iterator[Household]:
-    with household(clean_environment) as made:
+    with household(clean_environment, {"offer_after_s": 0.0}) as made:
         use_cluster(made, cluster)
         yield made
 
@@ -126,3 +126,26 @@ def test_a_job_on_a_host_that_cannot_be_reached_is_kept_with_its_state_unknown(
     eventually(lambda: home.active("s-1"), "it is registered", within_s=60)
     job = home.active("s-1")[0]
     assert (job["id"], job["host"], job["phase"]) == ("12", "nowhere.invalid", "unknown")
+
+
+def test_a_job_that_no_hook_saw_is_offered_once_without_a_question(home: Household, cluster: Cluster) -> None:
+    session = "session-offered"
+    seen, unseen = (cluster.sbatch("--wrap", "sleep 300") for _ in range(2))
+    told = {"tool_name": "Bash", "tool_input": {"command": "ssh cluster-a sbatch x"}}
+    fire(
+        home,
+        event(home, "PostToolUse", session, "claude-code", **told, tool_response=f"Submitted batch job {seen}\n"),
+    )
+    eventually(lambda: list((home.places.runtime / "overheard").glob("*.json")), "the other was seen", within_s=60)
+    said: list[str] = []
+
+    def offered() -> bool:
+        answer = fire(home, event(home, "UserPromptSubmit", session, "claude-code", prompt="go on"))
+        said.append(answer.get("hookSpecificOutput", {}).get("additionalContext", ""))
+        return "watched by nobody" in said[-1]
+
+    eventually(offered, "it is offered", within_s=60)
+    assert f"on cluster-a are watched by nobody: {unseen}." in said[-1]
+    assert not offered()
+    assert fire(home, event(home, "Stop", session, "claude-code")) == {}
+    cluster.run(["scancel", seen, unseen])

@@ -30,6 +30,13 @@ def hook_text(view: HookView, now: datetime) -> str:
     if view.news:
         said.append("Since you were last told:" if view.jobs else "jobwarden, news of watched jobs:")
         said += _events(view.news, now)
+    for offer in view.offers:
+        named = ", ".join(clean(one) for one in offer.ids[:_MOST_JOBS])
+        more = f" and {len(offer.ids) - _MOST_JOBS} more" if len(offer.ids) > _MOST_JOBS else ""
+        said.append(
+            f"{len(offer.ids)} {offer.type} job(s) of this user on {clean(offer.host)} are watched by nobody: "
+            f"{named}{more}. discover_jobs with adopt watches those that are meant; this is said once."
+        )
     return "\n".join(said)
 
 

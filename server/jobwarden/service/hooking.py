@@ -16,6 +16,7 @@ from jobwarden.delivery import news
 from jobwarden.identity import Caller
 from jobwarden.service import registering
 from jobwarden.service.desk import Desk
+from jobwarden.service.offering import offers
 from jobwarden.service.taking_over import orphans_of_project, take_over
 from jobwarden.service.views import HookView
 from jobwarden.sources.launcher.ids import EXPERIMENT
@@ -75,12 +76,14 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     if session is None:
         return HookView(orphans=orphans)
     caller = replace(caller, client=await _client(desk, session, begins=begins))
+    found = () if begins else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
     if event == STOP and not any(news.is_urgent(one) for one in told.events):
-        return HookView()
+        return HookView(offers=found)
     async with desk.news.telling(session, caller) as fresh:
         live = [one for one in await desk.known([session]) if one.live]
-        return HookView(news=(*earlier, *fresh), jobs=await desk.views(live, caller) if begins else (), orphans=orphans)
+        jobs = await desk.views(live, caller) if begins else ()
+        return HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
 
 
 async def _register(desk: Desk, caller: Caller, job: Submission) -> None:

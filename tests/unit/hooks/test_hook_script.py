@@ -332,3 +332,19 @@ def test_after_clear_the_session_before_it_goes_along(home: Household, program: 
     assert fire(home, cleared, str(program), CLAUDE_PID=pid) == "told\n"
     told = started(home)[0][1]
     assert (told["session_id"], told["previous"], told["source"]) == ("s-2", "s-1", "clear")
+
+
+def test_jobwarden_is_asked_when_other_jobs_of_the_user_were_seen_since_it_was_asked_last(
+    home: Household, program: Path
+) -> None:
+    session(home, seq=1, shown=1, acknowledged=1)
+    seen, offered = home.places.runtime / "overheard" / "x.json", home.places.runtime / "offered" / "s-1.json"
+    for path in (seen, offered):
+        path.parent.mkdir()
+    seen.write_text("{}", encoding="utf-8")
+    assert fire(home, event("UserPromptSubmit", home), str(program)) == "told\n"
+    offered.write_text("[]", encoding="utf-8")
+    os.utime(seen, (1000, 1000))
+    assert fire(home, event("UserPromptSubmit", home), str(program)) == ""
+    os.utime(offered, (0, 0))
+    assert fire(home, event("Stop", home), str(program)) == "told\n"
