@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 from anyio import to_thread
 
@@ -71,8 +72,7 @@ def _name(key: LedgerKey, job: str) -> str:
 def _read(path: Path) -> list[str]:
     with suppress(OSError, ValueError):
         told: object = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(told, list):
-            return [str(one) for one in told]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- JSON
+        return [str(one) for one in cast("list[object]", told)] if isinstance(told, list) else []
     return []
 
 
