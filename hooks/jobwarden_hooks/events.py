@@ -110,20 +110,23 @@ def caller(event):
 
 
 def program():
-    """Give the words that start jobwarden."""
-    return sys.argv[1:] or ["jobwarden"]
+    """Give the words that start jobwarden: those that were given, what is installed, or this plug-in's own by uvx."""
+    given = sys.argv[1:]
+    if given or findable("jobwarden") or not findable("uvx"):
+        return given or ["jobwarden"]
+    return ["uvx", "--from", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "jobwarden"]
 
 
-def findable():
-    """Whether the program can be started."""
-    name = program()[0]
+def findable(name):
+    """Whether a program can be started."""
     folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
     return any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
 
 
 def start(payload):
     """Start the registration, and leave it to itself: it may wait for a host, and nobody waits for it."""
-    if not findable():
+    words = program()
+    if not findable(words[0]):
         return False
     reading, writing = os.pipe()
     if os.fork():
@@ -145,20 +148,21 @@ def start(payload):
             os.ftruncate(errors, 0)
         os.dup2(nothing, 1)
         os.dup2(errors, 2)
-        os.execvp(program()[0], program() + ["hook", "submitted"])
+        os.execvp(words[0], words + ["hook", "submitted"])
     finally:
         os._exit(127)
 
 
 def become(payload):
     """Let jobwarden itself answer the event."""
-    if not findable():
+    words = program()
+    if not findable(words[0]):
         return
     reading, writing = os.pipe()
     os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
     os.close(writing)
     os.dup2(reading, 0)
-    os.execvp(program()[0], program() + ["hook", "news"])
+    os.execvp(words[0], words + ["hook", "news"])
 
 
 def news(event):
