@@ -19,7 +19,10 @@ def handle(data):
     if not isinstance(session, str) or not is_plain(session):
         return
     if name in ("PostToolUse", "PostToolUseFailure"):
-        after_command(event)
+        try:
+            after_command(event)
+        except RecursionError:  # quotes within substitutions within quotes, by the thousand
+            return
     elif name == "PreToolUse":
         note_call(event)
     elif name in ("SessionStart", "UserPromptSubmit", "Stop"):

@@ -80,7 +80,7 @@ class Reader(object):
     def value(self, word):
         """Give a word's text with what is known of its variables."""
         text = word.text if isinstance(word, Word) else word
-        for name, values in self.variables.items():
+        for name, values in self.variables.items() if "\0" in text else ():
             if len(values) == 1:
                 text = text.replace("\0%s\0" % name, values[0])
         return text
@@ -152,7 +152,9 @@ class Reader(object):
                 self.same[capture] = self.same.get(name, name)
 
     def submit(self, kind, command, place, form, many, capture, background):
-        """Note a submission."""
+        """Note a submission; of so many, no more is understood than that there are some."""
+        if len(self.submissions) >= 200:
+            return
         through = command.pipe
         while through is not None:
             first = base(self.value(through.words[0])) if through.words else ""

@@ -9,6 +9,9 @@ MOST = 1 << 20
 CLUSTER = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}"
 LINE = "(?:sbatch: )?Submitted batch job ([1-9][0-9]{0,9})(?: on cluster (%s))?" % CLUSTER
 BARE = "([1-9][0-9]{0,9})(?:;(%s))?" % CLUSTER
+HELD = "((?:(?:sbatch: )?Submitted batch job )?[1-9][0-9]{0,9}(?:(?:;| on cluster )%s)?)" % CLUSTER
+"""What a variable holds into which sbatch's output went, whole or cut to the id."""
+MOST_LINES, LONGEST = 5000, 2000
 NEL = r".*Job submission successful \| Invocation ID: ([0-9a-f]{16})"
 EXPERIMENT = r".*Entering Experiment \S+ with id: ([A-Za-z0-9][A-Za-z0-9._+-]{0,150}_[0-9]{10,19})(?:\s.*)?"
 
@@ -34,7 +37,8 @@ class Answer(object):
 
 def settle(reader, output):
     """Say which jobs a command has submitted, by its text and its output."""
-    lines = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", one).strip() for one in output[-MOST:].split("\n")]
+    said = [one for one in output[-MOST:].split("\n")[-MOST_LINES:] if len(one) <= LONGEST]
+    lines = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", one).strip() for one in said]
     answer = Answer()
     slurm = [one for one in reader.submissions if one.kind == "slurm"]
     rest = by_template(reader, slurm, lines, answer)
@@ -59,13 +63,23 @@ def by_template(reader, slurm, lines, answer):
     """Find ids that went into a variable, where echo prints that; give the lines that are left."""
     taken = set()
     owners = {one.capture: one for one in slurm if one.capture is not None}
-    for parts in reader.prints:
+    for parts in reader.prints[:20]:
         names = [reader.same.get(one[0], one[0]) for one in parts if isinstance(one, list)]
-        if not any(name in owners for name in names) or len(parts) > 50:
+        known = [name for name in names if name in owners]
+        between = [one for one in parts[2:-1] if not isinstance(one, list)]
+        # With many that may be anything, or side by side, a regular expression would try for ever.
+        if (
+            not known
+            or len(names) > 3
+            or len(known) < len(names) - 1
+            or any(one.isalnum() or not one for one in between)
+        ):
             continue
-        pattern = "".join("(.{0,200}?)" if isinstance(one, list) else re.escape(one) for one in parts)
-        for at, line in enumerate(lines):
-            found = re.match(pattern + "$", line) if at not in taken and len(line) < 1000 else None
+        pattern, left = "", list(names)
+        for one in parts:
+            pattern += re.escape(one) if not isinstance(one, list) else HELD if left.pop(0) in owners else "(.{0,200}?)"
+        for at, line in enumerate(lines[:500]):
+            found = re.match(pattern + "$", line) if at not in taken else None
             ids = [re.match("(?:%s|%s)$" % (LINE, BARE), one) for one in found.groups()] if found else []
             if not ids or not all(one for name, one in zip(names, ids) if name in owners):
                 continue
