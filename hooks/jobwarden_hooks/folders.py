@@ -8,6 +8,7 @@ import time
 from jobwarden_hooks.shell import NAME
 
 MOST = 1 << 20
+MOST_CLIENTS = 100
 
 
 def is_plain(text):
@@ -102,7 +103,28 @@ def bind(told):
         "previous": earlier[-8:],
     }
     written(path, fresh)
+    folder = os.path.dirname(path)
+    names = os.listdir(folder)
+    for name in names if len(names) > MOST_CLIENTS else []:
+        if not os.path.exists("/proc/" + name.split(".")[0]):
+            remove(os.path.join(folder, name))
     return before
+
+
+def remove(path):
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def modified(path):
+    """Say when a file was written; now, where there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return time.time()
 
 
 def note_call(event):
@@ -117,11 +139,8 @@ def note_call(event):
     folder = os.path.dirname(path)
     names = os.listdir(folder)
     for name in names if len(names) > 200 else []:
-        try:
-            if os.stat(os.path.join(folder, name)).st_mtime < time.time() - 3600:
-                os.unlink(os.path.join(folder, name))
-        except OSError:
-            pass
+        if modified(os.path.join(folder, name)) < time.time() - 3600:
+            remove(os.path.join(folder, name))
 
 
 def has_news(session, begins):

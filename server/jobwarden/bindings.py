@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,12 +62,22 @@ def sub_agent_of(places: Places, tool_use_id: object) -> tuple[str, str] | None:
     return (session, agent) if isinstance(session, str) and isinstance(agent, str) and session and agent else None
 
 
-def is_gone(places: Places, entry: SessionEntry, machine: str) -> bool | None:
-    """Say whether no client is in this session any more; None where nothing tells."""
-    alive = [one for one in _bindings(places) if is_alive(one.process)]
-    if any(one.session_id == entry.session_id for one in alive):
+def living(places: Places) -> tuple[Binding, ...]:
+    """Give the bindings of all clients that live."""
+    return tuple(one for one in _bindings(places) if is_alive(one.process))
+
+
+def is_gone(entry: SessionEntry, machine: str, clients: Sequence[Binding]) -> bool | None:
+    """Say whether no client is in this session any more; None where nothing tells.
+
+    Args:
+        entry: The session.
+        machine: This machine's id.
+        clients: See `living`.
+    """
+    if any(one.session_id == entry.session_id for one in clients):
         return False
-    if any(entry.session_id in one.previous for one in alive):
+    if any(entry.session_id in one.previous for one in clients):
         return True
     process = _process(entry.client.get(PROCESS))
     if process is None or _text(entry.client.get("machine")) != machine:

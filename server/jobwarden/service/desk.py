@@ -13,7 +13,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
-from jobwarden.bindings import described, is_gone
+from jobwarden.bindings import described, is_gone, living
 from jobwarden.config import Limits, load_project, tightened
 from jobwarden.delivery import news
 from jobwarden.identity import Caller
@@ -112,11 +112,14 @@ class Desk:
                     found.append(session)
         return found
 
-    async def is_gone(self, session: Session) -> bool:
-        """Whether it is known that no client is in this session any more: then its jobs may be taken over."""
-        world = self.world
-        gone = await to_thread.run_sync(is_gone, world.places, session.entry, world.machine_id)
-        return gone is True
+    async def gone(self, sessions: Sequence[Session]) -> list[Session]:
+        """Give those of these sessions that are known to have no client any more: their jobs may be taken over."""
+
+        def look() -> list[Session]:
+            clients = living(self.world.places)
+            return [one for one in sessions if is_gone(one.entry, self.world.machine_id, clients) is True]
+
+        return await to_thread.run_sync(look)
 
     async def ensure_watcher(self) -> str | None:
         """See to it that the watcher runs; answers what is wrong when it cannot be started."""

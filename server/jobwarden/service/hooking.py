@@ -146,7 +146,7 @@ async def _move(desk: Desk, caller: Caller, previous: str) -> tuple[Event, ...]:
     if entry is None or previous == caller.session_id:
         return ()
     session = desk.world.sessions.of(entry)
-    if not await desk.is_gone(session):
+    if not await desk.gone([session]):
         return ()
     untold = await desk.news.unseen(session, replace(caller, client=await _client(desk, session, begins=False)))
     records = await desk.world.sessions.call(session, Session.load)

@@ -15,9 +15,8 @@ from jobwarden_registry.session import Session
 async def orphans(desk: Desk, caller: Caller, wanted: Collection[tuple[str, str, str]]) -> list[tuple[Session, str]]:
     """Find these jobs (by `JobRecord.key`) in sessions that are gone: each session with the job's `uid` there."""
     found: list[tuple[Session, str]] = []
-    for session in await desk.world.sessions.known():
-        if session.entry.session_id == caller.session_id or not await desk.is_gone(session):
-            continue
+    others = [one for one in await desk.world.sessions.known() if one.entry.session_id != caller.session_id]
+    for session in await desk.gone(others):
         with suppress(JobwardenError):  # what cannot be read now stays where it is
             records = await desk.world.sessions.call(session, Session.load)
             found += [(session, one.uid) for one in records if one.key in wanted]
@@ -57,8 +56,7 @@ async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collectio
 
 async def orphans_note(desk: Desk, caller: Caller, sessions: Sequence[Session]) -> list[str]:
     """Say how many jobs of these sessions are nobody's any more, and what to do."""
-    others = [one for one in sessions if one.entry.session_id != caller.session_id]
-    left = sum([await _left(desk, session) for session in others])
+    left = await _left(desk, caller, sessions)
     if not left:
         return []
     return [f"{left} of these belong to sessions that no client is in any more; registering one takes it over."]
@@ -66,16 +64,13 @@ async def orphans_note(desk: Desk, caller: Caller, sessions: Sequence[Session]) 
 
 async def orphans_of_project(desk: Desk, caller: Caller) -> int:
     """Count the jobs of the caller's project that sessions watch which are gone."""
+    sessions = await desk.world.sessions.known()
+    return await _left(desk, caller, [one for one in sessions if one.entry.project == caller.project])
+
+
+async def _left(desk: Desk, caller: Caller, sessions: Sequence[Session]) -> int:
     left = 0
-    for session in await desk.world.sessions.known():
-        if session.entry.project == caller.project and session.entry.session_id != caller.session_id:
-            left += await _left(desk, session)
+    for session in await desk.gone([one for one in sessions if one.entry.session_id != caller.session_id]):
+        with suppress(JobwardenError):
+            left += len(await desk.world.sessions.call(session, Session.load))
     return left
-
-
-async def _left(desk: Desk, session: Session) -> int:
-    if not await desk.is_gone(session):
-        return 0
-    with suppress(JobwardenError):
-        return len(await desk.world.sessions.call(session, Session.load))
-    return 0

@@ -255,6 +255,16 @@ def test_at_a_prompt_the_clients_process_is_bound_to_its_session_and_keeps_the_e
     assert (second.session_id, second.previous) == ("s-2", ("s-1",))
 
 
+def test_the_bindings_of_clients_that_are_long_gone_are_cleared_away(home: Household) -> None:
+    folder = home.places.runtime / "clients"
+    folder.mkdir()
+    for number in range(120):
+        (folder / f"{4_000_000_000 + number}.json").write_text("{}", encoding="utf-8")
+    (folder / "1.json").write_text("{}", encoding="utf-8")
+    fire(home, event("SessionStart", home), "no-such-program", CLAUDE_PID=str(os.getpid()))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["1.json", f"{os.getpid()}.json"])
+
+
 def test_a_sub_agents_call_of_a_tool_is_noted_before_it(home: Household) -> None:
     fire(home, event("PreToolUse", home, tool_use_id="toolu_1", agent_id="sub-1", tool_name="x"))
     assert sub_agent_of(home.places, "toolu_1") == ("s-1", "sub-1")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.bindings import Lineage, binding_of, is_gone
+from jobwarden.bindings import Lineage, binding_of, living
+from jobwarden.bindings import is_gone as is_gone_among
 from jobwarden.identity import Caller, caller_of_hook, resolve_caller
 from jobwarden_registry.clock import utc_now
 from jobwarden_registry.index import SessionEntry
@@ -175,6 +176,10 @@ def entry(session: str, client: dict[str, object] | None = None) -> SessionEntry
     return SessionEntry.model_validate(
         {"session_id": session, "project": "/p", "created_at": now, "last_seen_at": now, "client": client or {}}
     )
+
+
+def is_gone(places: Places, session: SessionEntry, machine: str) -> bool | None:
+    return is_gone_among(session, machine, living(places))
 
 
 def known(process: ProcessId, machine: str = HERE) -> dict[str, object]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from jobwarden.sources.base import Discovers, Wanted
+from jobwarden.sources.base import Discovers, Found, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden_registry.phases import Phase
@@ -70,14 +71,14 @@ async def test_an_observation_hands_on_what_lives_beside_the_jobs_that_were_aske
         queue_row("3", "PENDING"),
         queue_row("4", "COMPLETED"),
     ]
-    heard: list[list[str]] = []
-    place = replace(host(FakeSlurm(queue=queue)), overheard=lambda found: heard.append([one.id for one in found]))
+    heard: list[Sequence[Found]] = []
+    place = replace(host(FakeSlurm(queue=queue)), overheard=heard.append)
     await SlurmSource().observe(place, [Wanted(id="1"), Wanted(id="7")])
-    assert heard == [["3"]]
+    assert [[one.id for one in found] for found in heard] == [["3"]]
 
 
 async def test_a_queue_that_cannot_be_asked_shows_nothing_of_other_jobs() -> None:
-    heard: list[int] = []
-    place = replace(host(FakeSlurm(queue=SQUEUE_DOWN)), overheard=lambda found: heard.append(len(found)))
+    heard: list[Sequence[Found]] = []
+    place = replace(host(FakeSlurm(queue=SQUEUE_DOWN)), overheard=heard.append)
     await SlurmSource().observe(place, [Wanted(id="1")])
     assert heard == []
