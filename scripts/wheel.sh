@@ -47,7 +47,7 @@ retry "$UV" pip install --quiet --python "$work/venv" --requirement "$work/requi
 
 say "tests/unit, tests/contract, tests/protocol against the wheel on $("$work/venv/bin/python" --version)"
 mkdir "$work/tree"
-tar -cf - --exclude=node_modules --exclude=__pycache__ tests bench corpus docs scripts Makefile README.md AGENTS.md CHANGELOG.md LICENSE \
+tar -cf - --exclude=node_modules --exclude=__pycache__ tests bench corpus docs scripts hooks skills .claude-plugin .codex-plugin .mcp.json .mcp.codex.json Makefile README.md AGENTS.md CHANGELOG.md LICENSE \
   pyproject.toml | tar -xf - -C "$work/tree"
 cd "$work/tree"
 unset JOBWARDEN_REQUIRE # the real parts are tested in the other run

@@ -101,6 +101,8 @@ class Clocks(_Section):
     keepalive_s: Seconds = 15.0
     recent_s: Pause = 86400.0
     """How long an ended job counts in "2 of 4 completed"."""
+    offer_after_s: Pause = 60.0
+    """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""
 
 
 class Limits(_Section):

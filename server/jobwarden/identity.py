@@ -2,24 +2,28 @@
 
 What the clients really hand over, measured with Claude Code 2.1.328 and Codex 0.169.0: Codex puts the root session
 into every `tools/call`'s `_meta` and nothing into the server's environment; Claude Code puts a session id into the
-environment of server and shell, which goes stale after `/clear` and is wrong under `--continue`.
+environment of server and shell, which goes stale in the server after `/clear` and is wrong under `--continue`, and
+tells its hooks the right one (`bindings.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from jobwarden.bindings import Binding, Lineage, binding_of, own_lineage, sub_agent_of
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.index import Index
 from jobwarden_registry.paths import Places, check_session_id
+from jobwarden_registry.processes import ProcessId
 
 CODEX_TURN = "x-codex-turn-metadata"
+CLAUDE_CALL = "claudecode/toolUseId"
 HTTP_PROJECT = "jobwarden/project"
 """Where the HTTP face puts the project header into the metadata."""
 
@@ -41,6 +45,7 @@ class Caller:
         client: What process asks, so that a new one is told again what an old one may not have shown.
         detail: A sub-agent of that session; its answers never move the root session's cursor.
         claimed: Whether the session id was an argument that nothing else confirms.
+        process: The agent's client, where a hook told which it is.
     """
 
     session_id: str
@@ -49,6 +54,7 @@ class Caller:
     client: str
     detail: str | None = None
     claimed: bool = False
+    process: ProcessId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class _Session:
     agent: str
     detail: str | None = None
     claimed: bool = False
+    process: ProcessId | None = None
 
 
 def resolve_caller(
@@ -68,13 +75,14 @@ def resolve_caller(
     places: Places,
     http: bool = False,
     client: str = "cli",
+    lineage: Callable[[], Lineage] = own_lineage,
 ) -> Caller:
     """Say who calls.
 
-    Session, first that speaks: the request's metadata (Codex), the argument, the environment, the person at the
-    terminal. Project: where the session was first seen, unless that folder is gone; Codex's workspaces,
-    CLAUDE_PROJECT_DIR, the nearest folder with `.git`, the working directory. Over HTTP the server's environment is
-    nobody's.
+    Session, first that speaks: the request's metadata (Codex), the argument, the nearest of what a hook bound to an
+    ancestor of this process and of what the environment says, the person at the terminal. Project: where the session
+    was first seen, unless that folder is gone; Codex's workspaces, CLAUDE_PROJECT_DIR, the nearest folder with `.git`,
+    the working directory. Over HTTP the server's environment and ancestors are nobody's.
 
     Args:
         env: The process's environment.
@@ -84,6 +92,7 @@ def resolve_caller(
         places: Where the index of known sessions is.
         http: Whether the call came over HTTP.
         client: Names the asking process; the command line is one client for all its processes.
+        lineage: Gives this process's ancestors.
 
     Raises:
         InvalidIdError: A session id that cannot be one.
@@ -91,20 +100,68 @@ def resolve_caller(
     """
     known: Mapping[str, str] = {} if http else env
     meta = meta or {}
-    session = _from_meta(meta) or _from_argument(session_id, known) or _from_environment(known)
+    session = _from_meta(meta)
+    if session is None:
+        around = None if http else _around(known, places, lineage())
+        session = _with_sub_agent(_from_argument(session_id, around) or around, meta, places)
     if session is None:
         if http:
             raise UnknownCallerError(
                 "Over HTTP the call itself must say which session it belongs to.",
                 hint="Pass the argument session_id, or send the header X-Jobwarden-Session.",
             )
-        project = _project(known, meta, cwd)
-        session = _Session(_person_at(project), "manual")
+        session = _Session(_person_at(_project(known, meta, cwd)), "manual")
+    return _caller(session, known, meta, cwd, places, client=client, http=http)
+
+
+def caller_of_hook(
+    env: Mapping[str, str],
+    *,
+    session_id: str,
+    agent: str,
+    detail: str | None,
+    pid: int | None,
+    cwd: Path,
+    places: Places,
+    client: str,
+) -> Caller:
+    """Say for whom a hook speaks: its client told it the session.
+
+    Args:
+        env: The hook's environment.
+        session_id: The root session.
+        agent: `claude-code` or `codex`.
+        detail: The sub-agent.
+        pid: The client's process, where it is known.
+        cwd: Where the client works, absolute.
+        places: See `resolve_caller`.
+        client: Likewise.
+
+    Raises:
+        InvalidIdError: A session id that cannot be one.
+    """
+    bound = None if pid is None else binding_of(places, pid)
+    process = bound.process if bound is not None and bound.session_id == session_id else None
+    return _caller(_Session(session_id, agent, detail, process=process), env, {}, cwd, places, client=client)
+
+
+def _caller(
+    session: _Session,
+    env: Mapping[str, str],
+    meta: Mapping[str, object],
+    cwd: Path,
+    places: Places,
+    *,
+    client: str,
+    http: bool = False,
+) -> Caller:
     check_session_id(session.session_id)
     entry = Index(places).get(session.session_id)
     stays = entry is not None and (http or _is_folder(entry.project))
-    where = entry.project if entry is not None and stays else _project(known, meta, cwd)
-    return Caller(session.session_id, session.agent, where, client, session.detail, session.claimed)
+    where = entry.project if entry is not None and stays else _project(env, meta, cwd)
+    return Caller(
+        session.session_id, session.agent, where, client, session.detail, session.claimed, process=session.process
+    )
 
 
 def _from_meta(meta: Mapping[str, object]) -> _Session | None:
@@ -117,22 +174,52 @@ def _from_meta(meta: Mapping[str, object]) -> _Session | None:
     return _Session(session, "codex", detail=thread if thread != session else None)
 
 
-def _from_argument(session_id: str | None, env: Mapping[str, str]) -> _Session | None:
+def _from_argument(session_id: str | None, around: _Session | None) -> _Session | None:
     if not session_id:
         return None
-    told = _from_environment(env)
-    if told is not None and told.session_id == session_id:
-        return told
-    return _Session(session_id, told.agent if told is not None else "manual", claimed=True)
+    if around is not None and around.session_id == session_id:
+        return around
+    return _Session(session_id, around.agent if around is not None else "manual", claimed=True)
 
 
-def _from_environment(env: Mapping[str, str]) -> _Session | None:
+def _around(env: Mapping[str, str], places: Places, lineage: Lineage) -> _Session | None:
+    """Say in which client's hands this process is: clients start one another, and the innermost is meant.
+
+    The environment alone cannot tell which that is. The nearest ancestor that was itself started without a variable
+    is the one that set it; a binding stands at its own process, and there goes before the environment.
+    """
+    found: list[tuple[int, int, _Session]] = []
+    bound = _nearest_binding(places, lineage)
+    if bound is not None:
+        depth, one = bound
+        found.append((depth, 0, _Session(one.session_id, one.agent, process=one.process)))
     thread = env.get("CODEX_THREAD_ID") or None
     root = env.get("CODEX_SESSION_ID") or thread
     if root:
-        return _Session(root, "codex", detail=thread if thread != root else None)
+        name = "CODEX_SESSION_ID" if env.get("CODEX_SESSION_ID") else "CODEX_THREAD_ID"
+        detail = thread if thread != root else None
+        found.append((lineage.setter(name, root), 1, _Session(root, "codex", detail=detail)))
     claude = env.get("CLAUDE_CODE_SESSION_ID")
-    return _Session(claude, "claude-code") if claude else None
+    if claude:
+        depth = lineage.setter("CLAUDE_CODE_SESSION_ID", claude)
+        found.append((depth, 2, _Session(claude, "claude-code")))
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _nearest_binding(places: Places, lineage: Lineage) -> tuple[int, Binding] | None:
+    for depth, pid in enumerate(lineage.pids):
+        binding = binding_of(places, pid)
+        if binding is not None:
+            return depth, binding
+    return None
+
+
+def _with_sub_agent(session: _Session | None, meta: Mapping[str, object], places: Places) -> _Session | None:
+    """Add which sub-agent of that session calls, where a hook told so before this very call."""
+    told = sub_agent_of(places, meta.get(CLAUDE_CALL))
+    if session is None or told is None or told[0] != session.session_id:
+        return session
+    return replace(session, detail=told[1])
 
 
 def _project(env: Mapping[str, str], meta: Mapping[str, object], cwd: Path) -> Path:

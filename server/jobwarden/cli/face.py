@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -54,8 +55,25 @@ class Face:
 
         return anyio.run(self._ask, session, work)
 
+    def ask_as(self, caller: Caller, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
+        """As `ask`, for a caller that is known already.
+
+        Raises:
+            JobwardenError: As the service says.
+        """
+        import anyio
+
+        return anyio.run(self._ask_as, caller, work)
+
+    def with_path(self, folders: Sequence[str]) -> Face:
+        """Give a face that also finds programs in these folders, after those of PATH."""
+        path = os.pathsep.join([self.env.get("PATH", os.defpath), *folders])
+        return replace(self, env={**self.env, "PATH": path}) if folders else self
+
     async def _ask(self, session: str | None, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
-        caller = self.caller(session)
+        return await self._ask_as(self.caller(session), work)
+
+    async def _ask_as(self, caller: Caller, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
         async with self._opener()(self.env, project=caller.project) as service:
             return await work(service, caller)
 

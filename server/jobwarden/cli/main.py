@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from jobwarden.cli import demo, diagnosing, discovering, exit_codes, jobs, upkeep
+from jobwarden.cli import demo, diagnosing, discovering, exit_codes, hooks, jobs, upkeep
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
 from jobwarden_registry.clock import Clock, utc_now
@@ -68,6 +68,7 @@ def build() -> click.Group:
         upkeep.serve,
         demo.demo,
         upkeep.version,
+        hooks.hook,
     ):
         group.add_command(command)
     return group

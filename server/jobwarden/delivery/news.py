@@ -36,6 +36,20 @@ _TOLD = frozenset(
 )
 
 
+_URGENT = frozenset(
+    {
+        EventKind.STUCK,
+        EventKind.STALLED,
+        EventKind.READY,
+        EventKind.RULE_FIRED,
+        EventKind.LOST,
+        EventKind.FOUND_AGAIN,
+        EventKind.FINISHED,
+        EventKind.REMOVED,
+        EventKind.NOTE,
+    }
+)
+
 BY_SESSION = "by_session"
 """In an event's extra fields: the session that did it, where that may be another one than the journal's."""
 
@@ -103,6 +117,11 @@ def is_news(event: Event) -> bool:
     if event.event == EventKind.CANCEL_REQUESTED:
         return bool((event.model_extra or {}).get(BY_SESSION, event.session) != event.session)
     return event.event in _TOLD
+
+
+def is_urgent(event: Event) -> bool:
+    """Whether an agent that is about to stop is held for it: what it may act on, and not that a job has begun."""
+    return is_news(event) and event.event in _URGENT
 
 
 def coalesce(events: Iterable[Event]) -> tuple[Event, ...]:

@@ -48,7 +48,8 @@ Look for these tools whenever you submit a job (sbatch, srun in the background, 
 when the user asks how a job, run, training or evaluation is doing, whether it finished, why it failed, what its log \
 says, or wants it stopped; and at the start of a session in which jobs may still be running.
 
-- Right after each submission: register_job(type="slurm", id="12345", host="cluster-a"). Without it nobody watches.
+- Right after each submission: register_job(type="slurm", id="12345", host="cluster-a"). Without it nobody watches. \
+Where a hook's line says that jobwarden registers it, nothing is to do.
 - Never poll squeue, sacct or ssh yourself, and never sleep in a shell: check_status is cheap and shared; \
 wait_for_change waits for you.
 - Each answer starts with NEWS: what happened since you were last told. It is told once, so pass on what matters.

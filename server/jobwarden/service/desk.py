@@ -13,6 +13,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
+from jobwarden.bindings import described, is_gone, living
 from jobwarden.config import Limits, load_project, tightened
 from jobwarden.delivery import news
 from jobwarden.identity import Caller
@@ -110,6 +111,15 @@ class Desk:
                 else:
                     found.append(session)
         return found
+
+    async def gone(self, sessions: Sequence[Session]) -> list[Session]:
+        """Give those of these sessions that are known to have no client any more: their jobs may be taken over."""
+
+        def look() -> list[Session]:
+            clients = living(self.world.places)
+            return [one for one in sessions if is_gone(one.entry, self.world.machine_id, clients) is True]
+
+        return await to_thread.run_sync(look)
 
     async def ensure_watcher(self) -> str | None:
         """See to it that the watcher runs; answers what is wrong when it cannot be started."""
@@ -254,7 +264,7 @@ class Desk:
                 agent=caller.agent,
                 created_at=now,
                 last_seen_at=now,
-                client=self._client(),
+                client=self._client(caller),
             )
             entry = index.add(fresh)
         # `resolve_caller` names another project than the session's only when that one is gone.
@@ -301,6 +311,7 @@ class Desk:
         await self.world.sessions.call(session, history.read)
         return history
 
-    def _client(self) -> dict[str, JsonValue]:
+    def _client(self, caller: Caller) -> dict[str, JsonValue]:
         kept = ("SSH_AUTH_SOCK", "KRB5CCNAME")
-        return {name.lower(): self.world.env[name] for name in kept if self.world.env.get(name)}
+        told: dict[str, JsonValue] = {name.lower(): self.world.env[name] for name in kept if self.world.env.get(name)}
+        return told if caller.process is None else told | described(caller.process, self.world.machine_id)

@@ -43,7 +43,7 @@ class _Seen:
 
 
 @dataclass(slots=True)
-class _Watched:
+class Watched:
     """What is in somebody's hands already.
 
     Attributes:
@@ -72,7 +72,7 @@ async def discover(
 ) -> DiscoverView:
     """See `Service.discover`."""
     places, asked = await _places(desk, host, job_type)
-    watched = await _watched(desk)
+    watched = await watched_by_all(desk)
     askers = {one: Asker(str(caller.project), tuple(watched.facts.get(one.key, ()))) for one in places}
     seen = await _look(desk, askers, asked if host is not None else ())
     meant = await _claim(desk, seen, watched, asked if job_type is None else ())
@@ -165,9 +165,9 @@ async def _look(desk: Desk, places: Mapping[Target, Asker], named: Collection[Le
     return seen
 
 
-async def _watched(desk: Desk) -> _Watched:
+async def watched_by_all(desk: Desk) -> Watched:
     """Gather what every session of the user watches."""
-    watched = _Watched()
+    watched = Watched()
     for session in await desk.world.sessions.known():
         try:
             records = await desk.world.sessions.call(session, Session.load)
@@ -189,7 +189,7 @@ def _ids(record: JobRecord) -> set[str]:
     return ids if record.resubmitted_as is None else {*ids, record.resubmitted_as}
 
 
-async def _claim(desk: Desk, seen: _Seen, watched: _Watched, asked: Collection[LedgerKey]) -> set[tuple[Target, str]]:
+async def _claim(desk: Desk, seen: _Seen, watched: Watched, asked: Collection[LedgerKey]) -> set[tuple[Target, str]]:
     """Count the Slurm jobs that are parts of other jobs as taken: they are no jobs of their own.
 
     Returns:

@@ -12,6 +12,7 @@ from jobwarden.identity import Caller
 from jobwarden.service.compose import count
 from jobwarden.service.desk import Asked, Desk
 from jobwarden.service.names import Known, find_jobs
+from jobwarden.service.taking_over import orphans_note
 from jobwarden.service.views import StatusView
 from jobwarden.verdict.readiness import is_ready
 from jobwarden_registry.events import Event, EventKind
@@ -42,6 +43,7 @@ async def status(desk: Desk, caller: Caller, *, jobs: Sequence[str], refresh: bo
         asked = looked
     if any(one.live for one in await desk.known(sessions)) and (trouble := await desk.ensure_watcher()):
         asked.troubles.append(trouble)
+    asked.troubles += await orphans_note(desk, caller, sessions)
     return await _view(desk, caller, sessions, wanted, asked)
 
 

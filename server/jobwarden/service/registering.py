@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
-from jobwarden.service.names import Known
+from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
 from jobwarden.service.readying import read_readiness
+from jobwarden.service.taking_over import orphans, take_over
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.base import Concludes, Found
 from jobwarden.sources.plugins import guarded
@@ -58,6 +59,66 @@ async def register(
     ready: str | None,
 ) -> RegisterView:
     """See `Service.register`."""
+    records = await _recorded(
+        desk,
+        caller,
+        job_type=job_type,
+        ids=ids,
+        host=host,
+        user=user,
+        description=description,
+        name=name,
+        tags=tags,
+        log_path=log_path,
+        expect=expect,
+        ready=ready,
+    )
+    return await _answer(desk, caller, *await _take(desk, caller, records))
+
+
+async def register_unseen(
+    desk: Desk, caller: Caller, *, job_type: str, ids: Sequence[str], host: str, description: str, log_path: str | None
+) -> None:
+    """Watch jobs as `register` does, where the agent sees no answer: it is told nothing, and so has been told nothing.
+
+    Raises:
+        As `register`.
+    """
+    records = await _recorded(
+        desk,
+        caller,
+        job_type=job_type,
+        ids=ids,
+        host=host,
+        user="",
+        description=description,
+        name=None,
+        tags=(),
+        log_path=log_path,
+        expect=(),
+        ready=None,
+    )
+    session, taken, _ = await _take(desk, caller, records)
+    await desk.ensure_watcher()
+    await desk.refresh([session], about={record.uid for record, _ in taken})
+
+
+async def _recorded(
+    desk: Desk,
+    caller: Caller,
+    *,
+    job_type: str,
+    ids: Sequence[str],
+    host: str,
+    user: str,
+    description: str,
+    name: str | None,
+    tags: Sequence[str],
+    log_path: str | None,
+    expect: Sequence[str],
+    ready: str | None,
+) -> list[JobRecord]:
+    """Make the records of jobs that are to be watched; what cannot be one is refused, and nothing is written."""
     if job_type == PROCESS:
         raise InvalidIdError(
             "A process is watched only when jobwarden started it: a bare pid may be anybody's.",
@@ -77,7 +138,7 @@ async def register(
     if job_type == SLURM:
         _check_cluster(ids, host, desk.world.config.host(host).cluster)
     site = await desk.world.transports.resolve(host)
-    records = [
+    return [
         JobRecord(
             type=job_type,
             id=one.id,
@@ -96,7 +157,6 @@ async def register(
         )
         for one in await prepared(desk, source, site, canonical, log_path=log_path, project=caller.project)
     ]
-    return await _answer(desk, caller, *await _take(desk, caller, records))
 
 
 async def run_process(
@@ -143,13 +203,13 @@ async def run_process(
         facts=dict(started.facts),
     )
     try:
-        session, taken = await _take(desk, caller, [record])
+        taken = await _take(desk, caller, [record])
     except JobwardenError as error:
         raise UnwatchedProcessError(
             f"The program runs as pid {started.facts.get('pid')}, but it is not watched: {error.text}",
             hint=f"{error.hint} Its log: {started.log.stdout}".strip(),
         ) from error
-    return await _answer(desk, caller, session, taken)
+    return await _answer(desk, caller, *taken)
 
 
 async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found]]) -> RegisterView | None:
@@ -178,21 +238,28 @@ async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found
 
 async def _take(
     desk: Desk, caller: Caller, records: Sequence[JobRecord]
-) -> tuple[Session, list[tuple[JobRecord, bool]]]:
-    """Write all of them into the caller's session, or none; gives each with whether it is new."""
+) -> tuple[Session, list[tuple[JobRecord, bool]], list[str]]:
+    """Write all of them into the caller's session, or none; gives each with whether it is new, and what to say.
+
+    What a session watches that is gone comes over with all that is known of it.
+    """
     session = await desk.session(caller, create=True)
     assert session is not None  # create=True
+    notes: list[str] = []
+    for orphaned, uid in await orphans(desk, caller, {record.key for record in records}):
+        gone = f"was taken over from session {orphaned.entry.session_id}, which is gone."
+        notes += [f"{describe(one)} {gone}" for one in await take_over(desk, caller, orphaned, [uid])]
     text = "by a caller that claimed to be this session" if caller.claimed else None
 
     def write(session: Session) -> list[tuple[JobRecord, bool]]:
         with session.transaction(own=True) as transaction:
             return [transaction.register(record, text=text) for record in records]
 
-    return session, await desk.world.sessions.call(session, write)
+    return session, await desk.world.sessions.call(session, write), notes
 
 
 async def _answer(
-    desk: Desk, caller: Caller, session: Session, taken: Sequence[tuple[JobRecord, bool]]
+    desk: Desk, caller: Caller, session: Session, taken: Sequence[tuple[JobRecord, bool]], notes: Sequence[str]
 ) -> RegisterView:
     trouble = await desk.ensure_watcher()
     asked = await desk.refresh([session], about={record.uid for record, _ in taken})
@@ -205,7 +272,7 @@ async def _answer(
             jobs=await desk.views(fresh, caller),
             created=tuple(created for _, created in taken),
             news=tuple(event for event in told if event.uid not in watched),
-            notes=(*([trouble] if trouble else []), *asked.notes()),
+            notes=(*notes, *([trouble] if trouble else []), *asked.notes()),
         )
 
 

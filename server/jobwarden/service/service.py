@@ -16,6 +16,7 @@ from jobwarden.service import (
     following,
     following_logs,
     health,
+    hooking,
     looking,
     reading,
     recording,
@@ -23,6 +24,7 @@ from jobwarden.service import (
     stopping,
 )
 from jobwarden.service.desk import Desk
+from jobwarden.service.hooking import Submission
 from jobwarden.service.looking import Progress, Scope, Until
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
@@ -33,6 +35,7 @@ from jobwarden.service.views import (
     DiscoverView,
     DoctorView,
     ExplainView,
+    HookView,
     JobView,
     RecordingView,
     RegisterView,
@@ -235,6 +238,20 @@ class Service:
             JobNotFoundError, AmbiguousJobError: What is to be adopted is not among them, or means several.
         """
         return await discovering.discover(self._desk, caller, host=host, job_type=type, adopt=adopt)
+
+    async def submitted(self, caller: Caller, jobs: Sequence[Submission]) -> None:
+        """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
+        await hooking.submitted(self._desk, caller, jobs)
+
+    async def tell(self, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+        """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
+
+        Args:
+            caller: The root session's agent.
+            event: `SessionStart`, `UserPromptSubmit` or `Stop`.
+            previous: The session that this one takes the place of (`/clear`): its jobs come along.
+        """
+        return await hooking.tell(self._desk, caller, event=event, previous=previous)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""

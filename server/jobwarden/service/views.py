@@ -104,6 +104,27 @@ class RegisterView(_View):
     notes: tuple[str, ...] = ()
 
 
+class OfferView(_View):
+    """Jobs of one source on one host that nobody watches."""
+
+    type: str
+    host: str
+    ids: tuple[str, ...]
+
+
+class HookView(_View):
+    """What an agent is told at an event of its client; all empty: nothing."""
+
+    news: tuple[Event, ...] = ()
+    """What it has not been told yet, oldest first."""
+    jobs: tuple[JobView, ...] = ()
+    """At a session's beginning: what it watches."""
+    orphans: int = 0
+    """At a session's beginning: how many jobs of this project belong to sessions that are gone."""
+    offers: tuple[OfferView, ...] = ()
+    """At a prompt or stop: what nobody watches, once."""
+
+
 class FoundView(_View):
     """A job that no session watches."""
 

@@ -6,7 +6,7 @@ imports no other source and no concrete transport.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, Protocol, runtime_checkable
@@ -153,6 +153,9 @@ class Host:
     cluster: str = ""
     timeout_s: float = 60.0
     settings: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    overheard: Callable[[Sequence[Found]], None] | None = None
+    """Takes the user's living jobs that an observation's answer showed and nobody asked about. A source that cannot see
+    all of them does not call it."""
 
 
 class Source(Protocol):

@@ -8,12 +8,15 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+
+from anyio import to_thread
 
 from jobwarden.config import Config
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
-from jobwarden.sources.base import Concludes, Host, Sighting, Source, Wanted
+from jobwarden.ledger.overheard import Overheard
+from jobwarden.sources.base import Concludes, Found, Host, Sighting, Source, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.log_files import Hosts
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
@@ -76,9 +79,11 @@ class Rounds:
         machine_id: str,
         clock: Clock,
         intervals: Intervals,
+        overheard: Overheard,
     ) -> None:
         self.config = config
         self.intervals = intervals
+        self.overheard = overheard
         self.sessions = sessions
         self.transports = transports
         self.ledger = ledger
@@ -224,7 +229,10 @@ class Rounds:
             with guarded(name):
                 source = self.sources.get(name)
                 async with self.host(target) as host:
-                    answer = believed(name, await source.observe(host, wanted))
+                    others: list[Sequence[Found]] = []
+                    answer = believed(name, await source.observe(replace(host, overheard=others.append), wanted))
+                    if others:
+                        await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
                     answer = await resolved(answer, self.slurm(target), self.there(target, source))
                     folders = self.config.host(target.host).read
                     return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())

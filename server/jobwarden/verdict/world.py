@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobwarden.config import Config, load_config, load_project, tightened
 from jobwarden.ledger.ledger import Ledger
+from jobwarden.ledger.overheard import OVERHEARD, Overheard
 from jobwarden.sources.plugins import Sources, load_sources
 from jobwarden.transport.pool import TransportPool
 from jobwarden.verdict.rounds import Rounds
@@ -77,5 +78,6 @@ async def open_world(
             machine_id=machine,
             clock=clock,
             intervals=intervals,
+            overheard=Overheard(places.runtime / OVERHEARD),
         )
         yield World(env, config, places, machine, clock, sessions, transports, ledger, sources, rounds)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
-from jobwarden.sources.base import Discovers
+from jobwarden.sources.base import Discovers, Found, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden_registry.phases import Phase
@@ -59,3 +62,23 @@ async def test_each_says_what_it_is_and_when_it_was_submitted() -> None:
 async def test_a_queue_that_cannot_be_asked_is_no_empty_list(trouble: Trouble) -> None:
     with pytest.raises(SourceError):
         await SlurmSource().discover(host(FakeSlurm(queue=trouble)))
+
+
+async def test_an_observation_hands_on_what_lives_beside_the_jobs_that_were_asked_about() -> None:
+    queue = [
+        queue_row("1", "RUNNING"),
+        queue_row("7_2", "RUNNING", raw=9),
+        queue_row("3", "PENDING"),
+        queue_row("4", "COMPLETED"),
+    ]
+    heard: list[Sequence[Found]] = []
+    place = replace(host(FakeSlurm(queue=queue)), overheard=heard.append)
+    await SlurmSource().observe(place, [Wanted(id="1"), Wanted(id="7")])
+    assert [[one.id for one in found] for found in heard] == [["3"]]
+
+
+async def test_a_queue_that_cannot_be_asked_shows_nothing_of_other_jobs() -> None:
+    heard: list[Sequence[Found]] = []
+    place = replace(host(FakeSlurm(queue=SQUEUE_DOWN)), overheard=heard.append)
+    await SlurmSource().observe(place, [Wanted(id="1")])
+    assert heard == []

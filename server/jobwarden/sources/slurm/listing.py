@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from jobwarden.sources.base import Found
 from jobwarden.sources.slurm.answers import Row
@@ -13,11 +13,11 @@ from jobwarden_registry.phases import Phase
 QUESTION = "squeue"
 
 
-def list_jobs(asked: Asked) -> list[Found]:
-    """List what is alive, an array or a heterogeneous job as one, in squeue's order."""
+def list_jobs(asked: Asked, *, but: Collection[int] = ()) -> list[Found]:
+    """List what is alive, an array or a heterogeneous job as one, in squeue's order; all but these."""
     jobs: dict[int, list[Row]] = {}
     for row in asked.queue.rows.rows:
-        if row.alive:
+        if row.alive and row.id.id.base not in but:
             jobs.setdefault(row.id.id.base, []).append(row)
     return [_found(asked, base, rows) for base, rows in jobs.items()]
 

@@ -56,6 +56,8 @@ class SlurmSource:
         if not jobs:
             return sightings
         asked = replace(await self._look(host), watched=frozenset(job.id.base for job in jobs.values()))
+        if host.overheard is not None and asked.queue.whole:
+            host.overheard(list_jobs(asked, but=asked.watched))
         asked = await self._detail(host, asked, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"

@@ -1,0 +1,184 @@
+"""What is done at each event of a client."""
+
+import json
+import os
+import sys
+
+from jobwarden_hooks.folders import bind, has_news, is_plain, note_call, others_watch, runtime
+
+MOST = 1 << 20
+
+
+def handle(data):
+    """Do what an event asks for."""
+    try:
+        event = json.loads(data.decode("utf-8", "replace"))
+        name, session = event["hook_event_name"], event["session_id"]
+    except (ValueError, KeyError, TypeError):
+        return
+    if not isinstance(session, str) or not is_plain(session):
+        return
+    if name in ("PostToolUse", "PostToolUseFailure"):
+        try:
+            after_command(event)
+        except RecursionError:  # quotes within substitutions within quotes, by the thousand
+            return
+    elif name == "PreToolUse":
+        note_call(event)
+    elif name in ("SessionStart", "UserPromptSubmit", "Stop"):
+        news(event)
+
+
+def output_of(event):
+    """Give what a command printed, in the form of either client."""
+    told = event.get("tool_response")
+    if isinstance(told, dict):
+        told = told.get("stdout") or told.get("output")
+    if not isinstance(told, str):
+        told = event.get("error")
+    return told if isinstance(told, str) else ""
+
+
+def after_command(event):
+    """See what was submitted, start its registration, and say so."""
+    from jobwarden_hooks.programs import SHELLS, base
+    from jobwarden_hooks.reading import Place, Reader
+    from jobwarden_hooks.settling import settle
+
+    given = event.get("tool_input")
+    given = given if isinstance(given, dict) else {}
+    text = given.get("command") or given.get("cmd")
+    if isinstance(text, list):
+        shell = len(text) == 3 and base(str(text[0])) in SHELLS and "c" in str(text[1])
+        text = str(text[2]) if shell else " ".join("'%s'" % str(one).replace("'", "'\\''") for one in text)
+    if not isinstance(text, str) or len(text) > MOST // 4:
+        return
+    cwd = event.get("cwd")
+    cwd = cwd if isinstance(cwd, str) and cwd.startswith("/") else "/"
+    reader = Reader(cwd)
+    reader.read(text, Place(cwd=cwd))
+    if not reader.submissions and not reader.unsure:
+        return
+    answer = settle(reader, output_of(event))
+    if event["hook_event_name"] == "PostToolUseFailure" and not answer.jobs:
+        return
+    told = []
+    if answer.jobs:
+        payload = caller(event)
+        payload["jobs"], payload["path"] = answer.jobs[:50], reader.folders
+        started = start(payload)
+        told = [describe(one, started) for one in answer.jobs[:10]]
+        if len(answer.jobs) > 10:
+            told.append("and %d more." % (len(answer.jobs) - 10))
+    told += ["jobwarden: %s; register_job or discover_jobs watches it." % one for one in answer.doubts[:3]]
+    if told:
+        say(event["hook_event_name"], " ".join(told))
+
+
+def describe(job, started):
+    """Say what becomes of one submission."""
+    if "output" in job:
+        what = "the launcher's experiment that %s will name" % job["output"]
+    else:
+        what = "%s job %s on %s" % (job["type"], job["id"], job["host"])
+    if not started:
+        return "jobwarden cannot be started (%s is not on the hook's PATH): %s is not watched." % (program()[0], what)
+    guess = " The host is a guess: %s." % job["guess"] if job["guess"] else ""
+    return "jobwarden registers %s for this session and watches it from now on.%s" % (what, guess)
+
+
+def say(name, text):
+    """Give the agent a context line."""
+    told = {"hookSpecificOutput": {"hookEventName": name, "additionalContext": text[:4000]}}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+# -- who it is for, and what is started
+
+
+def caller(event):
+    """Say whose event it is."""
+    rollout = "/rollout-" in str(event.get("transcript_path") or "")
+    codex = "turn_id" in event or (rollout and "prompt_id" not in event)
+    pid = "" if codex else os.environ.get("CLAUDE_PID", "")
+    agent_id = event.get("agent_id")
+    return {
+        "v": 1,
+        "session_id": event["session_id"],
+        "agent": "codex" if codex else "claude-code",
+        "detail": agent_id if isinstance(agent_id, str) and is_plain(agent_id) else None,
+        "cwd": str(event.get("cwd") or "/"),
+        "pid": int(pid) if pid.isdigit() and len(pid) < 10 else None,
+    }
+
+
+def program():
+    """Give the words that start jobwarden: those that were given, what is installed, or this plug-in's own by uvx."""
+    given = sys.argv[1:]
+    if given or findable("jobwarden") or not findable("uvx"):
+        return given or ["jobwarden"]
+    return ["uvx", "--from", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "jobwarden"]
+
+
+def findable(name):
+    """Whether a program can be started."""
+    folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
+
+
+def start(payload):
+    """Start the registration, and leave it to itself: it may wait for a host, and nobody waits for it."""
+    words = program()
+    if not findable(words[0]):
+        return False
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(reading)
+        with os.fdopen(writing, "wb") as file:
+            file.write(json.dumps(payload).encode("utf-8")[:60000])
+        os.wait()
+        return True
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.close(writing)
+        os.dup2(reading, 0)
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        log = runtime("hook.log")
+        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log else nothing
+        if os.fstat(errors).st_size > MOST:
+            os.ftruncate(errors, 0)
+        os.dup2(nothing, 1)
+        os.dup2(errors, 2)
+        os.execvp(words[0], words + ["hook", "submitted"])
+    finally:
+        os._exit(127)
+
+
+def become(payload):
+    """Let jobwarden itself answer the event."""
+    words = program()
+    if not findable(words[0]):
+        return
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
+    os.close(writing)
+    os.dup2(reading, 0)
+    os.execvp(words[0], words + ["hook", "news"])
+
+
+def news(event):
+    """Bind the session to the client; where there may be something to tell, let jobwarden tell it."""
+    told = caller(event)
+    name = event["hook_event_name"]
+    before = None if name == "Stop" else bind(told)
+    if told["detail"] is not None or (name == "Stop" and event.get("stop_hook_active")):
+        return
+    begins = name == "SessionStart"
+    before = before if begins and event.get("source") == "clear" and before and is_plain(before) else None
+    known = has_news(told["session_id"], begins) or (before and has_news(before, True))
+    if not known and not (begins and others_watch(os.environ.get("CLAUDE_PROJECT_DIR") or told["cwd"])):
+        return
+    told["event"], told["source"], told["previous"] = name, str(event.get("source") or ""), before
+    become(told)

@@ -1,0 +1,76 @@
+"""Taking over what a session watches in which no client is any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+from jobwarden.identity import Caller
+from jobwarden.service.desk import Desk
+from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.model import JobRecord, Owner
+from jobwarden_registry.session import Session
+
+
+async def orphans(desk: Desk, caller: Caller, wanted: Collection[tuple[str, str, str]]) -> list[tuple[Session, str]]:
+    """Find these jobs (by `JobRecord.key`) in sessions that are gone: each session with the job's `uid` there."""
+    found: list[tuple[Session, str]] = []
+    others = [one for one in await desk.world.sessions.known() if one.entry.session_id != caller.session_id]
+    for session in await desk.gone(others):
+        with suppress(JobwardenError):  # what cannot be read now stays where it is
+            records = await desk.world.sessions.call(session, Session.load)
+            found += [(session, one.uid) for one in records if one.key in wanted]
+    return found
+
+
+async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collection[str]) -> list[JobRecord]:
+    """Move jobs with all that is known of them into the caller's session; answers them as they are there.
+
+    A crash in between leaves a job in both, and none in neither.
+
+    Raises:
+        UntrustedError, UnwritableError, LockTimeoutError: A session cannot be written; nothing is lost.
+    """
+    target = await desk.session(caller, create=True)
+    assert target is not None  # create=True
+    theirs = [one for one in await desk.world.sessions.call(source, Session.load) if one.uid in uids]
+    if not theirs:
+        return []
+    owner = Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail)
+    where = source.entry.session_id
+
+    def take(session: Session) -> list[JobRecord]:
+        with session.transaction(own=True) as transaction:
+            text = f"taken over from session {where}"
+            return [transaction.register(one.changed(owner=owner), text=text)[0] for one in theirs]
+
+    def leave(session: Session) -> None:
+        with session.transaction(own=False) as transaction:
+            for uid in [uid for uid in uids if uid in transaction.jobs]:
+                transaction.remove(uid, text=f"taken over by session {caller.session_id}")
+
+    taken = await desk.world.sessions.call(target, take)
+    await desk.world.sessions.call(source, leave)
+    return taken
+
+
+async def orphans_note(desk: Desk, caller: Caller, sessions: Sequence[Session]) -> list[str]:
+    """Say how many jobs of these sessions are nobody's any more, and what to do."""
+    left = await _left(desk, caller, sessions)
+    if not left:
+        return []
+    return [f"{left} of these belong to sessions that no client is in any more; registering one takes it over."]
+
+
+async def orphans_of_project(desk: Desk, caller: Caller) -> int:
+    """Count the jobs of the caller's project that sessions watch which are gone."""
+    sessions = await desk.world.sessions.known()
+    return await _left(desk, caller, [one for one in sessions if one.entry.project == caller.project])
+
+
+async def _left(desk: Desk, caller: Caller, sessions: Sequence[Session]) -> int:
+    left = 0
+    for session in await desk.gone([one for one in sessions if one.entry.session_id != caller.session_id]):
+        with suppress(JobwardenError):
+            left += len(await desk.world.sessions.call(session, Session.load))
+    return left

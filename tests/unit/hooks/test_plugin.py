@@ -1,0 +1,95 @@
+"""The repository as a plug-in of Claude Code and Codex: what its files name is there, and they agree.
+
+That the clients take it is for a test with the real ones; here is what needs none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.hook import hook_module
+
+ROOT = Path(__file__).parents[3]
+HOOKS = ("hooks/hooks.json", "hooks/hooks.codex.json")
+
+
+def read(name: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((ROOT / name).read_text(encoding="utf-8"))
+    return told
+
+
+def handlers(name: str) -> dict[str, list[dict[str, Any]]]:
+    return {event: [one for group in groups for one in group["hooks"]] for event, groups in read(name)["hooks"].items()}
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_each_hook_runs_the_one_script_without_site_packages_and_within_a_limit(name: str) -> None:
+    for event, found in handlers(name).items():
+        for one in found:
+            path = re.fullmatch(r'python3 -I -S "\$\{CLAUDE_PLUGIN_ROOT\}/(\S+)"', one["command"])
+            assert path is not None, event
+            assert (ROOT / path[1]).is_file()
+            assert 0 < one["timeout"] <= 20
+
+
+def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() -> None:
+    claude, codex = (set(handlers(name)) for name in HOOKS)
+    source = (ROOT / "hooks/jobwarden_hooks/events.py").read_text(encoding="utf-8")
+    assert all(f'"{event}"' in source for event in claude)
+    assert claude - codex == {"PostToolUseFailure", "PreToolUse"}
+    assert codex < claude
+
+
+@pytest.mark.parametrize("tool", ["mcp__jobwarden__check_status", "mcp__plugin_jobwarden_jobwarden__tail_log"])
+def test_the_note_of_a_sub_agents_call_is_asked_for_with_our_tools_alone(tool: str) -> None:
+    matcher = read(HOOKS[0])["hooks"]["PreToolUse"][0]["matcher"]
+    assert re.fullmatch(matcher, tool)
+    assert not re.fullmatch(matcher, "mcp__github__search")
+    assert not re.fullmatch(matcher, "Bash")
+
+
+def test_both_manifests_say_what_the_package_says() -> None:
+    told = metadata("jobwarden")
+    names = {"name": "Name", "version": "Version", "description": "Summary", "license": "License-Expression"}
+    package = {key: told[name] for key, name in names.items()}
+    for name in (".claude-plugin/plugin.json", ".codex-plugin/plugin.json"):
+        manifest = read(name)
+        assert {key: manifest[key] for key in package} == package
+    offered = read(".claude-plugin/marketplace.json")["plugins"]
+    assert [(one["name"], (ROOT / one["source"]).resolve()) for one in offered] == [(package["name"], ROOT)]
+
+
+def test_what_the_manifest_for_codex_names_is_there() -> None:
+    told = read(".codex-plugin/plugin.json")
+    for key in ("mcpServers", "hooks", "skills"):
+        assert (ROOT / told[key]).exists(), key
+
+
+def test_both_clients_start_the_same_server_from_the_plug_in_itself() -> None:
+    claude, codex = (read(name)["mcpServers"]["jobwarden"] for name in (".mcp.json", ".mcp.codex.json"))
+    assert claude["args"] == ["--from", "${CLAUDE_PLUGIN_ROOT}", "jobwarden", "serve"]
+    assert codex["args"] == ["--from", ".", "jobwarden", "serve"]
+    assert codex["cwd"] == "."  # Codex 0.169.0 expands nothing in this file, and starts it in the plug-in's folder
+    assert claude["command"] == codex["command"] == "uvx"
+
+
+def test_the_hook_starts_what_is_installed_and_else_the_plug_ins_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: Any = hook_module("events")
+    monkeypatch.setattr("sys.argv", ["jobwarden_hook.py"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert events.program() == ["jobwarden"]
+    for name in ("uvx", "jobwarden"):
+        (tmp_path / name).touch(mode=0o755)
+        expected = {"uvx": ["uvx", "--from", os.fspath(ROOT), "jobwarden"], "jobwarden": ["jobwarden"]}
+        assert events.program() == expected[name]
+    monkeypatch.setattr("sys.argv", ["jobwarden_hook.py", "other", "word"])
+    assert events.program() == ["other", "word"]
