@@ -103,12 +103,14 @@ class FakeSlurm:
         self.asked.append(words)
         if "ask scancel" in body:
             text = framed(nonce, "scancel", "", self.scancel.status, self.scancel.text)
-        elif "ask sacct" in body:
-            text = "".join(framed(nonce, f"job.{one}", self.scontrol) for one in words[3:])
-            text += _part(nonce, "sacct", self.account, _account_text) if words[2] else ""
         elif "part user" in body:
             text = framed(nonce, "user", "alice\n") + framed(nonce, "uid", "1001\n") + framed(nonce, "clock", f"{T0}\n")
             text += _part(nonce, "squeue", self.queue, _queue_text)
+            told = words[2] and not isinstance(self.queue, Trouble)
+            text += _part(nonce, "sacct", self.account, _account_text) if told else ""
+        elif 'ask_sacct "$fields"' in body:
+            text = "".join(framed(nonce, f"job.{one}", self.scontrol) for one in words[3:])
+            text += _part(nonce, "sacct", self.account, _account_text) if words[2] else ""
         else:
             text = _part(nonce, "squeue", self.by_id, _queue_text) if words[2] else ""
             for entity, _, name in (word.partition("=") for word in words[3:]):

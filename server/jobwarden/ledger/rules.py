@@ -124,9 +124,9 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
     return one.registered_at is not None and one.registered_at > asked_at
 
 
-def open_questions(snapshot: Snapshot, wants: Mapping[str, Want]) -> list[Wanted]:
+def open_questions(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Wanted]:
     """Give what to ask about: all that is wanted, but for what is known to have ended."""
-    return [_with_facts(want.wanted, snapshot) for want in wants.values() if not _remembered(snapshot, want.wanted)]
+    return [_with_facts(one, snapshot) for one in wanted if not _remembered(snapshot, one)]
 
 
 def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:
@@ -150,7 +150,7 @@ def _settled(sighting: Sighting | None, one: Wanted) -> bool:
 
 
 def answered(
-    old: Snapshot, wants: Mapping[str, Want], asked: Sequence[Wanted], answer: Mapping[str, Sighting], at: datetime
+    old: Snapshot, wanted: Iterable[Wanted], asked: Sequence[Wanted], answer: Mapping[str, Sighting], at: datetime
 ) -> Snapshot:
     """Put a whole answer in the place of the old one.
 
@@ -163,15 +163,15 @@ def answered(
     for one in asked:
         sightings[one.id] = answer.get(one.id) or _left_out(at)
         moments[one.id] = at
-    for job_id, want in wants.items():
-        if _remembered(old, want.wanted) and not isinstance(sightings.get(job_id), Seen):
-            sightings[job_id], moments[job_id] = old.answered[job_id], old.asked[job_id]
+    for one in wanted:
+        if not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
+            sightings[one.id], moments[one.id] = old.answered[one.id], old.asked[one.id]
     silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
     return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)
 
 
 def _is_silent(sighting: Sighting) -> bool:
-    return isinstance(sighting, CouldNotAsk) and sighting.code.endswith(("unavailable", ".unreadable"))
+    return sighting.kind == "could_not_ask" and sighting.code.endswith(("unavailable", ".unreadable"))
 
 
 def _left_out(at: datetime) -> Sighting:
@@ -203,6 +203,14 @@ def failed(
         count=count,
         shared=error.shared,
     )
+
+
+def all_wanted(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> list[Wanted]:
+    """Give what counts now of all that is written down, and these, whether they are written down or not."""
+    counts = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
+    both = {job_id: want.wanted for job_id, want in counts.items()}
+    both |= {one.id: _merged(counts.get(one.id), one, now) for one in wanted}
+    return list(both.values())
 
 
 def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> dict[str, Want]:
@@ -254,6 +262,8 @@ def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetim
 def _says_more(want: Want, one: Wanted, now: datetime) -> bool:
     """Whether this adds to what is written. A log that one of two sessions lacks would be written back and forth."""
     after = _merged(want, one, now)
+    if after is want.wanted:
+        return False
     if want.wanted.log_known and one.registered_at != want.wanted.registered_at:
         after = after.model_copy(update={"log_known": True})
     return after != want.wanted

@@ -26,7 +26,7 @@ from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
-from jobwarden.verdict.wanting import wanted_of_all
+from jobwarden.verdict.wanting import Made, wanted_of_all
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
@@ -83,6 +83,7 @@ class Rounds:
         self.machine_id = machine_id
         self.clock = clock
         self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
+        self._made: dict[LedgerKey, Made] = {}
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
@@ -184,7 +185,7 @@ class Rounds:
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
-            wanted_of_all(group.records),
+            wanted_of_all(group.records, self._made.setdefault(target.key, {})),
             partial(self._observe, target),
             max_age_s=max_age_s,
             person=person,

@@ -42,10 +42,10 @@ def test_who_asks_with_an_old_record_tells_the_source_what_the_last_answer_said(
     """Otherwise a command line that read the record a moment too early has an expensive question put again."""
     want = Want(wanted=Wanted(id="7", registered_at=at(0), facts={"nel": "/bin/nel"}), until=at(500))
     answer = Snapshot(asked_at=at(10), answered={"7": seen("RUNNING", **FACTS)}, asked={"7": at(10)})
-    (asked,) = open_questions(answer, {"7": want})
+    (asked,) = open_questions(answer, [want.wanted])
     assert asked.facts == {"nel": "/bin/nel", "asked_at": "now"}
     anew = want.model_copy(update={"wanted": want.wanted.model_copy(update={"registered_at": at(20)})})
-    assert open_questions(answer, {"7": anew})[0].facts == {"nel": "/bin/nel"}
+    assert open_questions(answer, [anew.wanted])[0].facts == {"nel": "/bin/nel"}
 
 
 class Slurm:

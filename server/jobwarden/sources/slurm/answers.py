@@ -36,9 +36,12 @@ class ExitCode:
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One job, element or part, as squeue or sacct knows it.
+
+    Equal to itself alone: the same record gives the same row again while it is kept, so that what was said of rows can
+    be found by them.
 
     Attributes:
         id: What it speaks for.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from jobwarden.sources.base import CouldNotAsk, Seen, Sighting
 from jobwarden.sources.slurm.answers import Row
-from jobwarden.sources.slurm.asked import Asked
+from jobwarden.sources.slurm.asked import SIGHTINGS_KEPT, Asked, undated
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden.sources.slurm.waiting import stuck_because
 from jobwarden_registry.phases import Phase
@@ -18,6 +20,8 @@ _SETTLED = timedelta(seconds=60)
 
 _LAST_ROWS = timedelta(seconds=15)
 _REASONS_TOLD = 3
+_FEW_ROWS = 8
+"""What was said of a job with more is not kept: it takes room."""
 
 _WHOLE = -1
 """Stands for a row of squeue that names the whole job beside its elements: not known to happen, and not passed over."""
@@ -29,9 +33,13 @@ _ORDER = {phase: at for at, phase in enumerate((*_ALIVE, Phase.SUCCEEDED, Phase.
 
 def is_many(job: SlurmId, rows: Sequence[Row]) -> bool:
     """Whether a job that was asked for as a whole has elements or parts."""
-    return job.whole and any(
-        row.id.id.base == job.base and (bool(row.id.ranges) or not row.id.id.whole) for row in rows
-    )
+    if not job.whole:
+        return False
+    for row in rows:
+        one = row.id
+        if (one.ranges or not one.id.whole) and one.id.base == job.base:
+            return True
+    return False
 
 
 def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, known: int = 0) -> Sighting:
@@ -43,27 +51,56 @@ def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, know
         account: Accounting's, oldest run first.
         known: How many elements were seen earlier.
     """
-    queue = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
-    elements = _latest(account) | _latest(queue)
-    plain = [row for row in queue if not row.id.keys]
-    if plain:
-        elements[_WHOLE] = plain[-1]
-    alive = any(row.alive for row in elements.values())
-    gone = 0 if alive else max(0, known - len(elements))
-    trouble = _untold(asked, queue, account, elements, alive=alive) or _untold_gone(asked, elements, gone)
+    few = len(queue) + len(account) <= _FEW_ROWS
+    told = (_kept if few else _told)(tuple(queue), tuple(account))
+    gone = 0 if told.alive else max(0, known - told.elements)
+    trouble = _untold(asked, queue, account, told) or _untold_gone(asked, told, gone)
     if trouble is not None:
         code, text = trouble
         rule = f"Nothing certain can be said of it: {text}"
         return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
-    known = max(known, len(elements))
-    seen = _described(asked, queue, account, elements, known=known)
+    known = max(known, told.elements)
+    seen = asked.dated(told.seen if known == told.elements else told.seen.model_copy(update={"elements": known}))
     return _without_trace(seen, gone, known) if gone else seen
 
 
-def _untold_gone(asked: Asked, elements: Mapping[int, Row], gone: int) -> tuple[str, str] | None:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What rests on the rows alone, whenever they were seen.
+
+    Attributes:
+        seen: The sighting, with the elements that have a row.
+        elements: How many these are.
+        alive: Whether one of them is.
+        last_end: The latest end of one.
+    """
+
+    seen: Seen
+    elements: int
+    alive: bool
+    last_end: datetime | None
+
+
+def _told(queue: tuple[Row, ...], account: tuple[Row, ...]) -> _Told:
+    ordered = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
+    elements = _latest(account) | _latest(ordered)
+    plain = [row for row in ordered if not row.id.keys]
+    if plain:
+        elements[_WHOLE] = plain[-1]
+    return _Told(
+        seen=_described(ordered, account, elements),
+        elements=len(elements),
+        alive=any(row.alive for row in elements.values()),
+        last_end=max((row.ended for row in elements.values() if row.ended), default=None),
+    )
+
+
+_kept = lru_cache(SIGHTINGS_KEPT)(_told)
+
+
+def _untold_gone(asked: Asked, told: _Told, gone: int) -> tuple[str, str] | None:
     """Wait for accounting's last rows before elements are said to have none."""
-    ends = [row.ended for row in elements.values() if row.ended]
-    if gone and ends and asked.now - max(ends) < _LAST_ROWS:
+    if gone and told.last_end and asked.now - told.last_end < _LAST_ROWS:
         return "slurm.accounting_behind", f"{gone} of its elements are in no answer yet."
     return None
 
@@ -82,8 +119,7 @@ def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
 
 def describe_living(asked: Asked, rows: Sequence[Row]) -> Seen:
     """Describe those elements of a job that squeue shows alive."""
-    elements = _latest(rows) or {_WHOLE: rows[-1]}
-    return _described(asked, rows, (), elements, known=len(elements))
+    return asked.dated(_described(rows, (), _latest(rows) or {_WHOLE: rows[-1]}))
 
 
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:
@@ -92,20 +128,18 @@ def _latest(rows: Sequence[Row]) -> dict[int, Row]:
     return ranges | {key: row for row in rows if not row.id.ranges for key in row.id.keys}
 
 
-def _untold(
-    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, alive: bool
-) -> tuple[str, str] | None:
+def _untold(asked: Asked, queue: Sequence[Row], account: Sequence[Row], told: _Told) -> tuple[str, str] | None:
     """Say what stops us from telling all elements, as code and text."""
     accounting = asked.account
     if accounting is None:
         return "slurm.not_asked", "accounting was not asked about its ended elements."
     if not accounting.exists:
-        return _untold_without_accounting(elements, alive=alive)
+        return _untold_without_accounting(told)
     if not accounting.whole:
         return accounting.code, f"its ended elements are known to accounting alone. {accounting.trouble}"
     if not asked.queue.whole:
-        return _untold_without_queue(asked, account, alive=alive)
-    if alive:
+        return _untold_without_queue(asked, account, alive=told.alive)
+    if told.alive:
         return None
     in_queue = _latest(queue)
     if any(row.stub for row in account) and not in_queue:
@@ -121,8 +155,8 @@ def _confirmed(key: int, row: Row, account: Sequence[Row]) -> bool:
     return told is not None and told.state.word is row.state.word
 
 
-def _untold_without_accounting(elements: Mapping[int, Row], *, alive: bool) -> tuple[str, str] | None:
-    if alive or any(row.state.phase is Phase.FAILED for row in elements.values()):
+def _untold_without_accounting(told: _Told) -> tuple[str, str] | None:
+    if told.alive or told.seen.phase is Phase.FAILED:
         return None
     return "slurm.no_accounting", "without accounting nobody knows how its elements ended that left the queue earlier."
 
@@ -135,18 +169,16 @@ def _untold_without_queue(asked: Asked, account: Sequence[Row], *, alive: bool) 
     return asked.queue.code, asked.queue.trouble
 
 
-def _described(
-    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, known: int
-) -> Seen:
+def _described(queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row]) -> Seen:
     rows = list(elements.values())
     phase = _phase(rows)
     first = queue[0] if queue else account[0]
     return Seen(
-        evidence=asked.evidence((*queue, *account), "It has elements: alive while one is; failed if one failed."),
+        evidence=undated((*queue, *account), "It has elements: alive while one is; failed if one failed."),
         phase=phase,
         status=_counts(rows),
         reason=_why(elements),
-        elements=known,
+        elements=len(elements),
         stuck=_stuck(rows),
         name=first.name,
         user=first.user or None,
@@ -154,7 +186,6 @@ def _described(
         expected_start_at=_first(row.started for row in rows) if phase is Phase.PENDING else None,
         started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
         ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
-        clock_ahead_s=asked.ahead_s,
         work_dir=first.work_dir or None,
     )
 

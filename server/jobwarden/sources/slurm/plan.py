@@ -36,6 +36,11 @@ class Job:
     id: SlurmId
 
 
+def has_elements(job: Job) -> bool:
+    """Whether sacct is asked about it whatever squeue says: for its elements that have ended."""
+    return job.id.whole and job.wanted.elements is not None
+
+
 def wants_account(job: Job, asked: Asked) -> bool:
     """Whether squeue alone does not settle it."""
     rows = asked.queue_rows(job.id)

@@ -16,7 +16,7 @@ from jobwarden.sources.slurm.combine import see
 from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
-from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
 from jobwarden.sources.slurm.resubmission import contested
 from jobwarden_registry.clock import Clock, utc_now
@@ -33,8 +33,8 @@ _SPARE_S = 5.0
 class SlurmSource:
     """See `Source`, `Cancels` and `Discovers`.
 
-    One observation costs one run for squeue; a second one only when something has left the queue, is new or has
-    elements; a third one for what is still nowhere, or another user's.
+    One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
+    one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
     """
 
     name: str = "slurm"
@@ -51,7 +51,8 @@ class SlurmSource:
         jobs, sightings = self._readable(wanted)
         if not jobs:
             return sightings
-        asked = replace(await self._look(host), watched=frozenset(job.id.base for job in jobs.values()))
+        many = sorted({job.id.base for job in jobs.values() if has_elements(job)})[:IDS_PER_QUESTION]
+        asked = replace(await self._look(host, many), watched=frozenset(job.id.base for job in jobs.values()))
         asked = await self._detail(host, asked, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
@@ -100,29 +101,33 @@ class SlurmSource:
                 unreadable[one.id] = CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
         return jobs, unreadable
 
-    async def _look(self, host: Host) -> Asked:
+    async def _look(self, host: Host, account: Sequence[int] = ()) -> Asked:
         at, nonce = self._clock(), new_nonce()
-        argv = commands.look_argv(nonce, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce)
+        argv = commands.look_argv(nonce, account=account, cluster=host.cluster, limit_s=_limit(host))
+        parts = await _run(host, argv, nonce, programs=2 if account else 1)
         words = ("-h", "-a", "-t", "all", "-u", word_of(parts, "uid"), "-o", commands.queue_format("|")[1:])
         question = commands.question("squeue", *words, cluster=host.cluster)
         queue = read_queue_part(_required(parts, "squeue"), nonce, question)
-        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue)
+        told = _accounted(host, parts["sacct"], nonce, account) if "sacct" in parts else None
+        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue, account=told)
 
     async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
-        ids = sorted({job.id.base for job in jobs.values() if wants_account(job, asked)})
+        ids = {job.id.base for job in jobs.values() if wants_account(job, asked)}
+        known = asked.account
+        if known is not None and not known.whole:  # it tells nothing of the rest either, and may hang again
+            known = replace(known, ids=ids | (known.ids or frozenset()))
+        account = [known] if known else []
+        chunks = _chunks(sorted(ids - (known.ids or frozenset()) if known else ids))
         shown = to_show(jobs, asked)
-        account: list[Answer] = []
-        said: dict[str, Shown] = {}
-        for chunk in _chunks(ids) or ([[]] if shown else []):
+        show, said = list(shown.values()), dict[str, Shown]()
+        for chunk in chunks or ([[]] if shown else []):
             nonce = new_nonce()
-            show = [] if account else list(shown.values())
             argv = commands.detail_argv(nonce, account=chunk, show=show, cluster=host.cluster, limit_s=_limit(host))
             parts = await _run(host, argv, nonce)
             said |= _shown(parts, shown, jobs, asked) if show else {}
+            show = []
             if chunk:
-                answer = read_account_part(_required(parts, "sacct"), nonce, _sacct(host, chunk))
-                account.append(replace(answer, ids=frozenset(chunk)))
+                account.append(_accounted(host, _required(parts, "sacct"), nonce, chunk))
         return replace(asked, account=_joined(account), shown=said)
 
     async def _by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
@@ -164,8 +169,9 @@ class SlurmSource:
         return read_outcomes(_required(parts, "scancel"), accepted)
 
 
-async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
-    done = await host.transport.run(argv, timeout_s=host.timeout_s)
+async def _run(host: Host, argv: Sequence[str], nonce: str, *, programs: int = 1) -> Mapping[str, Part]:
+    """Run a question; each of its programs that may hang has all the time that there is for one."""
+    done = await host.transport.run(argv, timeout_s=programs * host.timeout_s)
     try:
         return read_parts(done.stdout, nonce)
     except UnreadableAnswerError as error:
@@ -194,9 +200,10 @@ def _few(ids: Sequence[int]) -> str:
     return text if len(ids) <= 20 else f"{text},... ({len(ids)} ids)"
 
 
-def _sacct(host: Host, ids: Sequence[int]) -> str:
+def _accounted(host: Host, part: Part, nonce: str, ids: Sequence[int]) -> Answer:
     words = ("-n", "-P", "-X", "-D", "-o", ",".join(commands.ACCOUNT_FIELDS), "-j", _few(ids))
-    return commands.question("sacct", *words, cluster=host.cluster)
+    answer = read_account_part(part, nonce, commands.question("sacct", *words, cluster=host.cluster))
+    return replace(answer, ids=frozenset(ids))
 
 
 def _joined(answers: Sequence[Answer]) -> Answer | None:
