@@ -207,7 +207,8 @@ def failed(
 
 def all_wanted(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> list[Wanted]:
     """Give what counts now of all that is written down, and these, whether they are written down or not."""
-    counts = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
+    latest = now + timedelta(seconds=2 * keep_s)
+    counts = {job_id: want for job_id, want in wants.items() if now < want.until <= latest}
     both = {job_id: want.wanted for job_id, want in counts.items()}
     both |= {one.id: _merged(counts.get(one.id), one, now) for one in wanted}
     return list(both.values())
@@ -237,7 +238,7 @@ def _merged(before: Want | None, one: Wanted, now: datetime) -> Wanted:
         return one
     known = before.wanted
     if known is one or known == one:
-        return one
+        return known
     both = merged(known, one)
     again = one.registered_at == both.registered_at  # this registration speaks once more, and may have learned of a log
     return both.model_copy(update={"log_known": one.log_known}) if again else both
@@ -249,10 +250,10 @@ def _follows_no_more(want: Want, now: datetime) -> bool:
 
 def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> bool:
     """Whether the file of wants must be written: not at every call, or it would be written all the time."""
-    half = now + timedelta(seconds=keep_s / 2)
+    half, latest = now + timedelta(seconds=keep_s / 2), now + timedelta(seconds=2 * keep_s)
     for one in wanted:
         want = wants.get(one.id)
-        if want is None or want.until < half or not _holds(want, now, keep_s) or _says_more(want, one, now):
+        if want is None or not half <= want.until <= latest or _says_more(want, one, now):
             return True
         if one.resubmitted_as is not None and (want.followed_until or want.until) < half:
             return True

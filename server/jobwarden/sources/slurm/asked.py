@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from jobwarden.sources.base import Seen
@@ -20,11 +20,6 @@ ACCOUNT_LAG = timedelta(seconds=15)
 """slurmctld tells accounting of a requeue at most 5 seconds later (22.05.8); three times that."""
 
 _SAME_CLOCK_S = 60.0
-
-SIGHTINGS_KEPT = 4096
-"""What was said of rows that have not changed since is not worked out anew: some 12 MB."""
-
-_UNDATED = datetime.min.replace(tzinfo=UTC)
 
 
 class RowIndex:
@@ -146,14 +141,21 @@ class Asked:
 
     def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
         """Write down what decided."""
-        return self._dated(undated(rows, rule, *more))
+        lines: list[str] = []
+        left = EVIDENCE_CHARS
+        for line in (*(row.line for row in rows), *more):
+            if len(lines) == EVIDENCE_LINES or left <= 0:
+                lines.append("…")
+                break
+            lines.append(line[:left])
+            left -= len(line)
+        return Evidence(asked_at=self.at, question=self._questions, lines=tuple(lines), rule=rule)
 
-    def dated(self, told: Seen) -> Seen:
-        """Say of what was made of rows alone when and by what questions it was seen."""
-        return told.model_copy(update={"evidence": self._dated(told.evidence), "clock_ahead_s": self.ahead_s})
-
-    def _dated(self, evidence: Evidence) -> Evidence:
-        return Evidence(asked_at=self.at, question=self._questions, lines=evidence.lines, rule=evidence.rule)
+    def seen_again(self, seen: Seen) -> Seen:
+        """Say of what the same rows said before that it is so now."""
+        before = seen.evidence
+        now = Evidence(asked_at=self.at, question=self._questions, lines=before.lines, rule=before.rule)
+        return seen.model_copy(update={"evidence": now, "clock_ahead_s": self.ahead_s})
 
     @cached_property
     def _questions(self) -> tuple[str, ...]:
@@ -164,19 +166,6 @@ class Asked:
     def _narrowed(self) -> dict[tuple[bool, bool], Asked]:
         """By which of `account` and `by_id` have nothing to do with a job."""
         return {}
-
-
-def undated(rows: Sequence[Row], rule: str, *more: str) -> Evidence:
-    """Write down what decided, but for when it was asked, and how: `Asked.dated` adds that."""
-    lines: list[str] = []
-    left = EVIDENCE_CHARS
-    for line in (*(row.line for row in rows), *more):
-        if len(lines) == EVIDENCE_LINES or left <= 0:
-            lines.append("…")
-            break
-        lines.append(line[:left])
-        left -= len(line)
-    return Evidence(asked_at=_UNDATED, lines=tuple(lines), rule=rule)
 
 
 def _about(answer: Answer | None, job: SlurmId) -> Answer | None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import lru_cache
 
 from jobwarden.sources.base import Absent, CouldNotAsk, Seen, Sighting, Wanted
-from jobwarden.sources.slurm.answers import ExitCode, Row, Shown
-from jobwarden.sources.slurm.asked import SIGHTINGS_KEPT, Asked, undated
+from jobwarden.sources.slurm.answers import ExitCode, Row
+from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.elements import is_many, see_many
 from jobwarden.sources.slurm.identity import ours
 from jobwarden.sources.slurm.ids import SlurmId
@@ -169,17 +168,9 @@ def _alive_in_account_alone(last: Row, account: Sequence[Row], asked: Asked) -> 
 
 def _seen(wanted: Wanted | None, row: Row, account: Sequence[Row], asked: Asked, *, rule: str) -> Seen:
     """Describe a job by its deciding row; what accounting knows more exactly is put in."""
-    shown = asked.shown.get(wanted.id) if wanted else None
-    told = _told(row, tuple(account), shown, rule)
-    log = log_of(row, shown, asked.host_names) if shown else None
-    return asked.dated(told if log is None else told.model_copy(update={"log": log}))
-
-
-@lru_cache(SIGHTINGS_KEPT)
-def _told(row: Row, account: tuple[Row, ...], shown: Shown | None, rule: str) -> Seen:
-    """Say what rests on the rows alone, whenever they were seen."""
     last = account[-1] if account else None
     agreeing = last if last and last.state.word is row.state.word else row
+    shown = asked.shown.get(wanted.id) if wanted else None
     code, signal = exit_of(row, agreeing.exit, shown.exit if shown else None)
     reason = _reason(row, agreeing)
     if code and not shown:
@@ -189,7 +180,7 @@ def _told(row: Row, account: tuple[Row, ...], shown: Shown | None, rule: str) ->
     runs = tuple(_attempt(one) for one in account)
     evidence_rows = account if row in account else (row, *account)
     return Seen(
-        evidence=undated(evidence_rows, rule, *(shown.lines if shown else ())),
+        evidence=asked.evidence(evidence_rows, rule, *(shown.lines if shown else ())),
         phase=row.state.phase,
         status=agreeing.state.text,
         reason=reason,
@@ -203,7 +194,9 @@ def _told(row: Row, account: tuple[Row, ...], shown: Shown | None, rule: str) ->
         expected_start_at=row.started if waiting else None,
         started_at=None if waiting else row.started,
         ended_at=(row.ended or agreeing.ended) if row.state.ended else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=row.work_dir or None,
+        log=log_of(row, shown, asked.host_names) if shown else None,
         attempts=runs if len(runs) > 1 else (),
     )
 

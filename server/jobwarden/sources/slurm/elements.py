@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from jobwarden.sources.base import CouldNotAsk, Seen, Sighting
 from jobwarden.sources.slurm.answers import Row
-from jobwarden.sources.slurm.asked import SIGHTINGS_KEPT, Asked, undated
+from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden.sources.slurm.waiting import stuck_because
 from jobwarden_registry.phases import Phase
@@ -20,8 +18,6 @@ _SETTLED = timedelta(seconds=60)
 
 _LAST_ROWS = timedelta(seconds=15)
 _REASONS_TOLD = 3
-_FEW_ROWS = 8
-"""What was said of a job with more is not kept: it takes room."""
 
 _WHOLE = -1
 """Stands for a row of squeue that names the whole job beside its elements: not known to happen, and not passed over."""
@@ -35,11 +31,7 @@ def is_many(job: SlurmId, rows: Sequence[Row]) -> bool:
     """Whether a job that was asked for as a whole has elements or parts."""
     if not job.whole:
         return False
-    for row in rows:
-        one = row.id
-        if (one.ranges or not one.id.whole) and one.id.base == job.base:
-            return True
-    return False
+    return any((row.id.ranges or not row.id.id.whole) and row.id.id.base == job.base for row in rows)
 
 
 def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, known: int = 0) -> Sighting:
@@ -51,56 +43,27 @@ def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, know
         account: Accounting's, oldest run first.
         known: How many elements were seen earlier.
     """
-    few = len(queue) + len(account) <= _FEW_ROWS
-    told = (_kept if few else _told)(tuple(queue), tuple(account))
-    gone = 0 if told.alive else max(0, known - told.elements)
-    trouble = _untold(asked, queue, account, told) or _untold_gone(asked, told, gone)
+    queue = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
+    elements = _latest(account) | _latest(queue)
+    plain = [row for row in queue if not row.id.keys]
+    if plain:
+        elements[_WHOLE] = plain[-1]
+    alive = any(row.alive for row in elements.values())
+    gone = 0 if alive else max(0, known - len(elements))
+    trouble = _untold(asked, queue, account, elements, alive=alive) or _untold_gone(asked, elements, gone)
     if trouble is not None:
         code, text = trouble
         rule = f"Nothing certain can be said of it: {text}"
         return CouldNotAsk(code=code, text=text, evidence=asked.evidence((*queue, *account), rule))
-    known = max(known, told.elements)
-    seen = asked.dated(told.seen if known == told.elements else told.seen.model_copy(update={"elements": known}))
+    known = max(known, len(elements))
+    seen = _described(asked, queue, account, elements, known=known)
     return _without_trace(seen, gone, known) if gone else seen
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What rests on the rows alone, whenever they were seen.
-
-    Attributes:
-        seen: The sighting, with the elements that have a row.
-        elements: How many these are.
-        alive: Whether one of them is.
-        last_end: The latest end of one.
-    """
-
-    seen: Seen
-    elements: int
-    alive: bool
-    last_end: datetime | None
-
-
-def _told(queue: tuple[Row, ...], account: tuple[Row, ...]) -> _Told:
-    ordered = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
-    elements = _latest(account) | _latest(ordered)
-    plain = [row for row in ordered if not row.id.keys]
-    if plain:
-        elements[_WHOLE] = plain[-1]
-    return _Told(
-        seen=_described(ordered, account, elements),
-        elements=len(elements),
-        alive=any(row.alive for row in elements.values()),
-        last_end=max((row.ended for row in elements.values() if row.ended), default=None),
-    )
-
-
-_kept = lru_cache(SIGHTINGS_KEPT)(_told)
-
-
-def _untold_gone(asked: Asked, told: _Told, gone: int) -> tuple[str, str] | None:
+def _untold_gone(asked: Asked, elements: Mapping[int, Row], gone: int) -> tuple[str, str] | None:
     """Wait for accounting's last rows before elements are said to have none."""
-    if gone and told.last_end and asked.now - told.last_end < _LAST_ROWS:
+    ends = [row.ended for row in elements.values() if row.ended]
+    if gone and ends and asked.now - max(ends) < _LAST_ROWS:
         return "slurm.accounting_behind", f"{gone} of its elements are in no answer yet."
     return None
 
@@ -119,7 +82,8 @@ def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
 
 def describe_living(asked: Asked, rows: Sequence[Row]) -> Seen:
     """Describe those elements of a job that squeue shows alive."""
-    return asked.dated(_described(rows, (), _latest(rows) or {_WHOLE: rows[-1]}))
+    elements = _latest(rows) or {_WHOLE: rows[-1]}
+    return _described(asked, rows, (), elements, known=len(elements))
 
 
 def _latest(rows: Sequence[Row]) -> dict[int, Row]:
@@ -128,18 +92,20 @@ def _latest(rows: Sequence[Row]) -> dict[int, Row]:
     return ranges | {key: row for row in rows if not row.id.ranges for key in row.id.keys}
 
 
-def _untold(asked: Asked, queue: Sequence[Row], account: Sequence[Row], told: _Told) -> tuple[str, str] | None:
+def _untold(
+    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, alive: bool
+) -> tuple[str, str] | None:
     """Say what stops us from telling all elements, as code and text."""
     accounting = asked.account
     if accounting is None:
         return "slurm.not_asked", "accounting was not asked about its ended elements."
     if not accounting.exists:
-        return _untold_without_accounting(told)
+        return _untold_without_accounting(elements, alive=alive)
     if not accounting.whole:
         return accounting.code, f"its ended elements are known to accounting alone. {accounting.trouble}"
     if not asked.queue.whole:
-        return _untold_without_queue(asked, account, alive=told.alive)
-    if told.alive:
+        return _untold_without_queue(asked, account, alive=alive)
+    if alive:
         return None
     in_queue = _latest(queue)
     if any(row.stub for row in account) and not in_queue:
@@ -155,8 +121,8 @@ def _confirmed(key: int, row: Row, account: Sequence[Row]) -> bool:
     return told is not None and told.state.word is row.state.word
 
 
-def _untold_without_accounting(told: _Told) -> tuple[str, str] | None:
-    if told.alive or told.seen.phase is Phase.FAILED:
+def _untold_without_accounting(elements: Mapping[int, Row], *, alive: bool) -> tuple[str, str] | None:
+    if alive or any(row.state.phase is Phase.FAILED for row in elements.values()):
         return None
     return "slurm.no_accounting", "without accounting nobody knows how its elements ended that left the queue earlier."
 
@@ -169,16 +135,18 @@ def _untold_without_queue(asked: Asked, account: Sequence[Row], *, alive: bool) 
     return asked.queue.code, asked.queue.trouble
 
 
-def _described(queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row]) -> Seen:
+def _described(
+    asked: Asked, queue: Sequence[Row], account: Sequence[Row], elements: Mapping[int, Row], *, known: int
+) -> Seen:
     rows = list(elements.values())
     phase = _phase(rows)
     first = queue[0] if queue else account[0]
     return Seen(
-        evidence=undated((*queue, *account), "It has elements: alive while one is; failed if one failed."),
+        evidence=asked.evidence((*queue, *account), "It has elements: alive while one is; failed if one failed."),
         phase=phase,
         status=_counts(rows),
         reason=_why(elements),
-        elements=len(elements),
+        elements=known,
         stuck=_stuck(rows),
         name=first.name,
         user=first.user or None,
@@ -186,6 +154,7 @@ def _described(queue: Sequence[Row], account: Sequence[Row], elements: Mapping[i
         expected_start_at=_first(row.started for row in rows) if phase is Phase.PENDING else None,
         started_at=_first(row.started for row in rows if row.state.phase is not Phase.PENDING),
         ended_at=max((row.ended for row in rows if row.ended), default=None) if phase.final else None,
+        clock_ahead_s=asked.ahead_s,
         work_dir=first.work_dir or None,
     )
 

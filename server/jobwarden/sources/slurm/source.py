@@ -19,6 +19,7 @@ from jobwarden.sources.slurm.logs import needs_host_name
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
 from jobwarden.sources.slurm.resubmission import contested
+from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence
@@ -41,6 +42,8 @@ class SlurmSource:
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
+        self._unchanged: dict[tuple[str, str], Unchanged] = {}
+        """By host and cluster."""
 
     def parse_id(self, text: str) -> str:
         """See `Source.parse_id`."""
@@ -52,15 +55,20 @@ class SlurmSource:
         if not jobs:
             return sightings
         many = sorted({job.id.base for job in jobs.values() if has_elements(job)})[:IDS_PER_QUESTION]
-        asked = replace(await self._look(host, many), watched=frozenset(job.id.base for job in jobs.values()))
-        asked = await self._detail(host, asked, jobs)
+        first = replace(await self._look(host, many), watched=frozenset(job.id.base for job in jobs.values()))
+        unchanged = self._unchanged.setdefault((host.transport.host, host.cluster), Unchanged())
+        again = unchanged.again(jobs, first)
+        jobs = {name: job for name, job in jobs.items() if name not in again}
+        asked = await self._detail(host, first, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
             raise SourceUnavailableError(both, code="slurm.unavailable")
         if asked.no_accounting and asked.queue.trouble:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
-        return sightings | contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
+        judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
+        unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
+        return {**sightings, **again, **judged}
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
