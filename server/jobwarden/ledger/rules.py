@@ -207,8 +207,7 @@ def failed(
 
 def all_wanted(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> list[Wanted]:
     """Give what counts now of all that is written down, and these, whether they are written down or not."""
-    latest = now + timedelta(seconds=2 * keep_s)
-    counts = {job_id: want for job_id, want in wants.items() if now < want.until <= latest}
+    counts = _counting(wants, now, keep_s)
     both = {job_id: want.wanted for job_id, want in counts.items()}
     both |= {one.id: _merged(counts.get(one.id), one, now) for one in wanted}
     return list(both.values())
@@ -217,7 +216,7 @@ def all_wanted(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetim
 def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> dict[str, Want]:
     """Add these wants, for `keep_s` from now, and drop those that have run out."""
     until = now + timedelta(seconds=keep_s)
-    kept = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
+    kept = _counting(wants, now, keep_s)
     for one in wanted:
         before = kept.get(one.id)
         both = _merged(before, one, now)
@@ -227,9 +226,10 @@ def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, 
     return kept
 
 
-def _holds(want: Want, now: datetime, keep_s: float) -> bool:
-    """Whether a want still counts. One that would last for far too long is of a clock that has been set back since."""
-    return 0 < (want.until - now).total_seconds() <= 2 * keep_s
+def _counting(wants: Mapping[str, Want], now: datetime, keep_s: float) -> dict[str, Want]:
+    """Leave out what has run out, and what would last for far too long: it is of a clock that was set back since."""
+    latest = now + timedelta(seconds=2 * keep_s)
+    return {job_id: want for job_id, want in wants.items() if now < want.until <= latest}
 
 
 def _merged(before: Want | None, one: Wanted, now: datetime) -> Wanted:

@@ -1,7 +1,7 @@
 """What a kind of job must be able to say: the contract of every plug-in.
 
-A source is stateless. It builds commands and reads answers with pure functions, keeps no connection,
-imports no other source and no concrete transport.
+A source has no state: what it may keep from one question to the next changes no answer. It builds commands and reads
+answers with pure functions, keeps no connection, imports no other source and no concrete transport.
 """
 
 from __future__ import annotations

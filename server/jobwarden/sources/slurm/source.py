@@ -120,7 +120,7 @@ class SlurmSource:
         return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue, account=told)
 
     async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
-        ids = {job.id.base for job in jobs.values() if wants_account(job, asked)}
+        ids = frozenset(job.id.base for job in jobs.values() if wants_account(job, asked))
         known = asked.account
         if known is not None and not known.whole:  # it tells nothing of the rest either, and may hang again
             known = replace(known, ids=ids | (known.ids or frozenset()))
