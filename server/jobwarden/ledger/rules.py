@@ -142,8 +142,13 @@ def _remembered(snapshot: Snapshot, one: Wanted) -> bool:
 
 
 def _settled(sighting: Sighting | None, one: Wanted) -> bool:
-    """Whether this end leaves nothing to ask: no output is missing, and no other job may be this one's next attempt."""
+    """Whether this end leaves nothing to ask.
+
+    It is of the present run, no output is missing, and no other job may be this one's next attempt.
+    """
     if not isinstance(sighting, Seen) or not sighting.phase.final or sighting.newer:
+        return False
+    if one.has_run_since(sighting):
         return False
     there = [output.expect for output in sighting.outputs if output.found is not False]
     return sighting.phase is not Phase.SUCCEEDED or all(expect in there for expect in one.expect)

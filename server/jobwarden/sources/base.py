@@ -142,6 +142,11 @@ class Wanted(BaseModel):
     facts: Mapping[str, JsonValue] = Field(default_factory=dict)
     """`JobRecord.facts`: what this source itself put there."""
 
+    def has_run_since(self, seen: Seen) -> bool:
+        """Whether a sighting is of a run before the one that is known as the present."""
+        told, present = seen.submitted_at, self.run_submitted_at
+        return told is not None and present is not None and told < present
+
 
 @dataclass(frozen=True, slots=True)
 class Host:

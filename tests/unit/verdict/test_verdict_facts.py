@@ -82,3 +82,11 @@ async def test_a_source_with_a_say_looks_first_and_concludes_and_one_dark_host_i
     assert getattr(known["a"], "reason", "") == "2 of 2"
     assert known["a"].facts == known["b"].facts == FACTS["facts"]
     assert known["b"].kind == "could_not_ask"
+
+
+def test_the_end_of_an_earlier_run_is_no_reason_to_ask_no_more() -> None:
+    """The present run was seen, and nothing tells of its end: it would stay as it was for ever."""
+    end = seen("NODE_FAIL", submitted_at=at(0))
+    answer = Snapshot(asked_at=at(100), answered={"7": end}, asked={"7": at(100)})
+    assert open_questions(answer, [Wanted(id="7", run_submitted_at=at(0))]) == []
+    assert open_questions(answer, [later := Wanted(id="7", run_submitted_at=at(50))]) == [later]
