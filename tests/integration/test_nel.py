@@ -95,7 +95,13 @@ def test_of_two_tasks_one_succeeds_and_one_fails_and_it_has_ended_when_both_have
     ended = end(home, run)
     assert (ended["phase"], ended["status"], ended["exit_code"]) == ("failed", "failed (1 of 2 success)", 3)
     assert "ifeval: success, IFEval 42.3 %" in ended["reason"]
-    assert "the evaluation failed" in cli(home, "tail", run).stdout
+    tail = cli(home, "tail", run)
+    assert "the evaluation failed" in tail.stdout
+    assert f"Task {run}.1 (the first that failed). Others: {run}.0." in tail.stderr
+    assert "the evaluation failed" not in cli(home, "tail", run, "--task", "ifeval").stdout
+    first = min(lab.slurm_ids(run), key=int)
+    assert f"slurm-{first}.log" in cli(home, "tail", run, "--task", "0", "--stream", "slurm").stderr
+    assert "no stream 'server'" in cli(home, "tail", run, "--stream", "server").stderr
     assert ended["attempts"][-1]["id"] == min(lab.slurm_ids(run), key=int)
     assert all(SECRET.encode() not in content for _, content in lab.everything_written())
     explained = cli(home, "explain", run).stdout

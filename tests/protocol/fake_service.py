@@ -193,11 +193,16 @@ class FakeService(Service):
             counts=counted(self.jobs), news=self._told(), jobs=tuple(self.jobs), waited_s=timeout_s, met=self.met
         )
 
-    async def tail(self, caller: Caller, job: str, *, lines: int = 80, stream: str = "stdout") -> TailView:
-        self._note("tail", caller, job=job, lines=lines, stream=stream)
+    async def tail(self, caller: Caller, job: str, *, lines: int = 80, **more: str | int | None) -> TailView:
+        self._note("tail", caller, job=job, lines=lines, **{name: value for name, value in more.items() if value})
         found = self._find(job)
         return TailView(
-            job=found, path=found.log_path, stream=stream, text=self.log, size_bytes=len(self.log.encode()), news=()
+            job=found,
+            path=found.log_path,
+            stream=str(more.get("stream") or "stdout"),
+            text=self.log,
+            size_bytes=len(self.log.encode()),
+            news=(),
         )
 
     async def cancel(

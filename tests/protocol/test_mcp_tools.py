@@ -175,6 +175,9 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
     assert service.calls.pop()[2] == {"jobs": ["1"], "until": "terminal", "timeout_s": 3.0}
     await _call(client, "tail_log", job="1", lines=5, stream="stderr")
     assert service.calls.pop()[2] == {"job": "1", "lines": 5, "stream": "stderr"}
+    await _call(client, "tail_log", job="1", task=3, cursor="c1", grep="a|b", context=2)
+    asked = {"job": "1", "lines": 80, "task": "3", "cursor": "c1", "grep": "a|b", "context": 2}
+    assert service.calls.pop()[2] == asked
     await _call(client, "cancel_job", jobs="1", reason="r", dry_run=True, force=True)
     asked = {"jobs": ["1"], "all_jobs": False, "reason": "r", "dry_run": True, "force": True}
     assert service.calls.pop()[2] == asked

@@ -218,8 +218,8 @@ class FakeService(Service):
             await progress(1.0, "waiting")
         return self._answers.waits.pop(0)
 
-    async def tail(self, caller: Caller, job: str, *, lines: int = 80, stream: str = "stdout") -> TailView:
-        self._asked("tail", caller, job=job, lines=lines, stream=stream)
+    async def tail(self, caller: Caller, job: str, *, lines: int = 80, **more: str | int | None) -> TailView:
+        self._asked("tail", caller, job=job, lines=lines, **{name: value for name, value in more.items() if value})
         return self._answers.tail
 
     async def cancel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -37,9 +38,10 @@ class FileTransport:
 def _read(path: Path, start: int, max_bytes: int) -> Chunk | None:
     try:
         with path.open("rb") as stream:
-            size = stream.seek(0, 2)
-            at = max(0, size + start) if start < 0 else start
+            facts = os.fstat(stream.fileno())
+            size = facts.st_size
+            at = min(max(0, size + start) if start < 0 else start, size)
             stream.seek(at)
-            return Chunk(stream.read(max_bytes), at, size, "1:2")
+            return Chunk(stream.read(min(max_bytes, size - at)), at, size, f"{facts.st_dev}:{facts.st_ino}")
     except FileNotFoundError:
         return None

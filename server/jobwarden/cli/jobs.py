@@ -253,19 +253,44 @@ def _clear_progress() -> None:
 
 
 @click.command(
-    epilog=examples("jobwarden tail ptq-llama-8b -n 20", "jobwarden tail 12345 --stream stderr | grep -i error")
+    epilog=examples(
+        "jobwarden tail ptq-llama-8b -n 20",
+        "jobwarden tail 12345 --stream stderr --grep 'error|warn' --context 2",
+        "jobwarden tail 12345 --task 7",
+    )
 )
 @click.argument("job")
 @click.option("-n", "--lines", type=click.IntRange(1, 10_000), default=80, show_default=True, help="How many lines.")
-@click.option("--stream", type=click.Choice(["stdout", "stderr"]), default="stdout", show_default=True)
+@click.option("--stream", help="stdout (default), stderr, both; nel: client, server, slurm; launcher: launcher.")
+@click.option("--task", help="Array index or task; by default the first that failed.")
+@click.option("--cursor", help="Only what is new since the answer that ended with this cursor.")
+@click.option("--grep", metavar="PATTERN", help="Only lines that match (RE2's syntax), the last ones.")
+@click.option("--context", type=click.IntRange(0, 1000), default=0, help="So many lines around each match.")
 @shared_options
 @pass_face
-def tail(face: Face, *, job: str, lines: int, stream: str, session: str | None, as_json: bool) -> ExitCode:
+def tail(
+    face: Face,
+    *,
+    job: str,
+    lines: int,
+    stream: str | None,
+    task: str | None,
+    cursor: str | None,
+    grep: str | None,
+    context: int,
+    session: str | None,
+    as_json: bool,
+) -> ExitCode:
     """Show the end of a job's log.
 
-    The log goes to stdout, and what is said about it to stderr.
+    The log goes to stdout, and what is said about it to stderr: last, the cursor for the next time.
     """
-    view = face.ask(session, lambda service, caller: service.tail(caller, job, lines=lines, stream=stream))
+    view = face.ask(
+        session,
+        lambda service, caller: service.tail(
+            caller, job, lines=lines, stream=stream, task=task, cursor=cursor, grep=grep, context=context
+        ),
+    )
     if as_json:
         click.echo(view.model_dump_json(indent=2))
         return ExitCode.OK
@@ -277,13 +302,15 @@ def tail(face: Face, *, job: str, lines: int, stream: str, session: str | None, 
         click.echo(clean(view.note), err=True)
     if view.text:
         click.echo(view.text, nl=not view.text.endswith("\n"))
+    if view.cursor:
+        click.echo(f"cursor: {clean(view.cursor)}", err=True)
     return ExitCode.OK
 
 
 def _sizes(size_bytes: int | None, omitted_bytes: int) -> str:
     if size_bytes is None:
         return ""
-    return f" ({size_bytes} bytes" + (f", the first {omitted_bytes} not shown)" if omitted_bytes else ")")
+    return f" ({size_bytes} bytes" + (f", {omitted_bytes} before that not shown)" if omitted_bytes else ")")
 
 
 @click.command(epilog=examples("jobwarden explain ptq-llama-8b"))

@@ -18,13 +18,17 @@ _SHAPES = re.compile(
     r"|(?P<git>gh[opusr]_|github_pat_|glpat-)[A-Za-z0-9_-]{18,}"
     r"|(?P<chat>xox[abeoprs]-|xapp-)[A-Za-z0-9-]{10,}"
     r"|(?P<model>sk-|nvapi-|AIza)(?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{20,}"
-    r"|(?P<pypi>pypi-)[A-Za-z0-9_-]{50,})"
+    r"|(?P<pypi>pypi-)[A-Za-z0-9_-]{50,}"
+    r"|(?P<oauth>ya29\.|GOCSPX-)[A-Za-z0-9_-]{20,}"
+    r"|(?P<service>dop_v1_|dckr_pat_|dapi|api_org_|[rs]k_(?:live|test)_)(?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{20,})"
     r"|(?P<aws>AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|(?P<jwt>eyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}"
     r"|(?P<slack>hooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"
     r")"
 )
 _LOGIN = re.compile(r"((?i:\b(?:bearer|basic))\s{1,3})(?=[A-Za-z._~+/-]{0,200}[0-9=])[A-Za-z0-9._~+/=-]{12,}")
+# Azure's connection strings and signed addresses.
+_SIGNED = re.compile(r"((?i:\b(?:AccountKey|SharedAccessKey|sig|X-Amz-Signature))=)[A-Za-z0-9%+/_-]{20,}={0,2}")
 _URL = re.compile(r"(://[^\s/:@\"']{0,64}:)[^\s/@\"']{1,256}(?=@)")
 _NAMED = re.compile(
     r"(?i)((?P<word>passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key"
@@ -73,6 +77,7 @@ def mask(line: str) -> str:
     line = _SHAPES.sub(lambda found: f"{found.group(found.lastgroup or 0)}{MASK}", line)
     line = _ENCODED_END.sub(MASK, _ENCODED.sub(rf"\1{MASK}", line))
     line = _LOGIN.sub(rf"\1{MASK}", line)
+    line = _SIGNED.sub(rf"\1{MASK}", line)
     line = _URL.sub(rf"\1{MASK}", line)
     line = _NAMED.sub(_mask_named, line)
     return _OPTION.sub(_mask_named, line)

@@ -1,53 +1,16 @@
-"""What a job wrote, and why it is in its state: tail_log and explain."""
+"""Why a job is in its state, and which job is meant."""
 
 from __future__ import annotations
 
-from anyio import to_thread
-
 from jobwarden.identity import Caller
-from jobwarden.logs.allowed import Readable, allowed_path
-from jobwarden.logs.tail import Tail, tail_file
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known, find_job
-from jobwarden.service.views import ExplainView, TailView
-from jobwarden.sources.process.state import processes_folder
-from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
+from jobwarden.service.views import ExplainView
+from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.session import Session
 
-STREAMS = ("stdout", "stderr")
-_AROUND_CHARS = 1500
-"""Kept free of an answer for what is said about the log."""
 _STALENESS = {"stale_since", "stale_because"}
-
-
-async def tail(desk: Desk, caller: Caller, job: str, *, lines: int, stream: str) -> TailView:
-    """See `Service.tail`."""
-    if stream not in STREAMS:
-        raise InvalidIdError(f"There is no stream {stream!r}.", hint="Streams: " + ", ".join(STREAMS) + ".")
-    one = await find(desk, caller, job)
-    if one.live and _path(one, stream) is None:
-        await desk.refresh([one.session], about={one.record.uid})
-        one = await find(desk, caller, job)
-    path = _path(one, stream)
-    if path is None:
-        end = _nothing(f"It is not known where this job writes its {stream}.")
-    elif desk.world.rounds.elsewhere(one.record.site):
-        end = _nothing("It ran on another machine; only there its log can be read.")
-    else:
-        end = await _read(desk, caller, one, path, lines=lines)
-    # The log first: what cannot be read must not cost the agent its news.
-    async with desk.news.telling(await desk.session(caller), caller) as told:
-        return TailView(
-            job=await desk.view(one, caller),
-            path=path,
-            stream=stream,
-            text=end.text,
-            size_bytes=end.size_bytes,
-            omitted_bytes=end.omitted_bytes,
-            note=end.note,
-            news=told,
-        )
 
 
 async def explain(desk: Desk, caller: Caller, job: str) -> ExplainView:
@@ -70,18 +33,6 @@ async def find(desk: Desk, caller: Caller, job: str) -> Known:
         return find_job(await desk.known(await desk.in_scope(caller, project=True)), job)
 
 
-def _nothing(why: str) -> Tail:
-    return Tail(text="", path="", size_bytes=None, omitted_bytes=0, note=why)
-
-
-async def _read(desk: Desk, caller: Caller, one: Known, path: str, *, lines: int) -> Tail:
-    world = desk.world
-    limits = await to_thread.run_sync(desk.limits, caller)
-    async with world.transports.lease(_log_host(one)) as transport:
-        real = await allowed_path(transport, path, _readable(desk, one), timeout_s=world.config.clocks.ask_timeout_s)
-        return await tail_file(transport, real, lines=lines, max_chars=limits.answer_chars - _AROUND_CHARS)
-
-
 def _decides(event: Event) -> bool:
     """Whether a state rests on this event's evidence; a question that got no answer decides none."""
     if event.evidence is None:
@@ -91,29 +42,3 @@ def _decides(event: Event) -> bool:
 
 def _about(session: Session, uid: str) -> tuple[Event, ...]:
     return tuple(event for event in session.journal.read() if event.uid == uid)
-
-
-def _readable(desk: Desk, one: Known) -> Readable:
-    record = one.record
-    host = _log_host(one)
-    local = desk.world.rounds.here(record.site) and host == record.host
-    return Readable(
-        log=record.log,
-        work_dir=record.work_dir,
-        folders=desk.world.config.host(host).read,
-        kept=str(processes_folder(desk.world.env)) if local else None,
-    )
-
-
-def _log_host(one: Known) -> str:
-    return (one.record.log.host if one.record.log is not None else None) or one.record.host
-
-
-def _path(one: Known, stream: str) -> str | None:
-    log = one.record.log
-    # Of a job that lives on under another id the caller's path is the earlier attempt's.
-    if stream == "stdout" and one.record.log_path is not None and one.record.resubmitted_as is None:
-        return one.record.log_path
-    if log is None:
-        return None
-    return log.stdout if stream == "stdout" else log.stderr or log.stdout

@@ -13,6 +13,8 @@ from jobwarden.identity import Caller
 from jobwarden.service import discovering, following, health, looking, reading, recording, registering, stopping
 from jobwarden.service.desk import Desk
 from jobwarden.service.looking import Progress, Scope, Until
+from jobwarden.service.tailing import Asked
+from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.views import (
     CancelView,
     DiscoverView,
@@ -130,9 +132,28 @@ class Service:
         """
         return await looking.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
 
-    async def tail(self, caller: Caller, job: str, *, lines: int = 80, stream: str = "stdout") -> TailView:
-        """Show the end of a job's log."""
-        return await reading.tail(self._desk, caller, job, lines=lines, stream=stream)
+    async def tail(
+        self,
+        caller: Caller,
+        job: str,
+        *,
+        lines: int = 80,
+        stream: str | None = None,
+        task: str | None = None,
+        cursor: str | None = None,
+        grep: str | None = None,
+        context: int = 0,
+    ) -> TailView:
+        """Show the end of a job's log, or what is new in it since a cursor, or the lines that match. See `Asked`.
+
+        Raises:
+            InvalidIdError: The job has no such stream or task.
+            CursorError: That is no cursor, or one of another job.
+            PatternError: That cannot be searched for in linear time.
+            LogRefusedError: The file is none that may be read.
+        """
+        asked = Asked(lines=lines, stream=stream, task=task, cursor=cursor, grep=grep, context=context)
+        return await tail_log(self._desk, caller, job, asked)
 
     async def cancel(
         self,

@@ -138,13 +138,23 @@ class TailView(_View):
 
     job: JobView
     path: str | None
+    """The file; of both streams the two files, with ` and ` between."""
     stream: str
     text: str
+    """Of both streams each line begins with `out| ` or `err| `, where they are two files."""
     size_bytes: int | None
     omitted_bytes: int = 0
-    """Bytes of the file before the first line shown."""
+    """Bytes before the first line shown: of the file, or of what is new since the cursor."""
+    omitted_lines: int | None = None
+    """The lines in these, where they were read."""
+    task: str | None = None
+    """Whose log it is, of a job with several tasks."""
+    hits: int | None = None
+    """Of a search: how many lines match; `note` says in how much."""
     note: str | None = None
-    """Why there is no text, or what was changed in it."""
+    """Why there is no text, what happened to the file, which task this is, how much was searched."""
+    cursor: str | None = None
+    """For the next call: only what is new since. Opaque; good for any server and as long as the job is known."""
     news: tuple[Event, ...] = ()
 
 

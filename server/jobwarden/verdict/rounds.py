@@ -15,6 +15,7 @@ from jobwarden.config import Config
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
 from jobwarden.sources.base import Concludes, Host, Sighting, Source, Wanted
 from jobwarden.sources.errors import SourceError
+from jobwarden.sources.log_files import Hosts
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
@@ -252,6 +253,10 @@ class Rounds:
 
     def _host_of(self, target: Target, host: str) -> AbstractAsyncContextManager[Host]:
         return self.host(Target(target.key, host) if host else target)
+
+    def hosts(self, target: Target) -> Hosts:
+        """Lend hosts by their names; an empty name is the target's own."""
+        return partial(self._host_of, target)
 
     @asynccontextmanager
     async def host(self, target: Target) -> AsyncGenerator[Host]:

@@ -66,12 +66,22 @@ def test_run_takes_the_command_after_the_dashes_as_it_is(terminal: Terminal, ans
 
 def test_the_log_alone_is_on_stdout(terminal: Terminal, answers: Answers) -> None:
     answers.tail = TailView(
-        job=job(), path="/o\x1b", stream="stderr", text="one\ntwo", size_bytes=100, omitted_bytes=93, note="cut"
+        job=job(),
+        path="/o\x1b",
+        stream="stderr",
+        text="one\ntwo",
+        size_bytes=100,
+        omitted_bytes=93,
+        note="cut",
+        cursor="c1",
     )
     ran = terminal("tail", "ptq", "-n", "2", "--stream", "stderr")
     assert ran.out == "one\ntwo\n"
-    assert ran.err.splitlines() == ["/o\\x1b (100 bytes, the first 93 not shown)", "cut"]
+    assert ran.err.splitlines() == ["/o\\x1b (100 bytes, 93 before that not shown)", "cut", "cursor: c1"]
     assert answers.asked == [("tail", {"job": "ptq", "lines": 2, "stream": "stderr"})]
+    terminal("tail", "ptq", "--task", "3", "--cursor", "c1", "--grep", "a|b", "--context", "2")
+    asked = {"job": "ptq", "lines": 80, "task": "3", "cursor": "c1", "grep": "a|b", "context": 2}
+    assert answers.asked[1:] == [("tail", asked)]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ _RANDOM = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5"
         ("--api-key 'abcd1234efgh'", "abcd1234efgh"),
         ("wandb api_key: 0123456789abcdef0123456789abcdef01234567", "0123456789abcdef"),
         ("client_secret='s3cr3t-v4lue'", "s3cr3t-v4lue"),
+        (f"aws_session_token={_RANDOM}", _RANDOM),
+        (f"AccountName=a;AccountKey={_RANDOM}/{_RANDOM}==;End", _RANDOM),
+        (f"GET https://a.blob.x/c?sv=1&sig={_RANDOM}%2B", _RANDOM),
+        (f"https://b.s3.x/k?X-Amz-Credential=a&X-Amz-Signature={_RANDOM}", _RANDOM),
+        (f"token ya29.{_RANDOM}", _RANDOM),
+        (f"databricks dapi{_RANDOM}", _RANDOM),
+        (f"stripe sk_live_{_RANDOM}", _RANDOM),
+        (f"docker login -p dckr_pat_{_RANDOM}", _RANDOM),
     ],
 )
 def test_what_looks_like_a_secret_is_masked(line: str, secret: str) -> None:
@@ -63,6 +71,7 @@ def test_what_looks_like_a_secret_is_masked(line: str, secret: str) -> None:
         "secret: none, credential: unset",
         "epoch 3 loss 0.123 eyJ",
         "ssh-rsa AAAAB3NzaC1yc2E public",
+        "sig=0.05 account_key_vault dapi_version_of_the_client_library",
     ],
 )
 def test_what_every_training_log_is_full_of_stays(line: str) -> None:

@@ -11,6 +11,8 @@ from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sightin
 from jobwarden_registry.model import Evidence, LogPaths
 from jobwarden_registry.phases import Phase
 
+FAILED: Final = "failed"
+"""The key of the record's facts that lists the Slurm jobs that have failed."""
 _WORST_FIRST: Final = (Phase.FAILED, Phase.CANCELLED, Phase.SUCCEEDED)
 _LIVELIEST_FIRST: Final = (Phase.RUNNING, Phase.SUSPENDED, Phase.PENDING, Phase.UNKNOWN, Phase.LOST)
 _SIGHTING: TypeAdapter[Sighting] = TypeAdapter(Sighting)
@@ -93,7 +95,9 @@ def _whole(chosen: str, seen: Mapping[str, Seen], depends: DependsOn) -> Seen:
     starts = [part.started_at for part in parts if part.started_at is not None]
     ends = [part.ended_at for part in parts if part.ended_at is not None]
     log = depends.memo.get("log")
+    failed = [part.partition(" (")[2].removesuffix(")") for part, one in seen.items() if one.phase is Phase.FAILED]
     return Seen(
+        facts={FAILED: list[JsonValue](failed)},
         phase=one.phase,
         status=one.status,
         reason=_reason(chosen, seen, depends.memo),

@@ -61,7 +61,7 @@ def known_jobs(one: Wanted, experiment: Experiment) -> tuple[SlurmJob, ...]:
 
     A record that was there once is not forgotten because somebody has tidied up.
     """
-    known = {job.id: job for job in _kept(one.facts.get("slurm"))}
+    known = {job.id: job for job in kept_jobs(one.facts)}
     known |= {job.id: job for job in experiment.slurm}
     if not known and one.id in experiment.output.experiments:
         known = {job.id: job for job in _printed(experiment)}
@@ -78,7 +78,9 @@ def _printed(experiment: Experiment) -> Iterable[SlurmJob]:
         yield SlurmJob(slurm_id, task.name if task else "", host=next(iter(hosts)))
 
 
-def _kept(value: JsonValue) -> Iterable[SlurmJob]:
+def kept_jobs(facts: Mapping[str, JsonValue]) -> Iterable[SlurmJob]:
+    """Give the Slurm jobs that the record's facts hold."""
+    value = facts.get(SLURM)
     for row in value if isinstance(value, list) else []:
         if isinstance(row, list) and len(row) == 5 and all(isinstance(text, str) for text in row[:4]):
             slurm_id, task, logs, host, port = row

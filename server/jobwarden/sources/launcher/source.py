@@ -22,12 +22,14 @@ from jobwarden.sources.launcher.commands import Place, cancel_argv, find_argv, l
 from jobwarden.sources.launcher.conclude import concluded
 from jobwarden.sources.launcher.ids import parse_experiment_id
 from jobwarden.sources.launcher.listing import QUESTION, describe, list_recent
+from jobwarden.sources.launcher.logs import logs_of
 from jobwarden.sources.launcher.look import Experiment, Machine, read_experiment, read_machine
 from jobwarden.sources.launcher.output import Output, read_output
 from jobwarden.sources.launcher.see import depends_of
+from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
-from jobwarden_registry.model import Evidence
+from jobwarden_registry.model import Evidence, LogPaths
 
 _PER_QUESTION = 20
 """Experiments in one command: each may answer with some megabytes."""
@@ -36,7 +38,7 @@ _CONNECTION = "SSH_CONNECTION"
 
 
 class LauncherSource:
-    """See `Source`, `Prepares`, `Concludes`, `Discovers` and `Cancels`."""
+    """See `Source`, `Prepares`, `Concludes`, `Discovers`, `Cancels` and `KeepsLogs`."""
 
     name: str = "launcher"
 
@@ -107,6 +109,10 @@ class LauncherSource:
         """See `Cancels.cancel`: every task. Those on Slurm are cancelled there, by whoever asks us (`depends`)."""
         look = await self._look(host, [_place(one) for one in wanted])
         return {one.id: await self._cancel(host, one, look, n) for n, one in enumerate(wanted)}
+
+    async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:  # noqa: ARG002 -- the contract's; who asks us asks Slurm
+        """See `KeepsLogs.logs`."""
+        return logs_of(wanted, known=known, task=task)
 
     async def _look(self, host: Host, places: Sequence[Place]) -> _Look:
         """Look at each; and once more where nemo-run's home is known only by what its launcher has printed since."""

@@ -78,14 +78,20 @@ class Found(BaseModel):
 
     def log_of(self, slurm_id: str | None, folder: str) -> tuple[str | None, str | None]:
         """Give the files to read, for what the evaluation prints and for what stands behind it; only what exists."""
-        own = [name for name in self.logs if slurm_id is None or slurm_id in re.split(r"[-.]", name)]
+        own = self._of(slurm_id)
         if slurm_id is None:
             first = next((name for name in _LOCAL_LOGS if name in own), None)
         else:
             first = next((name for name in (f"client-{slurm_id}.log", f"slurm-{slurm_id}.log") if name in own), None)
-        second = next((name for name in own if _SERVER.fullmatch(name)), None)
-        second = second or next((name for name in own if name == f"slurm-{slurm_id}.log"), None)
-        return _path(folder, first), _path(folder, second)
+        second = next((name for name in own if name == f"slurm-{slurm_id}.log"), None)
+        return _path(folder, first), self.server_log(slurm_id, folder) or _path(folder, second)
+
+    def server_log(self, slurm_id: str | None, folder: str) -> str | None:
+        """Give the file in which the model's server writes, the newest of several; None when there is none."""
+        return _path(folder, next((name for name in self._of(slurm_id) if _SERVER.fullmatch(name)), None))
+
+    def _of(self, slurm_id: str | None) -> list[str]:
+        return [name for name in self.logs if slurm_id is None or slurm_id in re.split(r"[-.]", name)]
 
 
 async def look(host: Host, tasks: Sequence[Task]) -> Mapping[str, Found]:

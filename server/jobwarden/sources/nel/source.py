@@ -12,22 +12,25 @@ from collections.abc import Mapping, Sequence
 from jobwarden.sources.base import CancelOutcome, DependsOn, Host, Prepared, Sighting, Wanted, watched_facts
 from jobwarden.sources.base import Found as Listed
 from jobwarden.sources.errors import SourceError
+from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.nel import asking
 from jobwarden.sources.nel.answers import Status, kept, read_kept, read_kill
 from jobwarden.sources.nel.ids import completed, parse_id
 from jobwarden.sources.nel.judging import following_of, links_of
 from jobwarden.sources.nel.listing import list_runs_alive
+from jobwarden.sources.nel.logs import logs_of
 from jobwarden.sources.nel.look import Found, look
 from jobwarden.sources.nel.program import find_program, list_runs, recorded
 from jobwarden.sources.nel.whole import see_whole
 from jobwarden_registry.clock import Clock, utc_now
+from jobwarden_registry.model import LogPaths
 
 _LINKS = 20
 """Of a longer chain of resumed jobs only the last ones are asked about."""
 
 
 class NelSource:
-    """See `Source`, `Prepares`, `Concludes`, `Discovers` and `Cancels`.
+    """See `Source`, `Prepares`, `Concludes`, `Discovers`, `Cancels` and `KeepsLogs`.
 
     One observation costs at most one `nel status` for all invocations with the same program and list of runs, and that
     once in `nel_every_s` for each; one look into the run folders on each host; and what Slurm costs.
@@ -105,6 +108,10 @@ class NelSource:
     async def discover(self, host: Host) -> Sequence[Listed]:
         """See `Discovers.discover`."""
         return await list_runs_alive(host, watched_facts(host), self._clock())
+
+    async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
+        """See `KeepsLogs.logs`."""
+        return await logs_of(hosts, wanted, known=known, task=task)
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`.

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import JsonValue
+
 from jobwarden.sources.base import RESULT, Absent, CouldNotAsk, Seen, Sighting
 from jobwarden.sources.nel.answers import Task
 from jobwarden.sources.nel.judging import Alive, Dark, Gone, State, judge_task, links_of, worst_first
@@ -14,6 +16,8 @@ from jobwarden.sources.nel.scores import say
 from jobwarden_registry.model import Attempt, Evidence, LogPaths
 from jobwarden_registry.phases import Phase
 
+FAILED = "failed"
+"""The key of the record's facts that lists the tasks that have failed, of several."""
 _REASON_CHARS = 600
 
 
@@ -68,10 +72,9 @@ def _seen(judged: Sequence[_Judged], total: int, slurm: Mapping[str, Sighting], 
     one = next(one for one in judged if one.state is chosen)
     final = chosen.phase.final
     attempts = _attempts(judged, slurm)
-    scores = _scores(judged)
     return Seen(
         evidence=evidence,
-        facts={RESULT: scores} if scores else {},
+        facts=_facts(judged, total),
         phase=chosen.phase,
         status=_status(judged, total, chosen),
         reason=_reason(judged, total),
@@ -89,6 +92,12 @@ def _seen(judged: Sequence[_Judged], total: int, slurm: Mapping[str, Sighting], 
         log=_log(one),
         attempts=attempts,
     )
+
+
+def _facts(judged: Sequence[_Judged], total: int) -> dict[str, JsonValue]:
+    scores, failed = _scores(judged), [one.task.id for one in judged if one.state.phase is Phase.FAILED]
+    facts: dict[str, JsonValue] = {RESULT: scores} if scores else {}
+    return {**facts, FAILED: list[JsonValue](failed)} if total > 1 else facts
 
 
 def _status(judged: Sequence[_Judged], total: int, chosen: Alive) -> str:

@@ -44,7 +44,7 @@ def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, know
         known: How many elements were seen earlier.
     """
     queue = sorted(queue, key=lambda row: row.alive)  # should two rows speak for one element, the living one stands
-    elements = _latest(account) | _latest(queue)
+    elements = latest(account) | latest(queue)
     plain = [row for row in queue if not row.id.keys]
     if plain:
         elements[_WHOLE] = plain[-1]
@@ -82,11 +82,11 @@ def _without_trace(seen: Seen, gone: int, known: int) -> Seen:
 
 def describe_living(asked: Asked, rows: Sequence[Row]) -> Seen:
     """Describe those elements of a job that squeue shows alive."""
-    elements = _latest(rows) or {_WHOLE: rows[-1]}
+    elements = latest(rows) or {_WHOLE: rows[-1]}
     return _described(asked, rows, (), elements, known=len(elements))
 
 
-def _latest(rows: Sequence[Row]) -> dict[int, Row]:
+def latest(rows: Sequence[Row]) -> dict[int, Row]:
     """Give each element's newest row; an element's own row stands before a range that still lists it."""
     ranges = {key: row for row in rows if row.id.ranges for key in row.id.keys}
     return ranges | {key: row for row in rows if not row.id.ranges for key in row.id.keys}
@@ -107,7 +107,7 @@ def _untold(
         return _untold_without_queue(asked, account, alive=alive)
     if alive:
         return None
-    in_queue = _latest(queue)
+    in_queue = latest(queue)
     if any(row.stub for row in account) and not in_queue:
         return "slurm.accounting_behind", "sacct has only the beginnings of its record."
     for key, row in in_queue.items():
@@ -117,7 +117,7 @@ def _untold(
 
 
 def _confirmed(key: int, row: Row, account: Sequence[Row]) -> bool:
-    told = _latest(account).get(key)
+    told = latest(account).get(key)
     return told is not None and told.state.word is row.state.word
 
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
+from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.slurm import commands
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
 from jobwarden.sources.slurm.combine import see
 from jobwarden.sources.slurm.ids import parse_id
+from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
@@ -22,7 +24,7 @@ from jobwarden.sources.slurm.resubmission import contested
 from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
-from jobwarden_registry.model import Evidence
+from jobwarden_registry.model import Evidence, LogPaths
 
 IDS_PER_QUESTION = 1000
 """14,700 eight-digit ids are the most that one sacct takes (one argument of 128 KiB)."""
@@ -32,7 +34,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source`, `Cancels` and `Discovers`.
+    """See `Source`, `Cancels`, `Discovers` and `KeepsLogs`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -97,6 +99,12 @@ class SlurmSource:
         if not asked.queue.whole:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
         return list_jobs(asked)
+
+    async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
+        """See `KeepsLogs.logs`: at most two runs, for a job with elements or one whose log nobody knows."""
+        job = parse_id(wanted.resubmitted_as or wanted.id)
+        async with hosts("") as host:
+            return await logs_of(host, wanted, job, known=known, task=task)
 
     def _readable(self, wanted: Sequence[Wanted]) -> tuple[dict[str, Job], dict[str, Sighting]]:
         jobs: dict[str, Job] = {}
