@@ -112,7 +112,7 @@ def covers(snapshot: Snapshot, wanted: Iterable[Wanted]) -> bool:
 
 def _covers(snapshot: Snapshot, one: Wanted) -> bool:
     asked_at = snapshot.asked.get(one.id)
-    return asked_at is not None and not (_ended(snapshot.answered.get(one.id)) and _newer(one, asked_at))
+    return asked_at is not None and not (_newer(one, asked_at) and _ended(snapshot.answered.get(one.id)))
 
 
 def _ended(sighting: Sighting | None) -> bool:

@@ -151,19 +151,26 @@ class Rounds:
     async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
         found: dict[LedgerKey, Group] = {}
-        targets: dict[tuple[str, str | None, str], Target] = {}
+        places: dict[tuple[str, str | None, str], Group | None] = {}
         for session, records in watched:
             for record in records:
                 place = (record.type, record.site, record.host)
-                try:
-                    target = targets[place] = targets.get(place) or await self.target(record)
-                except JobwardenError:
+                if place not in places:
+                    places[place] = await self._group_of(record, found)
+                group = places[place]
+                if group is None:
                     continue
-                group = found.setdefault(target.key, Group(target))
                 group.records.append(record)
                 if session not in group.sessions:
                     group.sessions.append(session)
         return found
+
+    async def _group_of(self, record: JobRecord, found: dict[LedgerKey, Group]) -> Group | None:
+        try:
+            target = await self.target(record)
+        except JobwardenError:
+            return None
+        return found.setdefault(target.key, Group(target))
 
     async def check(
         self,
