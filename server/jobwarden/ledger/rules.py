@@ -125,8 +125,8 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
 
 
 def open_questions(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Wanted]:
-    """Give what to ask about: all that is wanted, but for what is known to have ended."""
-    return [_with_facts(one, snapshot) for one in wanted if not _remembered(snapshot, one)]
+    """Give what to ask about: all that is wanted, but for what is known to have ended, unless that is wanted too."""
+    return [_with_facts(one, snapshot) for one in wanted if one.after_end or not _remembered(snapshot, one)]
 
 
 def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:

@@ -139,6 +139,8 @@ class Wanted(BaseModel):
     absent_since: Utc | None = None
     elements: int | None = None
     """Of a job with elements: how many were seen."""
+    after_end: bool = False
+    """Whether it is asked about after its end, too: a part of something that lives may be requeued by hand."""
     facts: Mapping[str, JsonValue] = Field(default_factory=dict)
     """`JobRecord.facts`: what this source itself put there."""
 

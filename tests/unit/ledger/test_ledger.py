@@ -15,6 +15,8 @@ from jobwarden.ledger.snapshot import Snapshot, Stored
 from jobwarden.sources.base import CouldNotAsk, DependsOn, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.transport.errors import AuthRejectedError, ConnectError
+from jobwarden.verdict.resolving import SlurmThroughLedger
+from jobwarden.verdict.targets import Target
 from support.ledger_bench import KEY, Bench
 from support.sightings import CLOCKS, START, absent, at, could_not_ask, proof, seen
 
@@ -456,3 +458,20 @@ def test_every_kind_of_sighting_comes_back_from_the_file_as_it_was() -> None:
     kinds: list[Sighting] = [ended, absent(), could_not_ask(), hanging]
     stored = Stored(key="k", asked_at=at(0.5), answered={one.kind: one for one in kinds})
     assert Stored.model_validate_json(stored.model_dump_json()) == stored
+
+
+async def test_a_part_that_has_ended_is_asked_about_again_while_the_whole_lives(bench: Bench) -> None:
+    """Requeued by hand it lives again; what cannot be asked takes no end back."""
+
+    async def target(host: str) -> Target:
+        return Target(KEY, host)
+
+    slurm = SlurmThroughLedger(bench.ledger, target, lambda _: bench.source, "c", 0.0, lambda: bench.now)
+    bench.answers = {"1": seen("FAILED", ended_at=START)}
+    for part in (could_not_ask(), absent()):
+        assert (await slurm.resolve("", ["1", "2"]))["1"] == seen("FAILED", ended_at=START)
+        bench.later(60)
+        bench.answers["1"] = part
+    bench.answers["1"] = seen("PENDING")
+    assert (await slurm.resolve("", ["1", "2"]))["1"] == seen("PENDING")
+    assert bench.asked == [("1", "2")] * 3
