@@ -21,6 +21,8 @@ class Phase(StrEnum):
     LOST = "lost"
     UNKNOWN = "unknown"
 
+    __hash__ = str.__hash__  # Enum's own is a function in Python, and asked for with every look at a phase
+
     @property
     def final(self) -> bool:
         """Whether the job has ended on positive evidence, for good."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 T0 = int(NOW.timestamp())
 
 Row = tuple[str, ...]
+_BASE = re.compile(r"^\d+")
 Rows = Sequence[Row]
 
 
@@ -95,6 +97,7 @@ class FakeSlurm:
     unlisted: Trouble = Trouble(1, "slurm_load_jobs error: Invalid job id specified")
     noise: str = ""
     cut: int | None = None
+    clock: int = T0
     host: str = "paper"
     asked: list[list[str]] = field(default_factory=list[list[str]])
 
@@ -111,12 +114,18 @@ class FakeSlurm:
             )
         elif '-u "$(id -u)"' in body:
             text = _part(nonce, "squeue", self.queue, _queue_text) + _part(nonce, "sacct", self.account, _account_text)
-        elif "ask sacct" in body:
-            text = "".join(framed(nonce, f"job.{one}", self.scontrol) for one in words[3:])
-            text += _part(nonce, "sacct", self.account, _account_text) if words[2] else ""
         elif "part user" in body:
-            text = framed(nonce, "user", "alice\n") + framed(nonce, "uid", "1001\n") + framed(nonce, "clock", f"{T0}\n")
+            text = (
+                framed(nonce, "user", "alice\n")
+                + framed(nonce, "uid", "1001\n")
+                + framed(nonce, "clock", f"{self.clock}\n")
+            )
             text += _part(nonce, "squeue", self.queue, _queue_text)
+            told = words[2] and not isinstance(self.queue, Trouble)
+            text += _part(nonce, "sacct", _of(self.account, words[2]), _account_text) if told else ""
+        elif 'ask_sacct "$fields"' in body:
+            text = "".join(framed(nonce, f"job.{one}", self.scontrol) for one in words[3:])
+            text += _part(nonce, "sacct", _of(self.account, words[2]), _account_text) if words[2] else ""
         else:
             text = _part(nonce, "squeue", self.by_id, _queue_text) if words[2] else ""
             for entity, _, name in (word.partition("=") for word in words[3:]):
@@ -135,6 +144,14 @@ class FakeSlurm:
 def host(slurm: FakeSlurm) -> Host:
     """Give a host that reaches it."""
     return Host(transport=slurm, machine_id="test")
+
+
+def _of(answer: Said, ids: str) -> Said:
+    """Leave what sacct would say of these ids alone."""
+    asked = set(ids.split(","))
+    return (
+        answer if isinstance(answer, Trouble) else [row for row in answer if asked & {row[0], *_BASE.findall(row[1])}]
+    )
 
 
 def _part(nonce: str, name: str, answer: Said, write: Callable[[str, Rows], str]) -> str:

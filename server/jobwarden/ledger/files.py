@@ -17,13 +17,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from jobwarden.ledger.snapshot import LedgerKey, Snapshot, Stored, Wants
 from jobwarden_registry.model import utc_text
 
 MAX_BYTES = 32 * 1024 * 1024
 """A file that has grown beyond this is not read: it is not one of ours."""
+
+_STORED = TypeAdapter(Stored)
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -76,8 +78,8 @@ class KeyFiles:
         _replace(self._answer, _bounded(stored))
         return True
 
-    def change_wants(self, change: Callable[[Wants], Wants]) -> Wants:
-        """Read, change and write the wants.
+    def change_wants(self, change: Callable[[Wants], Wants]) -> tuple[tuple[int, ...], Wants]:
+        """Read, change and write the wants; gives them with their signature.
 
         Raises:
             Busy: Somebody is doing so at this instant.
@@ -86,7 +88,7 @@ class KeyFiles:
         with self._guarded():
             wants = change(self.read_wants())
             _replace(self._wants, wants.model_dump_json().encode())
-            return wants
+            return self.wants_signature(), wants
 
     # -- who is asking
 
@@ -192,7 +194,7 @@ def _load(path: Path, model: type[_M]) -> _M | None:
 
 def _bounded(stored: Stored) -> bytes:
     """Encode it; when it is too big, without the raw lines: the verdicts need them not, `explain` would show them."""
-    encoded = stored.model_dump_json().encode()
+    encoded = _STORED.dump_json(stored)
     if len(encoded) <= MAX_BYTES // 2:
         return encoded
     plain = stored.model_dump(mode="json")

@@ -13,8 +13,19 @@ from anyio import to_thread
 
 from jobwarden.config import Clocks
 from jobwarden.ledger.files import AskingLock, Busy, KeyFiles
-from jobwarden.ledger.rules import Ask, Turn, answered, failed, must_renew, open_questions, renewed, spent, turn
-from jobwarden.ledger.snapshot import Failure, LedgerKey, Snapshot, Want, Wants
+from jobwarden.ledger.rules import (
+    Ask,
+    Turn,
+    all_wanted,
+    answered,
+    failed,
+    must_renew,
+    open_questions,
+    renewed,
+    spent,
+    turn,
+)
+from jobwarden.ledger.snapshot import Failure, LedgerKey, Snapshot, Wants
 from jobwarden.sources.base import Sighting, Wanted
 from jobwarden.sources.errors import SourceError, SourceUnavailableError
 from jobwarden.transport.errors import TransportError
@@ -148,7 +159,7 @@ class Ledger:
         snapshot = await self._read(call)
         wants = await to_thread.run_sync(self._wants, call)
         # This call's own ids are asked about even when they could not be written down.
-        wanted = renewed(wants.wants, call.ask.wanted, self._clock(), self._keep_s)
+        wanted = all_wanted(wants.wants, call.ask.wanted, self._clock(), self._keep_s)
         open_ones = open_questions(snapshot, wanted)
         its_turn = self._turn(call, snapshot)
         if not its_turn.ask or not open_ones:
@@ -162,7 +173,7 @@ class Ledger:
         self._own[call.key] = after.failure
         return self._with_own(call.key, snapshot)
 
-    async def _put(self, call: _Call, before: Snapshot, wants: Mapping[str, Want], asked: Sequence[Wanted]) -> Snapshot:
+    async def _put(self, call: _Call, before: Snapshot, wanted: Sequence[Wanted], asked: Sequence[Wanted]) -> Snapshot:
         """Put the question, and say what is known after it."""
         at = self._clock()
         quick = spent(before.quick, at, self._clocks)
@@ -176,7 +187,7 @@ class Ledger:
             failure = self._failed(call, before, SourceUnavailableError(text, code="source.timeout"), at)
         else:
             self._own.pop(call.key, None)
-            return answered(before, wants, asked, answer, at).model_copy(update={"quick": quick})
+            return answered(before, wanted, asked, answer, at).model_copy(update={"quick": quick})
         return before.model_copy(update={"failure": failure, "quick": quick})
 
     def _failed(self, call: _Call, before: Snapshot, error: TransportError | SourceError, at: datetime) -> Failure:
@@ -216,7 +227,7 @@ class Ledger:
         def change(wants: Wants) -> Wants:
             return wants.model_copy(update={"wants": renewed(wants.wants, call.ask.wanted, now, self._keep_s)})
 
-        call.files.change_wants(change)
+        self._wanted[call.key] = call.files.change_wants(change)
 
     def _wants(self, call: _Call) -> Wants:
         """Read the wants, anew only when they were written."""

@@ -20,6 +20,7 @@ def merged(one: Wanted, other: Wanted) -> Wanted:
         "registered_at": later.registered_at,
         "expect": tuple(dict.fromkeys((*one.expect, *other.expect))),
         "log_known": one.log_known and other.log_known,
+        "after_end": one.after_end or other.after_end,
     }
     if _another_job(earlier, later):
         return later.model_copy(update=both)

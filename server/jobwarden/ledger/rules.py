@@ -112,7 +112,7 @@ def covers(snapshot: Snapshot, wanted: Iterable[Wanted]) -> bool:
 
 def _covers(snapshot: Snapshot, one: Wanted) -> bool:
     asked_at = snapshot.asked.get(one.id)
-    return asked_at is not None and not (_ended(snapshot.answered.get(one.id)) and _newer(one, asked_at))
+    return asked_at is not None and not (_newer(one, asked_at) and _ended(snapshot.answered.get(one.id)))
 
 
 def _ended(sighting: Sighting | None) -> bool:
@@ -124,9 +124,9 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
     return one.registered_at is not None and one.registered_at > asked_at
 
 
-def open_questions(snapshot: Snapshot, wants: Mapping[str, Want]) -> list[Wanted]:
-    """Give what to ask about: all that is wanted, but for what is known to have ended."""
-    return [_with_facts(want.wanted, snapshot) for want in wants.values() if not _remembered(snapshot, want.wanted)]
+def open_questions(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Wanted]:
+    """Give what to ask about: all that is wanted, but for what is known to have ended, unless that is wanted too."""
+    return [_with_facts(one, snapshot) for one in wanted if one.after_end or not _remembered(snapshot, one)]
 
 
 def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:
@@ -142,15 +142,20 @@ def _remembered(snapshot: Snapshot, one: Wanted) -> bool:
 
 
 def _settled(sighting: Sighting | None, one: Wanted) -> bool:
-    """Whether this end leaves nothing to ask: no output is missing, and no other job may be this one's next attempt."""
+    """Whether this end leaves nothing to ask.
+
+    It is of the present run, no output is missing, and no other job may be this one's next attempt.
+    """
     if not isinstance(sighting, Seen) or not sighting.phase.final or sighting.newer:
+        return False
+    if one.has_run_since(sighting):
         return False
     there = [output.expect for output in sighting.outputs if output.found is not False]
     return sighting.phase is not Phase.SUCCEEDED or all(expect in there for expect in one.expect)
 
 
 def answered(
-    old: Snapshot, wants: Mapping[str, Want], asked: Sequence[Wanted], answer: Mapping[str, Sighting], at: datetime
+    old: Snapshot, wanted: Iterable[Wanted], asked: Sequence[Wanted], answer: Mapping[str, Sighting], at: datetime
 ) -> Snapshot:
     """Put a whole answer in the place of the old one.
 
@@ -163,15 +168,15 @@ def answered(
     for one in asked:
         sightings[one.id] = answer.get(one.id) or _left_out(at)
         moments[one.id] = at
-    for job_id, want in wants.items():
-        if _remembered(old, want.wanted) and not isinstance(sightings.get(job_id), Seen):
-            sightings[job_id], moments[job_id] = old.answered[job_id], old.asked[job_id]
+    for one in wanted:
+        if not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
+            sightings[one.id], moments[one.id] = old.answered[one.id], old.asked[one.id]
     silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
     return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)
 
 
 def _is_silent(sighting: Sighting) -> bool:
-    return isinstance(sighting, CouldNotAsk) and sighting.code.endswith(("unavailable", ".unreadable"))
+    return sighting.kind == "could_not_ask" and sighting.code.endswith(("unavailable", ".unreadable"))
 
 
 def _left_out(at: datetime) -> Sighting:
@@ -205,10 +210,18 @@ def failed(
     )
 
 
+def all_wanted(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> list[Wanted]:
+    """Give what counts now of all that is written down, and these, whether they are written down or not."""
+    counts = _counting(wants, now, keep_s)
+    both = {job_id: want.wanted for job_id, want in counts.items()}
+    both |= {one.id: _merged(counts.get(one.id), one, now) for one in wanted}
+    return list(both.values())
+
+
 def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> dict[str, Want]:
     """Add these wants, for `keep_s` from now, and drop those that have run out."""
     until = now + timedelta(seconds=keep_s)
-    kept = {job_id: want for job_id, want in wants.items() if _holds(want, now, keep_s)}
+    kept = _counting(wants, now, keep_s)
     for one in wanted:
         before = kept.get(one.id)
         both = _merged(before, one, now)
@@ -218,9 +231,10 @@ def renewed(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, 
     return kept
 
 
-def _holds(want: Want, now: datetime, keep_s: float) -> bool:
-    """Whether a want still counts. One that would last for far too long is of a clock that has been set back since."""
-    return 0 < (want.until - now).total_seconds() <= 2 * keep_s
+def _counting(wants: Mapping[str, Want], now: datetime, keep_s: float) -> dict[str, Want]:
+    """Leave out what has run out, and what would last for far too long: it is of a clock that was set back since."""
+    latest = now + timedelta(seconds=2 * keep_s)
+    return {job_id: want for job_id, want in wants.items() if now < want.until <= latest}
 
 
 def _merged(before: Want | None, one: Wanted, now: datetime) -> Wanted:
@@ -229,7 +243,7 @@ def _merged(before: Want | None, one: Wanted, now: datetime) -> Wanted:
         return one
     known = before.wanted
     if known is one or known == one:
-        return one
+        return known
     both = merged(known, one)
     again = one.registered_at == both.registered_at  # this registration speaks once more, and may have learned of a log
     return both.model_copy(update={"log_known": one.log_known}) if again else both
@@ -241,10 +255,10 @@ def _follows_no_more(want: Want, now: datetime) -> bool:
 
 def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetime, keep_s: float) -> bool:
     """Whether the file of wants must be written: not at every call, or it would be written all the time."""
-    half = now + timedelta(seconds=keep_s / 2)
+    half, latest = now + timedelta(seconds=keep_s / 2), now + timedelta(seconds=2 * keep_s)
     for one in wanted:
         want = wants.get(one.id)
-        if want is None or want.until < half or not _holds(want, now, keep_s) or _says_more(want, one, now):
+        if want is None or not half <= want.until <= latest or _says_more(want, one, now):
             return True
         if one.resubmitted_as is not None and (want.followed_until or want.until) < half:
             return True
@@ -254,6 +268,8 @@ def must_renew(wants: Mapping[str, Want], wanted: Sequence[Wanted], now: datetim
 def _says_more(want: Want, one: Wanted, now: datetime) -> bool:
     """Whether this adds to what is written. A log that one of two sessions lacks would be written back and forth."""
     after = _merged(want, one, now)
+    if after is want.wanted:
+        return False
     if want.wanted.log_known and one.registered_at != want.wanted.registered_at:
         after = after.model_copy(update={"log_known": True})
     return after != want.wanted

@@ -1,7 +1,7 @@
 """What a kind of job must be able to say: the contract of every plug-in.
 
-A source is stateless. It builds commands and reads answers with pure functions, keeps no connection,
-imports no other source and no concrete transport.
+A source has no state: what it may keep from one question to the next changes no answer. It builds commands and reads
+answers with pure functions, keeps no connection, imports no other source and no concrete transport.
 """
 
 from __future__ import annotations
@@ -139,8 +139,15 @@ class Wanted(BaseModel):
     absent_since: Utc | None = None
     elements: int | None = None
     """Of a job with elements: how many were seen."""
+    after_end: bool = False
+    """Whether it is asked about after its end, too: a part of something that lives may be requeued by hand."""
     facts: Mapping[str, JsonValue] = Field(default_factory=dict)
     """`JobRecord.facts`: what this source itself put there."""
+
+    def has_run_since(self, seen: Seen) -> bool:
+        """Whether a sighting is of a run before the one that is known as the present."""
+        told, present = seen.submitted_at, self.run_submitted_at
+        return told is not None and present is not None and told < present
 
 
 @dataclass(frozen=True, slots=True)

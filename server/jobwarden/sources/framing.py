@@ -18,7 +18,7 @@ SAMPLE_BYTES = 2048
 SHELL = r"""
 jw_nonce=$1; jw_limit=$2; shift 2
 jw_limited() {
-  if command -v timeout >/dev/null 2>&1; then timeout -k 5 "$jw_limit" "$@"; else "$@"; fi
+  if command -v timeout >/dev/null 2>&1; then exec timeout -k 5 "$jw_limit" "$@"; else "$@"; fi
 }
 part() {
   jw_part=$1; shift

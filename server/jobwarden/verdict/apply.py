@@ -77,6 +77,13 @@ class Answer:
             return None
         return None if is_late(asked_at, record.observed_at, self.now) else sighting
 
+    def repeats(self, record: JobRecord, seen: Seen) -> bool:
+        """Whether this answer says what `living` gave of the same record before."""
+        sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
+        if asked_at is None or self.snapshot.failure is not None or is_late(asked_at, record.observed_at, self.now):
+            return False
+        return isinstance(sighting, Seen) and _alike(sighting, seen)
+
     def judge(self, record: JobRecord) -> Judgement:
         """Apply what was answered about this job, then what has failed since."""
         judgement = Judgement(record)
@@ -161,12 +168,12 @@ def _brings_news(answer: Answer, records: Iterable[JobRecord], quiet: Quiet) -> 
     still: Quiet = {}
     news = False
     for record in (record for record in records if answer.concerns(record)):
-        known, seen = quiet.get(record.uid), answer.living(record)
-        if known is not None and seen is not None and known[0] is record and _alike(known[1], seen):
+        known = quiet.get(record.uid)
+        if known is not None and known[0] is record and answer.repeats(*known):
             still[record.uid] = known
         elif answer.judge(record).drafts:
             news = True
-        elif seen is not None:
+        elif (seen := answer.living(record)) is not None:
             still[record.uid] = record, seen
     quiet.clear()
     quiet.update(still)

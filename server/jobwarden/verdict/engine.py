@@ -89,7 +89,7 @@ def _seen(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime, cloc
     if run is Run.EARLIER:
         # The source knows an earlier run and not the present one: of that it has said nothing.
         known = record.changed(attempts=merged(record, seen))
-        nowhere = Absent(where=(), evidence=seen.evidence)
+        nowhere = Absent(where=(), evidence=seen.evidence, outputs=seen.outputs)
         return _since(record, absent(known, nowhere, asked_at=asked_at, now=now, clocks=clocks))
     found = successor(record, seen, asked_at, clocks)
     if found is not None:

@@ -73,8 +73,10 @@ def _worth_a_look(one: Wanted, sighting: Sighting | None, now: datetime) -> Seen
     match sighting:
         case Seen(phase=Phase.SUCCEEDED):
             return sighting
-        case Absent() if one.absent_since is not None and now - one.absent_since < _ABSENT_LONGEST:
-            return sighting
+        case Seen() if not (sighting.phase.final and one.has_run_since(sighting)):
+            return None
+        case Seen() | Absent() if one.absent_since is not None and now - one.absent_since < _ABSENT_LONGEST:
+            return sighting  # which is nowhere, too, where a run before the present one is all that is known
         case _:
             return None
 
@@ -112,6 +114,8 @@ class _Rules:
 async def _outputs(host: Host, one: Wanted, sighting: Seen | Absent, folders: Sequence[str]) -> tuple[Output, ...]:
     work_dir = (sighting.work_dir if isinstance(sighting, Seen) else None) or one.work_dir
     since = one.submitted_at or (sighting.submitted_at if isinstance(sighting, Seen) else None)
+    if isinstance(sighting, Seen) and one.has_run_since(sighting):
+        since = one.run_submitted_at
     if since is None:
         return _all_unseen(one, "when the job was submitted is not known")
     try:

@@ -72,7 +72,7 @@ class SlurmThroughLedger:
             target = await self.target(host or self.host)
         except JobwardenError as error:
             return dict.fromkeys(slurm_ids, self._could_not(error.code, error.text))
-        wanted = [Wanted(id=one, log_known=True) for one in slurm_ids]
+        wanted = [Wanted(id=one, log_known=True, after_end=True) for one in slurm_ids]
         snapshot = await self.ledger.ask(target.key, wanted, self.question(target), max_age_s=self.max_age_s)
         return {one: self._sighting(snapshot, one) for one in slurm_ids}
 

@@ -32,7 +32,7 @@ from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.staleness import unanswered
 from jobwarden.verdict.targets import LOCAL, Group, Intervals, Target
-from jobwarden.verdict.wanting import wanted_of_all
+from jobwarden.verdict.wanting import Made, wanted_of_all
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
@@ -94,6 +94,7 @@ class Rounds:
         self._causes: Known = {}
         self.logs_told: LogsTold = {}
         """What sources said of which logs a job has, for a poll."""
+        self._made: dict[LedgerKey, Made] = {}
 
     async def target(self, record: JobRecord) -> Target:
         """Say where a job is asked about.
@@ -160,19 +161,26 @@ class Rounds:
     async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
         found: dict[LedgerKey, Group] = {}
-        targets: dict[tuple[str, str | None, str], Target] = {}
+        places: dict[tuple[str, str | None, str], Group | None] = {}
         for session, records in watched:
             for record in records:
                 place = (record.type, record.site, record.host)
-                try:
-                    target = targets[place] = targets.get(place) or await self.target(record)
-                except JobwardenError:
+                if place not in places:
+                    places[place] = await self._group_of(record, found)
+                group = places[place]
+                if group is None:
                     continue
-                group = found.setdefault(target.key, Group(target))
                 group.records.append(record)
                 if session not in group.sessions:
                     group.sessions.append(session)
         return found
+
+    async def _group_of(self, record: JobRecord, found: dict[LedgerKey, Group]) -> Group | None:
+        try:
+            target = await self.target(record)
+        except JobwardenError:
+            return None
+        return found.setdefault(target.key, Group(target))
 
     async def check(
         self,
@@ -195,7 +203,7 @@ class Rounds:
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
-            wanted_of_all(group.records),
+            wanted_of_all(group.records, self._made.setdefault(target.key, {})),
             partial(self._observe, target),
             max_age_s=max_age_s,
             person=person,

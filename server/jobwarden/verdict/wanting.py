@@ -29,11 +29,29 @@ def wanted_of(record: JobRecord) -> Wanted:
     )
 
 
-def wanted_of_all(records: Sequence[JobRecord]) -> list[Wanted]:
-    """Ask once for each id, with all that the sessions that watch it know."""
+Made = dict[int, tuple[JobRecord, Wanted]]
+"""By the `id` of a record: the record itself, and what was made of it."""
+
+
+def wanted_of_all(records: Sequence[JobRecord], made: Made | None = None) -> list[Wanted]:
+    """Ask once for each id, with all that the sessions that watch it know.
+
+    Args:
+        records: What is watched.
+        made: What is remembered from one call to the next, to make nothing anew of a record that has not changed.
+    """
+    before: Made = {} if made is None else made.copy()
+    now: Made = {id(record): _again(record, before) for record in records}
+    if made is not None:
+        made.clear()
+        made.update(now)
     wanted: dict[str, Wanted] = {}
-    for record in records:
-        one = wanted_of(record)
+    for _, one in now.values():
         known = wanted.get(one.id)
         wanted[one.id] = one if known is None else merged(known, one)
     return list(wanted.values())
+
+
+def _again(record: JobRecord, made: Made) -> tuple[JobRecord, Wanted]:
+    known = made.get(id(record))
+    return known if known is not None and known[0] is record else (record, wanted_of(record))

@@ -11,12 +11,14 @@ import pytest
 
 from jobwarden.config import Clocks
 from jobwarden.ledger.ledger import LedgerKey
-from jobwarden.ledger.snapshot import Snapshot
-from jobwarden.sources.base import CouldNotAsk, Seen, Wanted
+from jobwarden.ledger.snapshot import Snapshot, Stored
+from jobwarden.sources.base import CouldNotAsk, DependsOn, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.transport.errors import AuthRejectedError, ConnectError
+from jobwarden.verdict.resolving import SlurmThroughLedger
+from jobwarden.verdict.targets import Target
 from support.ledger_bench import KEY, Bench
-from support.sightings import CLOCKS, START, absent, at, could_not_ask, seen
+from support.sightings import CLOCKS, START, absent, at, could_not_ask, proof, seen
 
 
 def wanted(job_id: str) -> Wanted:
@@ -448,3 +450,28 @@ async def test_ten_thousand_jobs_that_pass_through_leave_nothing_behind(bench: B
     assert len(bench.asked[-1]) == 1000
     await bench.ask("last")
     assert list(bench.ledger.peek(KEY).answered) == ["last"]
+
+
+def test_every_kind_of_sighting_comes_back_from_the_file_as_it_was() -> None:
+    hanging = DependsOn(evidence=proof(), slurm_ids=("5",), facts={"nothing": None}, memo={"nothing": None})
+    ended = seen("FAILED", ended_at=START, newer=(seen("RUNNING"),))
+    kinds: list[Sighting] = [ended, absent(), could_not_ask(), hanging]
+    stored = Stored(key="k", asked_at=at(0.5), answered={one.kind: one for one in kinds})
+    assert Stored.model_validate_json(stored.model_dump_json()) == stored
+
+
+async def test_a_part_that_has_ended_is_asked_about_again_while_the_whole_lives(bench: Bench) -> None:
+    """Requeued by hand it lives again; what cannot be asked takes no end back."""
+
+    async def target(host: str) -> Target:
+        return Target(KEY, host)
+
+    slurm = SlurmThroughLedger(bench.ledger, target, lambda _: bench.source, "c", 0.0, lambda: bench.now)
+    bench.answers = {"1": seen("FAILED", ended_at=START)}
+    for part in (could_not_ask(), absent()):
+        assert (await slurm.resolve("", ["1", "2"]))["1"] == seen("FAILED", ended_at=START)
+        bench.later(60)
+        bench.answers["1"] = part
+    bench.answers["1"] = seen("PENDING")
+    assert (await slurm.resolve("", ["1", "2"]))["1"] == seen("PENDING")
+    assert bench.asked == [("1", "2")] * 3

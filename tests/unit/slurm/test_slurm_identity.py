@@ -96,9 +96,9 @@ async def test_a_later_job_of_another_name_is_not_ours_where_accounting_has_only
 ) -> None:
     """Seen when a controller lost its state and gave the id anew within seconds: it was taken for a second attempt."""
     submit = T0 - 9 * 86400
-    account = [account_row("7", "RUNNING", name="", partition="", submit=submit, end=None)]
+    account = [account_row("7", "RUNNING", name="", partition="", submit=submit, end="Unknown")]
     if theirs:
-        account.append(account_row("7", "RUNNING", name="", partition="", end=None))
+        account.append(account_row("7", "RUNNING", name="", partition="", end="Unknown"))
     running = FakeSlurm(queue=[queue_row("7", "RUNNING", name="other")], account=account)
     ended = FakeSlurm(account=[account[0], account_row("7", "COMPLETED", name="other")])
     for slurm in (running, ended):

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobwarden.sources.base import DependsOn, Sighting
+from jobwarden.sources.base import DependsOn, Output, Sighting
 from jobwarden.verdict.engine import Judgement, judge, unanswered
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import Absence, Attempt, JobRecord, LogPaths
+from jobwarden_registry.model import Absence, Attempt, Expectation, JobRecord, LogPaths
 from jobwarden_registry.phases import Phase
 from support.sightings import CLOCKS, absent, at, could_not_ask, job, proof, seen
 
@@ -414,6 +414,16 @@ def test_long_absence_over_enough_answers_is_lost_and_not_finished() -> None:
     assert record.ended_at is None
     judgement = look(absent_at(200, 260, 320, 380, 440)[0], absent(), 500)
     assert not judgement.finished
+
+
+def test_a_run_that_is_nowhere_is_lost_though_an_earlier_one_is_known_and_output_is_expected() -> None:
+    expect = Expectation(path="out")
+    missing = Output(expect=expect, found=False, line="out is not there")
+    first = look(job(expect=(expect,)), seen("RUNNING", submitted_at=at(0)), 10).record
+    again = look(first, seen("PENDING", submitted_at=at(60)), 70).record
+    earlier = seen("NODE_FAIL", submitted_at=at(0), ended_at=at(60), outputs=(missing,))
+    record, told = follow(again, [(moment, earlier) for moment in (200, 260, 320, 380, 440, 500)])
+    assert (record.phase, told[-1]) == (Phase.LOST, EventKind.LOST)
 
 
 def test_few_answers_do_not_make_a_job_lost_however_long() -> None:

@@ -42,10 +42,10 @@ def test_who_asks_with_an_old_record_tells_the_source_what_the_last_answer_said(
     """Otherwise a command line that read the record a moment too early has an expensive question put again."""
     want = Want(wanted=Wanted(id="7", registered_at=at(0), facts={"nel": "/bin/nel"}), until=at(500))
     answer = Snapshot(asked_at=at(10), answered={"7": seen("RUNNING", **FACTS)}, asked={"7": at(10)})
-    (asked,) = open_questions(answer, {"7": want})
+    (asked,) = open_questions(answer, [want.wanted])
     assert asked.facts == {"nel": "/bin/nel", "asked_at": "now"}
     anew = want.model_copy(update={"wanted": want.wanted.model_copy(update={"registered_at": at(20)})})
-    assert open_questions(answer, {"7": anew})[0].facts == {"nel": "/bin/nel"}
+    assert open_questions(answer, [anew.wanted])[0].facts == {"nel": "/bin/nel"}
 
 
 class Slurm:
@@ -82,3 +82,11 @@ async def test_a_source_with_a_say_looks_first_and_concludes_and_one_dark_host_i
     assert getattr(known["a"], "reason", "") == "2 of 2"
     assert known["a"].facts == known["b"].facts == FACTS["facts"]
     assert known["b"].kind == "could_not_ask"
+
+
+def test_the_end_of_an_earlier_run_is_no_reason_to_ask_no_more() -> None:
+    """The present run was seen, and nothing tells of its end: it would stay as it was for ever."""
+    end = seen("NODE_FAIL", submitted_at=at(0))
+    answer = Snapshot(asked_at=at(100), answered={"7": end}, asked={"7": at(100)})
+    assert open_questions(answer, [Wanted(id="7", run_submitted_at=at(0))]) == []
+    assert open_questions(answer, [later := Wanted(id="7", run_submitted_at=at(50))]) == [later]

@@ -203,3 +203,21 @@ async def test_nothing_is_looked_for_before_it_can_matter(site: Site, sighting: 
     one = Wanted(id="7", submitted_at=SUBMITTED, work_dir=str(site.work), expect=(Expectation(path="out"),))
     assert await look(one, sighting, transport) is sighting
     assert transport.requests == 0
+
+
+async def test_where_only_an_earlier_run_is_known_the_present_ones_output_is_looked_for(site: Site) -> None:
+    (site.work / "out").write_text("x")
+    before, after = NOW - timedelta(days=1), NOW + timedelta(days=1)
+    sighting = seen("FAILED", submitted_at=before - timedelta(seconds=90))
+    for run_at, found in ((before, True), (after, False)):  # what the earlier run wrote is not the present one's
+        one = Wanted(
+            id="7",
+            submitted_at=sighting.submitted_at,
+            run_submitted_at=run_at,
+            absent_since=NOW,
+            work_dir=str(site.work),
+            expect=(Expectation(path="out"),),
+        )
+        looked = await look(one, sighting)
+        assert isinstance(looked, Seen)
+        assert [output.found for output in looked.outputs] == [found]

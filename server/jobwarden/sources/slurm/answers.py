@@ -36,9 +36,12 @@ class ExitCode:
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One job, element or part, as squeue or sacct knows it.
+
+    Equal to itself alone: the same record gives the same row again while it is kept, so that what was said of rows can
+    be found by them.
 
     Attributes:
         id: What it speaks for.
@@ -264,6 +267,8 @@ def read_host_name(answer: bytes) -> str | None:
 
 def without_revoked(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Leave out what a federation's sibling says of a job that another row shows where it really is."""
+    if all(row.state.text != "REVOKED" for row in rows):
+        return tuple(rows)
     real = {(row.id.id, row.id.ranges) for row in rows if row.state.text != "REVOKED"}
     return tuple(row for row in rows if row.state.text != "REVOKED" or (row.id.id, row.id.ranges) not in real)
 

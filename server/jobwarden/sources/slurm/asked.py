@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
+from jobwarden.sources.base import Seen
 from jobwarden.sources.slurm.answers import Row, Shown
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden_registry.model import Evidence
@@ -24,18 +26,20 @@ class RowIndex:
     """Rows by the job that they speak for. Built once per answer, for any number of jobs."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self._by_base: dict[int, list[Row]] = defaultdict(list)
-        self._by_raw: dict[int, list[Row]] = defaultdict(list)
+        by_base: dict[int, list[Row]] = defaultdict(list)
+        by_raw: dict[int, list[Row]] = defaultdict(list)
         self.rows = tuple(rows)
         for row in self.rows:
-            self._by_base[row.id.id.base].append(row)
-            self._by_raw[row.raw].append(row)
+            by_base[row.id.id.base].append(row)
+            by_raw[row.raw].append(row)
+        self._by_base = {base: tuple(found) for base, found in by_base.items()}
+        self._by_raw = {raw: tuple(found) for raw, found in by_raw.items()}
 
     def of(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give the rows about a job, in the answer's order; a raw number of an array's element finds that element."""
         rows = self._by_base.get(wanted.base, ())
         if wanted.whole:
-            return tuple(rows or self._by_raw.get(wanted.base, ()))
+            return rows or self._by_raw.get(wanted.base, ())
         return tuple(row for row in rows if row.id.covers(wanted))
 
     def cut_off(self, wanted: SlurmId) -> tuple[Row, ...]:
@@ -69,7 +73,7 @@ class Answer:
         return self.exists and not self.trouble
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """Everything asked in one observation.
 
@@ -101,10 +105,12 @@ class Asked:
     def about(self, wanted: str, job: SlurmId) -> Asked:
         """Narrow to what was asked about one job."""
         account, by_id = _about(self.account, job), _about(self.by_id, job)
-        if account is self.account and by_id is self.by_id and not self.shown:
-            return self
-        shown = {wanted: self.shown[wanted]} if wanted in self.shown else {}
-        return replace(self, account=account, by_id=by_id, shown=shown)
+        if wanted in self.shown:
+            return replace(self, account=account, by_id=by_id, shown={wanted: self.shown[wanted]})
+        parts = (account is None, by_id is None)
+        if parts not in self._narrowed:
+            self._narrowed[parts] = replace(self, account=account, by_id=by_id, shown={})
+        return self._narrowed[parts]
 
     def queue_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give slurmctld's rows about a job."""
@@ -113,16 +119,17 @@ class Asked:
 
     def account_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give accounting's rows about a job, oldest run first."""
-        index = self.account.rows if self.account else RowIndex()
-        rows = index.of(wanted) or index.cut_off(wanted)
-        return tuple(sorted(rows, key=_submitted))
+        if self.account is None:
+            return ()
+        rows = self.account.rows.of(wanted) or self.account.rows.cut_off(wanted)
+        return rows if len(rows) <= 1 else tuple(sorted(rows, key=_submitted))
 
     @property
     def no_accounting(self) -> bool:
         """Whether this site is known to have no accounting."""
         return self.account is not None and not self.account.exists
 
-    @property
+    @cached_property
     def ahead_s(self) -> float:
         """By how much the cluster's clock is ahead of ours; 0 below a minute, for the question has its way to go."""
         ahead_s = (self.now - self.at).total_seconds()
@@ -134,8 +141,6 @@ class Asked:
 
     def evidence(self, rows: Sequence[Row], rule: str, *more: str) -> Evidence:
         """Write down what decided."""
-        questions = [one.question for one in (self.queue, self.account, self.by_id) if one]
-        questions.extend(one.question for one in self.shown.values())
         lines: list[str] = []
         left = EVIDENCE_CHARS
         for line in (*(row.line for row in rows), *more):
@@ -144,7 +149,23 @@ class Asked:
                 break
             lines.append(line[:left])
             left -= len(line)
-        return Evidence(asked_at=self.at, question=tuple(questions), lines=tuple(lines), rule=rule)
+        return Evidence(asked_at=self.at, question=self._questions, lines=tuple(lines), rule=rule)
+
+    def seen_again(self, seen: Seen) -> Seen:
+        """Say of what the same rows said before that it is so now."""
+        before = seen.evidence
+        now = Evidence(asked_at=self.at, question=self._questions, lines=before.lines, rule=before.rule)
+        return seen.model_copy(update={"evidence": now, "clock_ahead_s": self.ahead_s})
+
+    @cached_property
+    def _questions(self) -> tuple[str, ...]:
+        programs = [one.question for one in (self.queue, self.account, self.by_id) if one]
+        return (*programs, *(one.question for one in self.shown.values()))
+
+    @cached_property
+    def _narrowed(self) -> dict[tuple[bool, bool], Asked]:
+        """By which of `account` and `by_id` have nothing to do with a job."""
+        return {}
 
 
 def _about(answer: Answer | None, job: SlurmId) -> Answer | None:

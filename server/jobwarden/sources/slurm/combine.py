@@ -64,7 +64,9 @@ def _in_doubt(asked: Asked, rows: Sequence[Row]) -> Sighting:
 def _with_newer(sighting: Sighting, wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     """Beside an end or an absence put what may be its resubmission."""
     match sighting:
-        case Seen(phase=phase) if phase.final:
+        case Seen(phase=phase) if not phase.final:
+            return sighting
+        case Seen():
             name, folder = sighting.name or wanted.name or "", sighting.work_dir or wanted.work_dir or ""
             after = sighting.submitted_at or wanted.submitted_at
         case Absent():

@@ -46,6 +46,7 @@ ask() {
   if [ -n "$jw_cluster" ]; then set -- -M "$jw_cluster" "$@"; fi
   part "$jw_name" "$jw_program" "$@"
 }
+ask_sacct() { ask sacct sacct -n -P -X -D "--delimiter=$jw_nonce" -o "$1" -j "$2"; }
 """
 """Nothing of the user's environment changes an answer; `ask PART PROGRAM WORDS` adds the cluster, the first word."""
 
@@ -55,13 +56,14 @@ plain_part user "$(id -un)"
 plain_part uid "$jw_uid"
 plain_part clock "$(date +%s)"
 ask squeue squeue -h -a -t all -u "$jw_uid" -o "$1"
+if [ -n "$2" ] && [ "$jw_rc" -eq 0 ]; then ask_sacct "$3" "$2"; fi
 jw_done
 """
 
 _DETAIL = r"""
 fields=$1 ids=$2; shift 2
 for id in "$@"; do ask "job.$id" scontrol show job "$id"; done
-if [ -n "$ids" ]; then ask sacct sacct -n -P -X -D "--delimiter=$jw_nonce" -o "$fields" -j "$ids"; fi
+if [ -n "$ids" ]; then ask_sacct "$fields" "$ids"; fi
 jw_done
 """
 
@@ -83,9 +85,14 @@ def queue_format(nonce: str) -> str:
     return f"{nonce}|" + "|".join(QUEUE_FIELDS) + "".join(nonce + text for text in QUEUE_TEXTS)
 
 
-def look_argv(nonce: str, *, cluster: str, limit_s: float) -> list[str]:
-    """Ask for all jobs of the login user: parts `user`, `uid`, `clock`, `squeue`."""
-    return _framed(_LOOK, nonce, queue_format(nonce), cluster=cluster, limit_s=limit_s)
+def look_argv(nonce: str, *, account: Sequence[int] = (), cluster: str, limit_s: float) -> list[str]:
+    """Ask for all jobs of the login user: parts `user`, `uid`, `clock`, `squeue`.
+
+    And, once squeue has answered, ask sacct about these ids (part `sacct`); not where squeue failed.
+    """
+    ids = ",".join(str(one) for one in account)
+    words = (queue_format(nonce), ids, ",".join(ACCOUNT_FIELDS))
+    return _framed(_LOOK, nonce, *words, cluster=cluster, limit_s=limit_s)
 
 
 def detail_argv(nonce: str, *, account: Sequence[int], show: Sequence[str], cluster: str, limit_s: float) -> list[str]:

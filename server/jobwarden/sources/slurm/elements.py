@@ -29,9 +29,9 @@ _ORDER = {phase: at for at, phase in enumerate((*_ALIVE, Phase.SUCCEEDED, Phase.
 
 def is_many(job: SlurmId, rows: Sequence[Row]) -> bool:
     """Whether a job that was asked for as a whole has elements or parts."""
-    return job.whole and any(
-        row.id.id.base == job.base and (bool(row.id.ranges) or not row.id.id.whole) for row in rows
-    )
+    if not job.whole:
+        return False
+    return any((row.id.ranges or not row.id.id.whole) and row.id.id.base == job.base for row in rows)
 
 
 def see_many(asked: Asked, queue: Sequence[Row], account: Sequence[Row], *, known: int = 0) -> Sighting:

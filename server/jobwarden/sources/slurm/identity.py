@@ -39,11 +39,12 @@ def ours(wanted: Wanted, queue: Sequence[Row], account: Sequence[Row]) -> tuple[
         account: Accounting's rows about the id, oldest first.
     """
     submitted = wanted.submitted_at
-    if submitted is not None:
+    if submitted is not None and account:
         # It had ended before ours was submitted.
-        account = [row for row in account if row.ended is None or row.ended >= submitted - TOLERANCE]
+        earliest = submitted - TOLERANCE
+        account = [row for row in account if row.ended is None or row.ended >= earliest]
     known_by = _known_by(wanted)
-    if known_by is None:
+    if known_by is None or not any(row.submitted and row.submitted > known_by for row in (*queue, *account)):
         return tuple(queue), tuple(account)
     kept: list[Row] = []
     runs: dict[RowId, list[Row]] = {}  # an array has thousands of rows: none is looked for among all
@@ -60,12 +61,11 @@ def _known_by(wanted: Wanted) -> datetime | None:
 
     A requeue that was seen is a run of it. Who registers an id long after that means the job that has it then.
     """
-    told = [moment for moment in (wanted.submitted_at, wanted.run_submitted_at) if moment is not None]
-    if told:
-        known = max(told)
-        late = wanted.registered_at is not None and wanted.registered_at > known + TOLERANCE
-        return wanted.registered_at + _SKEW if late and wanted.registered_at is not None else known
-    return None if wanted.registered_at is None else wanted.registered_at + TOLERANCE
+    first, run, registered = wanted.submitted_at, wanted.run_submitted_at, wanted.registered_at
+    if first is None and run is None:
+        return None if registered is None else registered + TOLERANCE
+    known = max(moment for moment in (first, run) if moment is not None)
+    return registered + _SKEW if registered is not None and registered > known + TOLERANCE else known
 
 
 def _fits(row: Row, earlier: Sequence[Row], known_by: datetime, wanted: Wanted) -> bool:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from jobwarden_registry.errors import InvalidIdError
 
 MOST_ELEMENTS = 100_000
 """Elements of one range that are told apart. MaxArraySize is 1001 by default."""
+
+_KEPT = 8192
+"""Ids that are not read anew: the same are asked about again and again."""
 
 _NUMBER = r"[1-9]\d{0,9}"
 _GIVEN = re.compile(
@@ -85,6 +89,7 @@ class RowId:
         return wanted.element > max(one.stop - 1 for one in self.ranges)
 
 
+@lru_cache(_KEPT)
 def parse_id(text: str) -> SlurmId:
     """Read an id as a person or agent gives it.
 

@@ -36,6 +36,11 @@ class Job:
     id: SlurmId
 
 
+def has_elements(job: Job) -> bool:
+    """Whether sacct is asked about it whatever squeue says: for its elements that have ended."""
+    return job.id.whole and job.wanted.elements is not None
+
+
 def wants_account(job: Job, asked: Asked) -> bool:
     """Whether squeue alone does not settle it."""
     rows = asked.queue_rows(job.id)
@@ -83,14 +88,22 @@ def to_show(jobs: Mapping[str, Job], asked: Asked) -> dict[str, str]:
     """
     urgent: list[tuple[int, str]] = []
     for name, job in jobs.items():
-        rows = asked.queue_rows(job.id)
-        if not rows or is_many(job.id, rows) or job.id.part is not None:
-            continue
-        row = deciding(rows)
-        if row.state.word is Word.FAILED:
-            urgent.append((0, name))
-        elif not job.wanted.log_known and can_tell_log(row):
-            urgent.append((1 if not row.alive else 2 if row.state.phase is not Phase.PENDING else _WAITS, name))
+        rank = urgency(job, asked)
+        if rank is not None:
+            urgent.append((rank, name))
     chosen = sorted(urgent)[:SHOW_MOST]
     waiting = [name for rank, name in chosen if rank == _WAITS]
     return {name: str(jobs[name].id) for _, name in chosen if name not in waiting[_SHOW_WAITING:]}
+
+
+def urgency(job: Job, asked: Asked) -> int | None:
+    """Say how urgently scontrol is to be asked about a job, 0 the most; None for not at all."""
+    rows = asked.queue_rows(job.id)
+    if not rows or job.id.part is not None or is_many(job.id, rows):
+        return None
+    row = deciding(rows)
+    if row.state.word is Word.FAILED:
+        return 0
+    if job.wanted.log_known or not can_tell_log(row):
+        return None
+    return 1 if not row.alive else 2 if row.state.phase is not Phase.PENDING else _WAITS

@@ -52,7 +52,7 @@ if [ "$whose" = everybody ]; then ask squeue squeue -h -a -t all -o "$format"
 else ask squeue squeue -h -a -t all -u "$(id -u)" -o "$format"; fi
 part clock.1 date +%s.%N
 if [ -n "$ids" ]; then
-  ask sacct sacct -n -P -X -D "--delimiter=$jw_nonce" -o "$fields" -j "$ids"
+  ask_sacct "$fields" "$ids"
   part clock.2 date +%s.%N
   ask steps sacct -n -P "--delimiter=$jw_nonce" -o "$steps" -j "$ids"
 fi

@@ -44,6 +44,8 @@ def newer_jobs(
 def contested(sightings: Mapping[str, Sighting]) -> dict[str, Sighting]:
     """Mark the candidates that are those of several jobs: which of them it continues, nobody can tell."""
     over = {name: one for name, one in sightings.items() if isinstance(one, Seen | Absent) and one.newer}
+    if not over:
+        return dict(sightings)
     claims = Counter(_id(other) for one in over.values() for other in one.newer)
 
     def marked(candidate: Seen) -> Seen:

@@ -19,10 +19,11 @@ from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
-from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.post_mortem import IDS_MOST, post_mortem_argv, post_mortem_of, read_accounted
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
 from jobwarden.sources.slurm.resubmission import contested
+from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence, LogPaths
@@ -37,14 +38,16 @@ _SPARE_S = 5.0
 class SlurmSource:
     """See `Source`, `Cancels`, `Discovers`, `KeepsLogs` and `Accounts`.
 
-    One observation costs one run for squeue; a second one only when something has left the queue, is new or has
-    elements; a third one for what is still nowhere, or another user's.
+    One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
+    one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
     """
 
     name: str = "slurm"
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
+        self._unchanged: dict[tuple[str, str], Unchanged] = {}
+        """By host and cluster."""
 
     def parse_id(self, text: str) -> str:
         """See `Source.parse_id`."""
@@ -55,17 +58,23 @@ class SlurmSource:
         jobs, sightings = self._readable(wanted)
         if not jobs:
             return sightings
-        asked = replace(await self._look(host), watched=frozenset(job.id.base for job in jobs.values()))
-        if host.overheard is not None and asked.queue.whole:
-            host.overheard(list_jobs(asked, but=asked.watched))
-        asked = await self._detail(host, asked, jobs)
+        many = sorted({job.id.base for job in jobs.values() if has_elements(job)})[:IDS_PER_QUESTION]
+        first = replace(await self._look(host, many), watched=frozenset(job.id.base for job in jobs.values()))
+        if host.overheard is not None and first.queue.whole:
+            host.overheard(list_jobs(first, but=first.watched))
+        unchanged = self._unchanged.setdefault((host.transport.host, host.cluster), Unchanged())
+        again = unchanged.again(jobs, first)
+        jobs = {name: job for name, job in jobs.items() if name not in again}
+        asked = await self._detail(host, first, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
             raise SourceUnavailableError(both, code="slurm.unavailable")
         if asked.no_accounting and asked.queue.trouble:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
-        return sightings | contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
+        judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
+        unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
+        return {**sightings, **again, **judged}
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
@@ -125,29 +134,33 @@ class SlurmSource:
                 unreadable[one.id] = CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
         return jobs, unreadable
 
-    async def _look(self, host: Host) -> Asked:
+    async def _look(self, host: Host, account: Sequence[int] = ()) -> Asked:
         at, nonce = self._clock(), new_nonce()
-        argv = commands.look_argv(nonce, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce)
+        argv = commands.look_argv(nonce, account=account, cluster=host.cluster, limit_s=_limit(host))
+        parts = await _run(host, argv, nonce, programs=2 if account else 1)
         words = ("-h", "-a", "-t", "all", "-u", word_of(parts, "uid"), "-o", commands.queue_format("|")[1:])
         question = commands.question("squeue", *words, cluster=host.cluster)
         queue = read_queue_part(_required(parts, "squeue"), nonce, question)
-        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue)
+        told = _accounted(host, parts["sacct"], nonce, account) if "sacct" in parts else None
+        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue, account=told)
 
     async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
-        ids = sorted({job.id.base for job in jobs.values() if wants_account(job, asked)})
+        ids = frozenset(job.id.base for job in jobs.values() if wants_account(job, asked))
+        known = asked.account
+        if known is not None and not known.whole:  # it tells nothing of the rest either, and may hang again
+            known = replace(known, ids=ids | (known.ids or frozenset()))
+        account = [known] if known else []
+        chunks = _chunks(sorted(ids - (known.ids or frozenset()) if known else ids))
         shown = to_show(jobs, asked)
-        account: list[Answer] = []
-        said: dict[str, Shown] = {}
-        for chunk in _chunks(ids) or ([[]] if shown else []):
+        show, said = list(shown.values()), dict[str, Shown]()
+        for chunk in chunks or ([[]] if shown else []):
             nonce = new_nonce()
-            show = [] if account else list(shown.values())
             argv = commands.detail_argv(nonce, account=chunk, show=show, cluster=host.cluster, limit_s=_limit(host))
             parts = await _run(host, argv, nonce)
             said |= _shown(parts, shown, jobs, asked) if show else {}
+            show = []
             if chunk:
-                answer = read_account_part(_required(parts, "sacct"), nonce, _sacct(host, chunk))
-                account.append(replace(answer, ids=frozenset(chunk)))
+                account.append(_accounted(host, _required(parts, "sacct"), nonce, chunk))
         return replace(asked, account=_joined(account), shown=said)
 
     async def _by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
@@ -189,8 +202,9 @@ class SlurmSource:
         return read_outcomes(_required(parts, "scancel"), accepted)
 
 
-async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
-    done = await host.transport.run(argv, timeout_s=host.timeout_s)
+async def _run(host: Host, argv: Sequence[str], nonce: str, *, programs: int = 1) -> Mapping[str, Part]:
+    """Run a question; each of its programs that may hang has all the time that there is for one."""
+    done = await host.transport.run(argv, timeout_s=programs * host.timeout_s)
     try:
         return read_parts(done.stdout, nonce)
     except UnreadableAnswerError as error:
@@ -219,9 +233,10 @@ def _few(ids: Sequence[int]) -> str:
     return text if len(ids) <= 20 else f"{text},... ({len(ids)} ids)"
 
 
-def _sacct(host: Host, ids: Sequence[int]) -> str:
+def _accounted(host: Host, part: Part, nonce: str, ids: Sequence[int]) -> Answer:
     words = ("-n", "-P", "-X", "-D", "-o", ",".join(commands.ACCOUNT_FIELDS), "-j", _few(ids))
-    return commands.question("sacct", *words, cluster=host.cluster)
+    answer = read_account_part(part, nonce, commands.question("sacct", *words, cluster=host.cluster))
+    return replace(answer, ids=frozenset(ids))
 
 
 def _joined(answers: Sequence[Answer]) -> Answer | None:

@@ -48,6 +48,8 @@ class Word(StrEnum):
     STOPPED = "STOPPED"
     UPDATE_DB = "UPDATE_DB"
 
+    __hash__ = str.__hash__  # as Phase has it
+
 
 PHASES: dict[Word, Phase] = {
     Word.PENDING: Phase.PENDING,

@@ -1,0 +1,80 @@
+"""Jobs of which nothing has changed since the last observation: what was seen of them is seen again.
+
+What is said of a living job rests on what is wanted of it and on the rows about it; the time decides nothing of it, as
+it does of ends and absences, which are judged anew each time. So the same rows, in answers as whole as those before,
+say the same, at the time of the new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jobwarden.sources.base import Seen, Sighting, Wanted
+from jobwarden.sources.slurm.answers import Row
+from jobwarden.sources.slurm.asked import Asked
+from jobwarden.sources.slurm.plan import Job, urgency, wants_account, wants_by_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    wanted: Wanted
+    queue: tuple[Row, ...]
+    account: tuple[Row, ...]
+    accounted: bool
+    seen: Seen
+
+    def fits(self, job: Job, asked: Asked) -> bool:
+        """Whether these answers, narrowed to the job, say of it what the ones before said."""
+        return (
+            self.queue == asked.queue_rows(job.id)
+            and self.account == asked.account_rows(job.id)
+            and self.accounted == (asked.account is not None)
+            and (self.wanted is job.wanted or self.wanted == job.wanted)
+        )
+
+
+class Unchanged:
+    """What was seen of the living jobs of one host. A row is known again by identity, see `Row`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+
+    def again(self, jobs: Mapping[str, Job], first: Asked) -> dict[str, Sighting]:
+        """Give sightings of those jobs of which the first question's answers say what they said before."""
+        found: dict[str, Sighting] = {}
+        if not _whole(first):
+            return found
+        for name, job in jobs.items():
+            kept = self._kept.get(name)
+            if kept is not None and kept.fits(job, asked := first.about(name, job.id)):
+                found[name] = asked.seen_again(kept.seen)
+        return found
+
+    def keep(self, again: Mapping[str, Sighting], judged: Mapping[str, tuple[Job, Sighting]], first: Asked) -> None:
+        """Remember what may be seen again: what lives, and needed no answers but those to the first question.
+
+        Args:
+            again: What `again` gave.
+            judged: The other jobs, and what was seen of them.
+            first: The first question's answers.
+        """
+        if not _whole(first):
+            self._kept = {}
+            return
+        self._kept = {name: self._kept[name] for name in again if name in self._kept}
+        for name, (job, seen) in judged.items():
+            if isinstance(seen, Seen) and not seen.phase.final and _settled(job, asked := first.about(name, job.id)):
+                queue, account = asked.queue_rows(job.id), asked.account_rows(job.id)
+                self._kept[name] = _Kept(job.wanted, queue, account, asked.account is not None, seen)
+
+
+def _settled(job: Job, asked: Asked) -> bool:
+    """Whether nothing more was to be asked about a job, once these answers were there."""
+    if urgency(job, asked) is not None or wants_by_id(job, asked):
+        return False
+    return asked.account is not None or not wants_account(job, asked)
+
+
+def _whole(first: Asked) -> bool:
+    return first.queue.whole and (first.account is None or first.account.whole)
