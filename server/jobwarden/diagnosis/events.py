@@ -30,6 +30,7 @@ _NEVER = re.compile(
     r"|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
+_INDENTED = re.compile(r"(?: {2,40}|\t{1,4})[A-Za-z]")
 _LATE, _LAST = 60, 12
 _BARE_EXCEPTION = re.compile(
     r"(?P<type>(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Interrupt|Exit|Expired|Timeout)):\s(?P<message>.{1,1000})"
@@ -271,7 +272,7 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     level = text.level(at)
     event.uncaught = signature.fatal or gave_up(line)
     event.soft = (level in {"warn", "info"} and not signature.fatal) or _NEVER.search(line) is not None
-    event.indented = text.content(at)[:2] in {"  ", "\t", "\t\t"} and level == "" and not signature.fatal
+    event.indented = _INDENTED.match(text.content(at)) is not None and level == "" and not signature.fatal
     after = _next(text, at + 1, event.rank, 1)
     event.handled = not signature.fatal and any(was_handled(text.lines[index]) for index in [at, *after])
     return event

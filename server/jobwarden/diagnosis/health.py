@@ -17,7 +17,7 @@ _PROGRESS = re.compile(
 )
 _SUCCESS = re.compile(
     r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks"
-    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
+    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)? normally\b|\bexit(?:ed|ing)?(?: (?:with|code|status)){1,3}:? ?0\b"
     r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing"
     r"|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
     r"|\bexit code:? 0\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"

@@ -218,7 +218,6 @@ SIGNATURES = (
             "error: command '{what}' failed with exit",
             "subprocess-exited-with-error",
             "Failed building wheel for {what}",
-            "^FAILED: {what:rest}",
             "BUILD FAILED",
             "BUILD FAILURE",
         ),
