@@ -153,9 +153,10 @@ class _Reader:
         ipython = _IPYTHON.match(line)
         boxed = "─" in line or ("--" in edge and "+" in edge and not ipython)
         indent = len(edge) - len(edge.lstrip()) if not edge.strip() else 0
+        front = re.compile(re.escape(squeeze(edge)).replace("0", "[0-9]{1,12}"), re.IGNORECASE)
         foreign = 0
         for index in self._following(at, result.rank):
-            content = self._strip(text.content(index), edge)
+            content = self._strip(text.content(index), edge, front)
             if boxed and content.startswith(("│", "|", "╰", "╭", "+", " ")):
                 self._boxed(result, index, content)
             elif (content[:1].isspace() and len(content) - len(content.lstrip()) > indent) or (
@@ -205,12 +206,14 @@ class _Reader:
                 yield index
 
     @staticmethod
-    def _strip(content: str, edge: str) -> str:
-        width = len(edge)
+    def _strip(content: str, edge: str, front: re.Pattern[str]) -> str:
+        """Take away what stands before the traceback in each of its lines: a box's edge, or a logger's prefix."""
         if not edge.strip():
             return content
-        front = content[:width]
-        return content[width:] if not front.strip(" |+") or squeeze(front) == squeeze(edge) else content
+        if not content[: len(edge)].strip(" |+"):
+            return content[len(edge) :]
+        found = front.match(content)
+        return content[found.end() :] if found else content
 
     @staticmethod
     def _is_source(content: str) -> bool:
