@@ -37,6 +37,7 @@ _NOT_OURS = re.compile(
 _MOST_FRAMES = 30_000
 _MESSAGE_LINES = 14
 _FOREIGN_LINES = 20
+_MOST_HEADERS = 1500
 _NOT_A_MESSAGE = re.compile(
     r"\s{0,2}(?:srun|slurmstepd\S{0,60}|mpirun|prterun|wandb|make|sbatch): |\[?\d{4}-\d\d-\d\d|(?:Killed|Aborted"
     r"|Segmentation fault)\b"
@@ -123,7 +124,11 @@ def find_tracebacks(text: Text) -> list[Traceback]:
     """Give all tracebacks of a log in their order; those that are the cause of a later one are within that one too."""
     found: list[Traceback] = []
     reader = _Reader(text)
-    for at, line in enumerate(text.lines):
+    headers = [
+        at for at, line in enumerate(text.lines) if "Traceback (most recent call last)" in line or "Error: " in line
+    ]
+    for at in headers if len(headers) <= 2 * _MOST_HEADERS else [*headers[:_MOST_HEADERS], *headers[-_MOST_HEADERS:]]:
+        line = text.lines[at]
         if "Traceback (most recent call last)" in line and at not in reader.taken:
             traceback = reader.read(at)
             found.append(traceback)
