@@ -197,6 +197,7 @@ def test_who_cancelled_it_is_said() -> None:
     found = diagnose([], Outcome(state="CANCELLED", cancelled_by="alice"))
 
     assert "by alice" in found.cause
+    assert "by user 1000" in diagnose([], Outcome(state="CANCELLED by 1000")).cause
     assert found.retryable is Retryable.NO
 
 
