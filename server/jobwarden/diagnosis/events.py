@@ -30,6 +30,7 @@ _NEVER = re.compile(
     r"|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
+_INDENTED = re.compile(r"(?: {2,40}|\t{1,4})[A-Za-z]")
 _LATE, _LAST = 60, 12
 _BARE_EXCEPTION = re.compile(
     r"(?P<type>(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Interrupt|Exit|Expired|Timeout)):\s(?P<message>.{1,1000})"
@@ -260,9 +261,8 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     _resolve(event)
     if signature.name == "uncaught-native":
         _explain(text, event, hits)
-    elif signature.name == "panic" and text.lines[at].endswith(":") and (below := _next(text, at + 1, event.rank, 1)):
-        event.last = below[0]
-        event.found = event.found | {"what": f"{text.content(below[0]).strip()} ({event.found.get('what', '')})"}
+    elif signature.name == "panic" and text.lines[at].endswith(":"):
+        _take_panic(text, event, hits)
     elif stack := read_stack(text, at, event.rank):
         event.end, event.frame = stack.end, stack.frame
         if stack.root != at:
@@ -271,10 +271,23 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     level = text.level(at)
     event.uncaught = signature.fatal or gave_up(line)
     event.soft = (level in {"warn", "info"} and not signature.fatal) or _NEVER.search(line) is not None
-    event.indented = text.content(at)[:2] in {"  ", "\t", "\t\t"} and level == "" and not signature.fatal
+    event.indented = _INDENTED.match(text.content(at)) is not None and level == "" and not signature.fatal
     after = _next(text, at + 1, event.rank, 1)
     event.handled = not signature.fatal and any(was_handled(text.lines[index]) for index in [at, *after])
     return event
+
+
+def _take_panic(text: Text, event: Event, hits: dict[int, list[Hit]]) -> None:
+    """Let the message of a panic, which stands in the next line, say what it was."""
+    at = next(iter(_next(text, event.at + 1, event.rank, 1)), None)
+    if at is None:
+        return
+    event.last, event.end = at, at + 1
+    event.found = event.found | {"what": f"{text.content(at).strip()} ({event.found.get('what', '')})"}
+    best = _best(hits[at]) if at in hits else None
+    if best is not None and best.signature.weight >= Weight.LIKELY:
+        event.signature, event.found = best.signature, event.found | best.found
+        event.category, event.kind = best.signature.category, best.signature.kind
 
 
 def _explain(text: Text, event: Event, hits: dict[int, list[Hit]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from enum import Enum
+from functools import lru_cache
 
 from jobwarden.diagnosis.form import squeeze
 from jobwarden.diagnosis.reading import Text
@@ -17,7 +18,7 @@ _PROGRESS = re.compile(
 )
 _SUCCESS = re.compile(
     r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks"
-    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
+    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)? normally\b|\bexit(?:ed|ing)?(?: (?:with|code|status)){1,3}:? ?0\b"
     r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing"
     r"|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
     r"|\bexit code:? 0\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"
@@ -79,6 +80,7 @@ class Sort(Enum):
     NOTHING = 5
 
 
+@lru_cache(maxsize=16_384)
 def sort_of(body: str, *, level: str, indented: bool = False) -> Sort:
     """Tell what a line says."""
     if not body.strip() or _LEAVING.search(body) or (_EPILOGUE.match(body) and level == ""):

@@ -121,6 +121,7 @@ SIGNATURES = (
         "exception",
         (
             "^{what:rest} at {file}.p(l|m) line {line:n}",
+            "^Can't {what:rest} at {file} line {line:n}.$",
             "^{file}.rb:{line:n}:in {what:rest}",
             "^lua: {what:rest}",
             "^error: '{what}' undefined",
@@ -218,7 +219,6 @@ SIGNATURES = (
             "error: command '{what}' failed with exit",
             "subprocess-exited-with-error",
             "Failed building wheel for {what}",
-            "^FAILED: {what:rest}",
             "BUILD FAILED",
             "BUILD FAILURE",
         ),
