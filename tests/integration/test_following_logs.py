@@ -144,7 +144,7 @@ def test_requeued_jobs_are_followed_through_whatever_becomes_of_their_files_unti
     cli(home, "register", "slurm", *ids.values(), "--host", HOST)
     with following(home, *ids.values()) as follower:
         follower.until(lambda: len(follower.lines) == 3, "the first runs are shown")
-        assert sorted(follower.lines) == [f"{name}| run 0 begins" for name in stories]
+        assert sorted(follower.lines) == [f"{name}| run 0 begins" for name in sorted(stories)]
         eventually(lambda: all(row["phase"] == "running" for row in home.active()), "they are seen to run")
         # Its second run finds no file of that name, and makes one.
         assert faulty_cluster.run(["mv", "moves.log", "moves.log.1"]).returncode == 0
