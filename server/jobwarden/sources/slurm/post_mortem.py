@@ -27,13 +27,16 @@ FIELDS = (
 _LINE = "SubmitLine"
 IDS_MOST = 50
 STEPS_MOST = 40
+ELEMENTS_MOST = 200
+"""Of a larger array its steps are not asked for: three rows an element, of which one element's are told."""
 
 _BODY = r"""
 fields=$1 line=$2 ids=$3
 plain_part user "$(id -un)"
 plain_part uid "$(id -u)"
 case "$(sacct --helpformat 2>/dev/null)" in *"$line"*) fields="$fields,$line";; esac
-ask sacct sacct -n -P "--delimiter=$jw_nonce" -o "$fields" -j "$ids"
+if [ "$4" = no ]; then set -- -X; else set --; fi
+ask sacct sacct -n -P "$@" "--delimiter=$jw_nonce" -o "$fields" -j "$ids"
 jw_done
 """
 
@@ -46,8 +49,10 @@ _SAID_ELSEWHERE = ("billing=", "mem=")
 Row = Mapping[str, str]
 
 
-def post_mortem_argv(nonce: str, *, ids: Collection[int], cluster: str, limit_s: float) -> list[str]:
-    """Ask sacct about these jobs and all their steps (part `sacct`).
+def post_mortem_argv(
+    nonce: str, *, ids: Collection[int], steps: bool = True, cluster: str, limit_s: float
+) -> list[str]:
+    """Ask sacct about these jobs and, with `steps`, all their steps (part `sacct`).
 
     Raises:
         ValueError: There is none: `sacct -j ''` means every job of the user.
@@ -55,7 +60,8 @@ def post_mortem_argv(nonce: str, *, ids: Collection[int], cluster: str, limit_s:
     if not ids:
         raise ValueError("sacct needs an id")
     listed = ",".join(str(one) for one in sorted(ids)[-IDS_MOST:])
-    return commands.slurm_argv(_BODY, nonce, ",".join(FIELDS), _LINE, listed, cluster=cluster, limit_s=limit_s)
+    words = (",".join(FIELDS), _LINE, listed, "yes" if steps else "no")
+    return commands.slurm_argv(_BODY, nonce, *words, cluster=cluster, limit_s=limit_s)
 
 
 @dataclass(frozen=True, slots=True)
