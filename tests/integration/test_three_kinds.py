@@ -19,7 +19,7 @@ from support.nemo import Launched, Nemo, nemo_in
 pytestmark = [pytest.mark.slurm, pytest.mark.nel, pytest.mark.nemo]
 
 HOST = "cluster-a"
-WORKS_S = 20
+WORKS_S = 30
 """An evaluation outlives the look for what nobody watches, and no more."""
 
 

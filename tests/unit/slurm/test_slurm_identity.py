@@ -90,6 +90,25 @@ async def test_a_later_job_of_another_name_is_not_ours_where_accounting_has_no_r
     assert isinstance(await look(FakeSlurm(account=[account_row("7", "COMPLETED", name="other")]), OLD), Absent)
 
 
+@pytest.mark.parametrize("theirs", [True, False])
+async def test_a_later_job_of_another_name_is_not_ours_where_accounting_has_only_the_beginnings_of_a_record(
+    theirs: bool,
+) -> None:
+    """Seen when a controller lost its state and gave the id anew within seconds: it was taken for a second attempt."""
+    submit = T0 - 9 * 86400
+    account = [account_row("7", "RUNNING", name="", partition="", submit=submit, end=None)]
+    if theirs:
+        account.append(account_row("7", "RUNNING", name="", partition="", end=None))
+    running = FakeSlurm(queue=[queue_row("7", "RUNNING", name="other")], account=account)
+    ended = FakeSlurm(account=[account[0], account_row("7", "COMPLETED", name="other")])
+    for slurm in (running, ended):
+        sighting = await look(slurm, OLD)
+        assert not isinstance(sighting, Seen) or not sighting.phase.final
+        assert isinstance(sighting, Seen | CouldNotAsk)
+        assert len(getattr(sighting, "attempts", ())) <= 1
+        assert getattr(sighting, "name", "") != "other"
+
+
 @pytest.mark.parametrize("account", [NO_ACCOUNTING, SACCT_DOWN])
 async def test_a_requeued_job_is_ours_without_accounting_by_its_name_as_accounting_would_have_kept_it(
     account: Said,

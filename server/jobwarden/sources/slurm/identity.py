@@ -71,7 +71,7 @@ def _known_by(wanted: Wanted) -> datetime | None:
 def _fits(row: Row, earlier: Sequence[Row], known_by: datetime, wanted: Wanted) -> bool:
     if row.submitted is None or row.submitted <= known_by:
         return True
-    return _follows(row, earlier) if earlier else not _named_otherwise(row, wanted)
+    return _follows(row, earlier, wanted) if earlier else not _named_otherwise(row, wanted)
 
 
 def _named_otherwise(row: Row, wanted: Wanted) -> bool:
@@ -81,12 +81,14 @@ def _named_otherwise(row: Row, wanted: Wanted) -> bool:
     return _lossy(row.name) != _lossy(wanted.name)
 
 
-def _follows(row: Row, earlier: Sequence[Row]) -> bool:
+def _follows(row: Row, earlier: Sequence[Row], wanted: Wanted) -> bool:
     """Whether a later submission under the same id can be another run of the job that had these."""
     last = earlier[-1]
     if row.user != last.user:
         return False
-    if last.stub or row.stub or _lossy(row.name) == _lossy(last.name):
+    if last.stub:  # it tells no name: of a controller that has lost its state the job before may stay so for ever
+        return not _named_otherwise(row, wanted)
+    if row.stub or _lossy(row.name) == _lossy(last.name):
         return True
     # Renamed, then requeued. A controller that has lost its state has its jobs noted as CANCELLED.
     requeued = last.state.requeueable or last.state.word in _REQUEUED
