@@ -28,6 +28,8 @@ from jobwarden_registry.model import JobRecord, LogPaths
 
 _AROUND_CHARS = 1900
 """Kept free of an answer for what is said about the log."""
+_LEAST_CHARS = 200
+"""Shown at least of what is left of a rotated file."""
 _TASKS_TOLD = 10
 _MARKS = ("out| ", "err| ")
 
@@ -102,6 +104,7 @@ class _Reader:
     ) -> None:
         self._desk, self._one, self._chosen, self._asked = desk, one, chosen, asked
         self._pattern, self._cursor, self._room = pattern, cursor, room
+        self._lines = max(1, asked.lines // max(1, len(chosen.files)))
         # Its last line is whole when nothing writes any more.
         self._ended = not one.live or one.record.phase.final
 
@@ -118,39 +121,39 @@ class _Reader:
             if since is None and self._cursor is not None:
                 since = Position(str(real))
             if self._pattern is not None:
-                query = Query(self._pattern, self._asked.context, self._asked.lines, self._room)
+                query = Query(self._pattern, self._asked.context, self._lines, self._room)
                 hits = await search_file(transport, since or Position(str(real)), query, whole=self._ended)
                 return _of_hits(hits, [*notes, *_happened(hits.happened)])
             end = await self._tail(transport, real, since)
             said = [*notes, *_happened(end.happened)]
             if end.happened == "replaced" and since is not None:
-                return _of_tail(*await self._with_rest(transport, end, since, readable, timeout_s), said)
+                rest = await self._rest(transport, end, since, readable, timeout_s)
+                return _of_tail(end, rest, said if rest else [*said, _NO_REST])
             return _of_tail(end, None, said)
 
     async def _tail(self, transport: Transport, path: PurePosixPath, since: Position | None) -> Tail:
-        lines, room = self._asked.lines, self._room
+        lines, room = self._lines, self._room
         if since is None:
             return await tail_file(transport, path, lines=lines, max_chars=room, whole=self._ended)
         return await tail_since(transport, since, lines=lines, max_chars=room, whole=self._ended)
 
-    async def _with_rest(
+    async def _rest(
         self, transport: Transport, end: Tail, since: Position, readable: Readable, timeout_s: float
-    ) -> tuple[Tail, Tail | None]:
-        """Give beside the new file's text the rest of the one that was there, where rotation has left it at `.1`."""
+    ) -> Tail | None:
+        """Give what was still to be read of the file that was there before, if rotation has left that at `.1`."""
         left = f"{since.path}.1"
         try:
             allowed = replace(readable, log=LogPaths(stdout=left))
             real = await allowed_path(transport, left, allowed, timeout_s=timeout_s)
         except LogRefusedError:
-            return end, None
-        before = replace(since, path=str(real))
-        if (await advance(transport, before, max_bytes=0)).happened:
-            return end, None
-        lines = self._asked.lines - end.text.count("\n") - 1
-        room = self._room - len(end.text) - 1
-        if lines < 1 or room < 1:
-            return end, None
-        return end, await tail_since(transport, before, lines=lines, max_chars=room, whole=True)
+            return None
+        before = replace(since, path=left)
+        # A link there may lead to anything; and only the file that was read before may be read on.
+        if str(real) != left or (await advance(transport, before, max_bytes=0)).happened:
+            return None
+        lines = max(1, self._lines - end.text.count("\n") - 1)
+        room = max(_LEAST_CHARS, self._room - len(end.text) - 1)
+        return await tail_since(transport, before, lines=lines, max_chars=room, whole=True)
 
     def _readable(self, file: LogFile, host: str) -> Readable:
         record, desk = self._one.record, self._desk
@@ -165,6 +168,7 @@ class _Reader:
         )
 
 
+_NO_REST = "What the old one got after that answer is not shown."
 _NEW_FILE = "The cursor stands in another file; all of {path} is new."
 
 
@@ -182,6 +186,8 @@ def _of_tail(end: Tail, rest: Tail | None, notes: Sequence[str]) -> _Read:
     if rest is not None and rest.text:
         said.append(f"First what was left in {rest.path}.")
         text = f"{rest.text}\n{text}" if text else rest.text
+        if rest.omitted_bytes:
+            said.append(f"{rest.omitted_bytes} bytes of that are not shown.")
     if end.partial:
         said.append("The last line has no end yet; with this cursor it comes again when it is whole.")
     return _Read(end.path, text, end.size_bytes, end.omitted_bytes, end.omitted_lines, None, end.position, said)

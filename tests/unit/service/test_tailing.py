@@ -93,6 +93,32 @@ async def test_what_lies_at_the_rotated_name_is_read_only_if_it_is_the_file_that
     put(log, "the new file\n")
     got = await service.tail(home.caller(), "1", cursor=first.cursor)
     assert got.text == "the new file"
+    assert "is not shown" in (got.note or "")
+
+
+async def test_a_link_at_the_rotated_name_is_not_followed_to_the_file_that_was_read_before(
+    service: Service, home: Household, log: Path
+) -> None:
+    await register(service, home, "1")
+    first = await service.tail(home.caller(), "1")
+    add(log, "more of it\n")
+    move(log, "elsewhere")
+    log.with_name("out.log.1").symlink_to(log.with_name("elsewhere"))
+    put(log, "the new file\n")
+    assert (await service.tail(home.caller(), "1", cursor=first.cursor)).text == "the new file"
+
+
+async def test_of_a_rotated_file_with_much_left_the_end_is_shown_and_the_rest_is_counted(
+    service: Service, home: Household, log: Path
+) -> None:
+    await register(service, home, "1")
+    first = await service.tail(home.caller(), "1")
+    add(log, "".join(f"old {number:05}\n" for number in range(1000)))
+    move(log, "out.log.1")
+    put(log, "new 1\nnew 2\n")
+    got = await service.tail(home.caller(), "1", cursor=first.cursor, lines=4)
+    assert got.text == "old 00998\nold 00999\nnew 1\nnew 2"
+    assert "9980 bytes of that are not shown." in (got.note or "")
 
 
 async def test_a_cursor_of_another_job_or_no_cursor_at_all_is_refused(
