@@ -108,7 +108,7 @@ def facts_of(cluster: Cluster, job: str, deed: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "state": state.split()[0],
         "exit_code": code if not signal else None,
-        "signal": signal if 0 < signal < 65 else None,
+        "signal": signal if 0 < signal < 32 else None,
         "slurm_exit": exit_,
         "reason": "" if reason == "None" else reason,
         "nodes": nodes,

@@ -62,11 +62,10 @@ def clean(data: bytes) -> bytes:
     swaps = {
         sys.base_prefix.encode(): b"/opt/python/3.11",
         str(Path.home() / ".cargo").encode(): b"/opt/rust/cargo",
-        socket.gethostname().encode(): b"c1",
     }
     for old, new in swaps.items():
         data = data.replace(old, new)
-    return data
+    return re.sub(rb"\b%s\b" % re.escape(socket.gethostname().encode()), b"c1", data)
 
 
 def version(tool: str) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from failures.case import read_all
-from failures.truth import MOST_BYTES, lines_of
+from failures import sandbox
+from failures.case import read_all, read_case
+from failures.truth import MOST_BYTES, OtherwiseError, find, lines_of
 from jobwarden.diagnosis.diagnose import diagnose
 from jobwarden.diagnosis.model import Category, Confidence, Diagnosis, Log, Outcome, Retryable
 from support.failures import DATA, ask, failures, false_alarms, truth
@@ -74,8 +75,9 @@ def _names_of_this_machine() -> list[bytes]:
     names |= {socket.gethostname(), *re.findall(r"//([\w.-]+)", os.environ.get("PIP_INDEX_URL", ""))}
     for file in (Path("/etc/pip.conf"), Path.home() / ".pip/pip.conf", Path.home() / ".config/pip/pip.conf"):
         names |= set(re.findall(r"//([\w.-]+)", file.read_text("utf-8"))) if file.is_file() else set()
-    everyday = {"localhost", "pypi.org", "127.0.0.1", "c1"}
-    return [re.escape(name.encode()) for name in names - everyday if len(name) > 4]
+    names -= {"localhost", "pypi.org", "127.0.0.1", "c1", ""}
+    telling = [name for name in names if len(name) < 4 or re.search(r"[\d./-]", name)]
+    return [rb"(?<!\w)%s(?!\w)" % re.escape(name.encode()) for name in telling]
 
 
 def test_a_healthy_run_is_not_called_a_failure() -> None:
@@ -97,3 +99,32 @@ def test_the_score_counts_a_wrong_word_as_wrong() -> None:
     assert len(false_alarms(answers)) == sum(answer.failure.healthy for answer in answers)
     assert 0 < sum(answer.right for answer in answers) < len(answers) / 10
     assert not any(answer.line_shown for answer in answers)
+
+
+def test_a_line_of_a_header_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case.sh"
+    path.write_text("# category: none\n# shows: a\n# categroy: quota\n### job\necho a\n", "utf-8")
+    with pytest.raises(ValueError, match="categroy"):
+        read_case(path)
+
+
+def test_evidence_is_found_where_it_first_and_last_stands_and_its_absence_is_an_error() -> None:
+    files = {"a.rank0.log": b"x\nerror 1\n", "a.rank1.log": b"error 0\n" + b"error 2\n" * 9}
+    assert find(["error @@ rank0.log"], files) == [{"file": "a.rank0.log", "line": 2}]
+    found = find([r"error [02]"], files)
+    assert [spot["line"] for spot in found] == [1, 2, 3, 4, 5, 10]
+    with pytest.raises(OtherwiseError):
+        find(["warning"], files)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a machine of its own needs root")
+def test_a_job_runs_as_alice_in_a_machine_of_its_own() -> None:
+    case = next(case for case in read_all() if case.key == "python/argparse_bad_option")
+    case.job = "#!/bin/bash\nid -un; hostname; pwd; echo $$ >&2; touch /etc/x; cat /etc/hosts; kill -KILL $$\n"
+    ran = sandbox.run(case)
+    assert ran.status == -9
+    said = ran.files[""].decode().splitlines()
+    assert said[:3] == ["alice", "c1", "/home/alice/project"]
+    assert "touch: cannot touch '/etc/x': Permission denied" in said
+    assert "127.0.1.1 c1" in said
+    assert not Path("/var/spool/slurmd/job04711").exists()

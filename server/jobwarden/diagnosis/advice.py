@@ -94,8 +94,8 @@ def _memory(outcome: Outcome, line: str) -> str:
         rest = f" beside the {show_size(used)} that it had" if used else ""
         return f"Ask for more memory: it wanted {show_size(more)} more{rest} (--mem), or make it use less"
     if used:
-        want = _round_up(int(used * 1.5))
-        return f"Ask for more memory: {show_size(used)} were seen in use; try --mem={want}, or make it use less"
+        rounded = _round_up(int(used * 1.5))
+        return f"Ask for more memory: {show_size(used)} were seen in use; try --mem={rounded}, or make it use less"
     return "Ask for more memory (--mem, twice as much at first), or make it use less: smaller batches, fewer workers"
 
 

@@ -41,7 +41,7 @@ _LAST_WORDS = frozenset(
 )
 _GOING_ON = (Sort.PROGRESS, Sort.SUCCESS, Sort.ORDINARY, Sort.DONE)
 _NEAR = 6
-_FEW = 4
+_FEW = 3
 _SOME_PROGRESS = 2
 _GAP = 15
 _UNCAUGHT_GAP = 40
@@ -81,6 +81,8 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
     if scheduler is not None and not _overruled(scheduler, live, scenes):
         return scheduler
     chosen = _first_cause(scenes, live)
+    if ended_badly is None and all(event.indented for event in live):
+        return None
     if chosen is not None:
         chosen = _behind(scenes, chosen)
         return _weighed(chosen, live, outcome, known=ended_badly is True)
@@ -96,6 +98,8 @@ def choose(scenes: Sequence[Scene], outcome: Outcome) -> Choice | None:
 def _ends_badly(scene: Scene) -> bool:
     """Whether a launcher, a shell or a scheduler says at a log's end that something failed."""
     course = scene.course
+    if any(_is_fatal(scene, event) and not _went_on(scene, event, known=False) for event in scene.events):
+        return True
     return any(
         (event.signature.name in _LAST_WORDS or event.signature.name in _SAID_BY_SCHEDULER)
         and not (event.soft or event.handled)
@@ -105,6 +109,10 @@ def _ends_badly(scene: Scene) -> bool:
         <= 1
         for event in scene.events
     )
+
+
+def _is_fatal(scene: Scene, event: Event) -> bool:
+    return event.signature.name.startswith("wording-") and "fatal" in scene.text.lines[event.at][:80].lower()
 
 
 def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
@@ -128,15 +136,17 @@ def _went_on(scene: Scene, event: Event, *, known: bool) -> bool:
             return True
         return (done > 0 and ordinary + progress > 1) or ordinary > _GAP
     if event.signature.name.startswith("wording-") and not known and not event.handled and not event.soft:
-        most = _NEAR if "fatal" in scene.text.lines[event.at][:80].lower() else 0
-        return progress + success + done > 0 or ordinary > most
+        plain = scene.text.lines[event.at].lstrip("- >*").lower().startswith("error")
+        most = _NEAR if _is_fatal(scene, event) else 2 if plain else 0
+        return progress + success > 0 or ordinary + done > most
     if event.handled or event.soft:
         return progress + success + ordinary + done > 0
     if known:
         return progress > _MUCH_PROGRESS or (success > 0 and ordinary + progress > 0) or ordinary > 4 * _GAP
     if event.weight is Weight.ROOT:
-        return progress > 1 or success > 0 or done > 0 or ordinary > _GAP
-    return progress > 0 or success > 0 or done > 0 or ordinary > _FEW
+        return progress > 0 or success > 0 or done > 0 or ordinary > _GAP
+    few = 1 if scene.text.level(event.at) == "error" else _FEW  # a logger would say more of an end
+    return progress > 0 or success > 0 or done > 0 or ordinary > few
 
 
 def _scheduler(live: Sequence[Event], outcome: Outcome) -> Choice | None:
@@ -258,7 +268,8 @@ def _earliest(scenes: Sequence[Scene], events: Sequence[Event]) -> Event:
     timed = [(moment, event) for event in firsts.values() if (moment := scenes[event.log].text.moment(event.at))]
     if timed and len(timed) == len(firsts):
         return min(timed, key=lambda pair: pair[0])[1]
-    return min(firsts.values(), key=lambda event: (-event.weight, event.log))
+    between = {Category.NETWORK, Category.DISTRIBUTED}  # what one rank says of another that was gone
+    return min(firsts.values(), key=lambda event: (event.category in between, -event.weight, event.log))
 
 
 def _weighed(event: Event, live: Sequence[Event], outcome: Outcome, *, known: bool) -> Choice:

@@ -30,6 +30,7 @@ _NEVER = re.compile(
     r"|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
+_INDENTED = re.compile(r"(?: {2,40}|\t{1,4})[A-Za-z]")
 _LATE, _LAST = 60, 12
 _BARE_EXCEPTION = re.compile(
     r"(?P<type>(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Interrupt|Exit|Expired|Timeout)):\s(?P<message>.{1,1000})"
@@ -72,6 +73,7 @@ class Event:
         traceback: Its exception.
         frame: The last frame of the user's own code.
         last: The line where it came out: of the last exception in a chain, of a panic's message.
+        indented: Whether its line belongs to one above it, and cannot stand for an end alone.
         recovered: Whether the program went on.
     """
 
@@ -90,6 +92,7 @@ class Event:
     traceback: Traceback | None = None
     frame: Frame | None = None
     last: int | None = None
+    indented: bool = False
     recovered: bool = False
 
     @property
@@ -226,6 +229,10 @@ def _last_words(log: int, text: Text, known: set[int]) -> list[Event]:
     last = [at for at in range(max(0, len(text.lines) - _LATE), len(text.lines)) if text.lines[at].strip()][-_LAST:]
     for at in last:
         body = text.lines[at][text.body_start(at) :]
+        if is_error(body) and body.rstrip().endswith(":"):  # its message stands in the next line
+            body = " ".join(
+                [body.strip(), *(text.content(index).strip() for index in _next(text, at + 1, text.rank(at), 1))]
+            )
         if at in known or _is_echo(text, at) or not (is_error(body) or text.level(at) == "error"):
             continue
         if sort_of(body, level="") in {Sort.SUCCESS, Sort.DONE, Sort.PROGRESS}:
@@ -265,6 +272,7 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     level = text.level(at)
     event.uncaught = signature.fatal or gave_up(line)
     event.soft = (level in {"warn", "info"} and not signature.fatal) or _NEVER.search(line) is not None
+    event.indented = _INDENTED.match(text.content(at)) is not None and level == "" and not signature.fatal
     after = _next(text, at + 1, event.rank, 1)
     event.handled = not signature.fatal and any(was_handled(text.lines[index]) for index in [at, *after])
     return event

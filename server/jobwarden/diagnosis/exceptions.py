@@ -40,6 +40,8 @@ _BY_NAME: dict[str, tuple[Category, str, Weight]] = {
     "CalledProcessError": (_C.CODE_ERROR, "child", _W.CASCADE),
     "ExceptionGroup": (_C.CODE_ERROR, "", _W.CASCADE),
     "BaseExceptionGroup": (_C.CODE_ERROR, "", _W.CASCADE),
+    "PapermillExecutionError": (_C.CODE_ERROR, "child", _W.CASCADE),
+    "CellExecutionError": (_C.CODE_ERROR, "child", _W.CASCADE),
     "RemoteTraceback": (_C.CODE_ERROR, "", _W.CASCADE),
     "_RemoteTraceback": (_C.CODE_ERROR, "", _W.CASCADE),
     "CancelledError": (_C.CODE_ERROR, "", _W.CASCADE),
@@ -139,6 +141,8 @@ def signature_of(traceback: Traceback) -> Signature:
         category, kind = Category.CONFIGURATION, "settings"
     elif category is Category.CODE_ERROR and (read := _what_it_read(traceback)):
         category, kind = Category.CORRUPT_DATA, read
+    elif category is Category.NETWORK and re.search(r"(?i)closed by|reset|lost|broken|disconnect", traceback.message):
+        kind, weight = "lost", Weight.CASCADE
     elif traceback.name == "TimeoutError":
         category, kind, weight = _timeout(traceback)
     told = f"{traceback.name or 'An exception'}" + (f": {traceback.message[:300]}" if traceback.message else "")

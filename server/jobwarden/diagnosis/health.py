@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from enum import Enum
 
+from jobwarden.diagnosis.form import squeeze
 from jobwarden.diagnosis.reading import Text
 
 _PROGRESS = re.compile(
@@ -16,7 +17,7 @@ _PROGRESS = re.compile(
 )
 _SUCCESS = re.compile(
     r"(?i)\bsuccess(?:ful|fully)?\b|\bsucceeded\b|\bcompleted\b|\b\d{1,7} passed\b|\ball (?:tests|checks|tasks"
-    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)?(?: (?:with|code|status|normally)){1,3}:? ?(?:0\b|$)"
+    r"|jobs|files|done|good)\b|\bexit(?:ed|ing)? normally\b|\bexit(?:ed|ing)?(?: (?:with|code|status)){1,3}:? ?0\b"
     r"|\bstatus:? (?:ok|completed|success|0)\b|\b(?:training|evaluation|inference|pipeline|run|job|processing"
     r"|simulation|export|download|conversion|build|finetuning) (?:is )?(?:complete|done|finished|ended normally)\b"
     r"|\bexit code:? 0\b|\bnormal termination\b|\bfinished (?:ok|normally|training|all)\b|\brc ?= ?0\b|\bOK\s*$"
@@ -33,6 +34,10 @@ _EPILOGUE = re.compile(
     r"|stacktrace|stack trace|backtrace|\s*\[\d+\] .{1,120} @ "
     r"|state: |cores per node|cpu (?:utilized|efficiency)|memory (?:utilized|efficiency)|job id: |cluster: "
     r"|nodes: |usage: |try '|for help|see .{1,80} for|exception raised from|\[w\d|terminate called|\s+what\(\))"
+)
+_LEAVING = re.compile(
+    r"(?i)\bshut(?:ting)?[ -]?down\b|\bstopping\b|\bclosing\b|\bclean(?:ing|ed)?[ -]?up\b|\bteardown\b"
+    r"|\bfinali[sz]ing\b"
 )
 _FAULT = re.compile(
     r"(?i)error|fail|exception|fatal|abort|killed|denied|cannot|can't|could not|unable|traceback|panic|terminat"
@@ -61,6 +66,9 @@ _GIVEN_UP = re.compile(
 _LAST_TRY = re.compile(r"(?i)(?:attempt|try|retry)\s?#?\(?(\d{1,4})\s?(?:/|of)\s?(\d{1,4})")
 
 
+_USUAL_LINES = 300
+
+
 class Sort(Enum):
     """What a line says about how a program does."""
 
@@ -73,7 +81,7 @@ class Sort(Enum):
 
 def sort_of(body: str, *, level: str, indented: bool = False) -> Sort:
     """Tell what a line says."""
-    if not body.strip() or (_EPILOGUE.match(body) and level == ""):
+    if not body.strip() or _LEAVING.search(body) or (_EPILOGUE.match(body) and level == ""):
         return Sort.NOTHING
     faulty = _FAULT.search(_NO_FAULT.sub("", body)) is not None
     if _SUCCESS.search(body) and not re.search(
@@ -109,6 +117,12 @@ def gave_up(line: str) -> bool:
     return _GIVEN_UP.search(line) is not None
 
 
+def _opening(text: Text, at: int) -> str:
+    """Give the word that a line begins with, where more follows."""
+    opening = text.lines[at][text.body_start(at) :].split(None, 1)
+    return squeeze(opening[0]) if len(opening) == 2 else ""
+
+
 class Course:
     """How one log goes on after each of its lines.
 
@@ -120,11 +134,15 @@ class Course:
 
     def __init__(self, text: Text, inside: set[int], start: int) -> None:
         self._by: dict[tuple[Sort, str], list[int]] = {}
+        before = range(max(0, start - _USUAL_LINES), start)
+        usual = {_opening(text, at) for at in before if at not in inside and not sounds_bad(text.lines[at])} - {""}
         for at in range(start, len(text.lines)):
             if at in inside or not text.lines[at]:
                 continue
             indented = text.content(at)[:1].isspace()
             sort = sort_of(text.lines[at][text.body_start(at) :], level=text.level(at), indented=indented)
+            if sort is Sort.ORDINARY and _opening(text, at) in usual:
+                sort = Sort.PROGRESS  # as before: it does what it did
             if sort is not Sort.NOTHING:
                 self._by.setdefault((sort, text.rank(at)), []).append(at)
 

@@ -31,7 +31,8 @@ _LEVEL = re.compile(
     r"(?<![A-Za-z_.-])(?:(?P<word>CRITICAL|FATAL|SEVERE|ERROR|WARNING|WARN|INFO|DEBUG|TRACE|NOTICE)(?![A-Za-z_=(-])"
     r"|(?:[\"']?(?:level|levelname|lvl|severity)[\"']?\s?[:=]\s?[\"']?)(?P<named>[A-Za-z]{3,9})"
     r"|\[(?P<small>fatal|error|warning|warn|info|debug|trace)\s?\]"
-    r"|(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d|\[(?P<mark>[IWEF])\] )"
+    r"|(?P<letter>[IWEF])\d{4} \d\d:\d\d:\d\d|\[(?P<mark>[IWEF])\] "
+    r"|\d\d:\d\d:\d\d[.,]\d{1,9}: (?P<google>[IWEF]) )"
 )
 _SMALL = re.compile(
     r"(?:[\w./-]{1,120}:(?:\d{1,6}:)? )?(?P<small>warning|note|info|debug|hint)s?\b\s?:|.{0,200}\b\w{0,40}Warning: ",
@@ -98,7 +99,15 @@ class Text:
         """How grave the line says it is: error, warn, info, or empty."""
         line = self.lines[at]
         if found := _LEVEL.search(line, 0, 140):
-            word = (found["word"] or found["named"] or found["small"] or found["letter"] or found["mark"] or "").upper()
+            word = (
+                found["word"]
+                or found["named"]
+                or found["small"]
+                or found["letter"]
+                or found["mark"]
+                or found["google"]
+                or ""
+            ).upper()
             if level := _LEVELS.get(word):
                 return "error" if "NCCL WARN" in line else level
         small = _SMALL.match(line, self._rank(at)[1], 300)

@@ -42,9 +42,7 @@ def tell(choice: Choice, scenes: Sequence[Scene], outcome: Outcome) -> Diagnosis
     told = fill(event.signature.change, _clean(event.found)) if event is not None and agreed else ""
     evidence = [*(_event_lines(texts[event.log], event) if event is not None else [])]
     if described := exits.describe(outcome):
-        evidence.insert(
-            0 if by_fact and not agreed else min(3, len(evidence)), EvidenceLine(SCHEDULER, None, described)
-        )
+        evidence.insert(0 if by_fact and not agreed else len(evidence), EvidenceLine(SCHEDULER, None, described))
     if event is None:
         evidence.extend(telling_lines(texts, 4))
     return Diagnosis(

@@ -8,13 +8,17 @@ from jobwarden.diagnosis.form import Signature, Weight
 from jobwarden.diagnosis.model import Category, Retryable
 
 _ERROR = re.compile(
-    r"(?i)^(?:[\w./ +-]{1,60}[:>] ?){0,3}(?:\*{0,3} ?(?:fatal|critical|error|err!?|failure|failed|panic"
+    r"(?i)\bfatal\s{0,6}:|^(?:[\w./ +-]{1,60}[:>] ?){0,3}(?:\*{0,3} ?(?:fatal|critical|error|err!?|failure|failed|panic"
     r"|abort(?:ed|ing)?|exception|uncaught)\b|[\w.]{0,80}(?:Error|Exception|Failure)\b)"
     r"|\b(?:fatal|critical|unrecoverable) (?:error|exception|failure)\b|\berror: |\bfailed(?: to\b|:| with\b)"
     r"|\b(?:cannot|can't|can not|could not|couldn't|unable to)\b"
     r"|\b(?:aborting|exiting|terminating|giving up|bailing out|gave up)\b|\bexit(?:ed|ing)?(?: with)?(?: (?:code"
     r"|status))?:? [1-9]"
 )
+_FIGURE = re.compile(
+    r"^(?!.{0,80}\b(?:code|errno|status|signal)\b)[^:=]{0,80}[:=]\s{0,4}[-+]?\d[\d.,]{0,20}(?:e[-+]?\d{1,3})?\s?(?:%|\w{1,4})?\s*$"
+)
+"""An error as a figure: `Error rate: 3 %`."""
 _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
     (
         Category.CONFIGURATION,
@@ -88,7 +92,7 @@ _RULES: tuple[tuple[Category, str, Retryable, str, re.Pattern[str]], ...] = (
 
 def is_error(body: str) -> bool:
     """Whether a line says by itself that something failed."""
-    return _ERROR.search(body) is not None
+    return _ERROR.search(body) is not None and _FIGURE.match(body) is None
 
 
 def signature_of_wording(body: str) -> Signature | None:

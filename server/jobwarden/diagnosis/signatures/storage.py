@@ -240,6 +240,8 @@ SIGNATURES = (
             "cannot find or open",
             "cannot open input file",
             "Unable to open file (unable to open file: name",
+            "Missing input files for rule {rule}",
+            "Unable to find file or directory '{path:path}'",
             "No rule to make target '{path:path}'",
             "Cannot open input file",
             "CMake Error: The source directory '{path:path}' does not",

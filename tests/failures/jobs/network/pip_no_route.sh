@@ -1,6 +1,6 @@
 # about: pip cannot reach the index: its own advice at the end names a missing distribution
-# category: network
-# or: name_resolution
+# category: name_resolution
+# or: network
 # retryable: yes after_change
 # evidence: Failed to establish a new connection|NewConnectionError|NameResolutionError
 # tool: pip --version
