@@ -15,6 +15,7 @@ _ROOT = "0"
 _LAST_SIGNAL = 64
 _NO_OUTPUT_FILE = 53
 """Slurm's own number in the signal's place (0:53)."""
+_GOOD = ("COMPLETED", "RUNNING", "PENDING")
 _STATES_WITH_A_PROGRAMS_EXIT = ("FAILED", "COMPLETED")
 
 
@@ -29,8 +30,10 @@ def outcome_of(record: JobRecord, told: PostMortem | None = None, *, quiet_s: fl
     outcome = _recorded(record, quiet_s)
     if told is None:
         return outcome
-    if told.part:
+    if told.part and not told.state.startswith(_GOOD):
         outcome = _of_part(outcome, told)
+    elif told.part and outcome.ended:
+        return outcome  # accounting has not heard yet of the part that ended badly
     return replace(
         outcome,
         reason=outcome.reason or told.reason,

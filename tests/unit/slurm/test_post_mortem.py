@@ -25,7 +25,7 @@ GIB = 2**30
 def row(job: str, **fields: str) -> dict[str, str]:
     plain = {
         "JobIDRaw": job.partition("_")[0], "JobID": job, "User": "alice", "State": "FAILED", "ExitCode": "1:0",
-        "End": "1795170233", "ElapsedRaw": "60", "TimelimitRaw": "30", "ReqMem": "4G", "NNodes": "2",
+        "ElapsedRaw": "60", "TimelimitRaw": "30", "ReqMem": "4G", "NNodes": "2",
         "ReqTRES": "billing=8,cpu=8,mem=8G,node=2", "AllocTRES": "billing=8,cpu=8,mem=8G,node=2",
         "NodeList": "c[1-2]", "Reason": "None", "WorkDir": "/home/alice/run", "JobName": "train",
         "SubmitLine": "sbatch train.sh",
@@ -80,12 +80,13 @@ def test_memory_is_per_node_in_the_forms_of_both_releases(text: str, nodes: str,
     assert told("12", row("12", ReqMem=text, NNodes=nodes, AllocTRES="", ReqTRES="")).memory_limit_bytes == size
 
 
-def test_of_an_array_the_element_that_failed_first_is_spoken_of() -> None:
+def test_of_an_array_the_first_element_that_failed_is_spoken_of() -> None:
     one = told(
         "12",
-        row("12_0", State="COMPLETED", End="100"),
-        row("12_1", End="300"),
-        row("12_2", End="200", ExitCode="3:0"),
+        row("12_0", State="COMPLETED"),
+        row("12_7", State="CANCELLED by 0"),
+        row("12_3"),
+        row("12_2", ExitCode="3:0"),
         step("12_2.batch", NTasks="1"),
     )
     assert (one.part, one.exit) == ("12_2", "3:0")
