@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jobwarden.diagnosis.diagnose import diagnose
+from jobwarden.diagnosis.model import Category
 from jobwarden.diagnosis.outcomes import outcome_of
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden_registry.phases import Phase
@@ -25,6 +27,13 @@ def test_of_an_array_the_failed_element_is_spoken_of() -> None:
     assert (killed.exit_code, killed.signal) == (None, 9)
     lost = outcome_of(record, PostMortem(state="FAILED", part="12_1", exit="0:53"))
     assert (lost.exit_code, lost.signal, lost.slurm_exit) == (None, None, "0:53")
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "COMPLETED 2, FAILED 1"])
+def test_what_has_failed_is_said_to_have_failed_whatever_its_word_begins_with(status: str) -> None:
+    outcome = outcome_of(job(phase=Phase.FAILED, last_status=status))
+    assert outcome.state == f"FAILED ({status})"
+    assert diagnose((), outcome).category is Category.UNKNOWN
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "RUNNING", "PENDING"])
