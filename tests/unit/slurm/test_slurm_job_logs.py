@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,7 +13,7 @@ from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import LogPaths
-from support.slurm_fake import FakeSlurm, Rows, account_row, queue_row
+from support.slurm_fake import NOW, T0, FakeSlurm, Rows, account_row, queue_row
 from support.slurm_fake import host as host_of
 
 LINE = "sbatch -a 0-9 -o logs/%A_%a_%j.out run.sh"
@@ -22,13 +23,19 @@ def forgetful(*, queue: Rows = (), account: Rows = (), line: str = LINE) -> Fake
     return FakeSlurm(queue=queue, account=account, line=line)
 
 
-async def logs(slurm: FakeSlurm, job: str, task: str | None = None, known: LogPaths | None = None) -> JobLogs:
+async def logs(
+    slurm: FakeSlurm,
+    job: str,
+    task: str | None = None,
+    known: LogPaths | None = None,
+    submitted_at: datetime | None = None,
+) -> JobLogs:
     @asynccontextmanager
     async def hosts(name: str) -> AsyncGenerator[Host]:
         assert not name
         yield host_of(slurm)
 
-    return await SlurmSource().logs(hosts, Wanted(id=job), known=known, task=task)
+    return await SlurmSource().logs(hosts, Wanted(id=job, submitted_at=submitted_at), known=known, task=task)
 
 
 def array(*states: str) -> FakeSlurm:
@@ -72,6 +79,16 @@ async def test_what_squeue_says_of_an_element_counts_more_than_an_earlier_run() 
     slurm = array("COMPLETED", "NODE_FAIL", "FAILED")
     slurm.queue = [queue_row("7_1", "RUNNING", raw=101)]
     assert (await logs(slurm, "7")).task == "2"
+
+
+async def test_another_job_that_had_the_id_earlier_has_no_say() -> None:
+    long_ago = T0 - 900 * 86400
+    theirs = account_row("7_0", "FAILED", submit=long_ago, start=long_ago, end=long_ago + 60, name="theirs")
+    slurm = forgetful(account=[theirs, account_row("7_0", "COMPLETED"), account_row("7_1", "TIMEOUT")])
+    told = await logs(slurm, "7", submitted_at=NOW - timedelta(seconds=600))
+    assert told.task == "1"
+    alone = forgetful(account=[theirs])
+    assert "does not know this job" in (await logs(alone, "7", submitted_at=NOW - timedelta(seconds=600))).note
 
 
 async def test_an_element_that_waits_has_no_path_yet() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from jobwarden.sources.base import Host, Wanted
 from jobwarden.sources.errors import UnreadableAnswerError
@@ -12,6 +13,7 @@ from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.sources.slurm.answers import Row, read_shown
 from jobwarden.sources.slurm.commands import ACCOUNT_FIELDS, queue_format, slurm_argv
 from jobwarden.sources.slurm.elements import is_many, latest
+from jobwarden.sources.slurm.identity import ours
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden.sources.slurm.log_paths import LogNames
 from jobwarden.sources.slurm.logs import log_of
@@ -41,13 +43,14 @@ _ORDER = (
 )
 _TASK = re.compile(r"(?:\d+[_+])?(\d{1,7})")
 _TASKS_LISTED = 1000
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 async def logs_of(host: Host, wanted: Wanted, job: SlurmId, *, known: LogPaths | None, task: str | None) -> JobLogs:
     """See `KeepsLogs.logs`. Asks nothing about an ordinary job whose log is known."""
     if known is not None and task is None and wanted.elements is None:
         return JobLogs(_files(known), wanted.work_dir)
-    rows = await _rows(host, job)
+    rows = await _rows(host, wanted, job)
     elements = latest(rows) if is_many(job, rows) else {}
     if task is not None and not elements:
         raise InvalidIdError(f"Slurm job {job} is no array, or Slurm has forgotten its elements: it has no tasks.")
@@ -96,13 +99,15 @@ def _part(row: Row, job: SlurmId, key: int) -> SlurmId:
     return SlurmId(job.base, part=key) if row.id.id.part is not None else SlurmId(job.base, element=key)
 
 
-async def _rows(host: Host, job: SlurmId) -> Sequence[Row]:
-    """Give accounting's rows, oldest run first, and then slurmctld's."""
+async def _rows(host: Host, wanted: Wanted, job: SlurmId) -> Sequence[Row]:
+    """Give accounting's rows, oldest run first, and then slurmctld's; none about another job that had this id."""
     nonce = new_nonce()
     words = (str(job), queue_format(nonce), ",".join(ACCOUNT_FIELDS))
     parts = await _run(host, slurm_argv(_ROWS, nonce, *words, cluster=host.cluster, limit_s=host.timeout_s / 2), nonce)
     queue = read_queue_part(parts["squeue"], nonce, "squeue").rows.of(job) if "squeue" in parts else ()
     account = read_account_part(parts["sacct"], nonce, "sacct").rows.of(job) if "sacct" in parts else ()
+    oldest_first = sorted(account, key=lambda row: row.submitted or _LONG_AGO)
+    queue, account = ours(wanted, queue, oldest_first)
     return (*account, *queue)
 
 
