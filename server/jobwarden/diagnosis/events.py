@@ -261,9 +261,8 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     _resolve(event)
     if signature.name == "uncaught-native":
         _explain(text, event, hits)
-    elif signature.name == "panic" and text.lines[at].endswith(":") and (below := _next(text, at + 1, event.rank, 1)):
-        event.last = below[0]
-        event.found = event.found | {"what": f"{text.content(below[0]).strip()} ({event.found.get('what', '')})"}
+    elif signature.name == "panic" and text.lines[at].endswith(":"):
+        _take_panic(text, event, hits)
     elif stack := read_stack(text, at, event.rank):
         event.end, event.frame = stack.end, stack.frame
         if stack.root != at:
@@ -276,6 +275,19 @@ def _of_line(log: int, text: Text, hit: Hit, hits: dict[int, list[Hit]]) -> Even
     after = _next(text, at + 1, event.rank, 1)
     event.handled = not signature.fatal and any(was_handled(text.lines[index]) for index in [at, *after])
     return event
+
+
+def _take_panic(text: Text, event: Event, hits: dict[int, list[Hit]]) -> None:
+    """Let the message of a panic, which stands in the next line, say what it was."""
+    at = next(iter(_next(text, event.at + 1, event.rank, 1)), None)
+    if at is None:
+        return
+    event.last, event.end = at, at + 1
+    event.found = event.found | {"what": f"{text.content(at).strip()} ({event.found.get('what', '')})"}
+    best = _best(hits[at]) if at in hits else None
+    if best is not None and best.signature.weight >= Weight.LIKELY:
+        event.signature, event.found = best.signature, event.found | best.found
+        event.category, event.kind = best.signature.category, best.signature.kind
 
 
 def _explain(text: Text, event: Event, hits: dict[int, list[Hit]]) -> None:

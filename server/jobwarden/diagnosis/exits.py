@@ -178,5 +178,6 @@ def _words(category: Category, kind: str, outcome: Outcome) -> str:
         case Category.PREEMPTED:
             return "A job of higher priority took its place"
         case _:
-            by = outcome.cancelled_by or ""
+            found = re.search(r"(?i)\bby[_ ](\w{1,64})", outcome.state)
+            by = outcome.cancelled_by or (f"user {found[1]}" if found else "")
             return "The job was cancelled" + (f" by {by}" if by else "")

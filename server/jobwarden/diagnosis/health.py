@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from enum import Enum
+from functools import lru_cache
 
 from jobwarden.diagnosis.form import squeeze
 from jobwarden.diagnosis.reading import Text
@@ -79,6 +80,7 @@ class Sort(Enum):
     NOTHING = 5
 
 
+@lru_cache(maxsize=16_384)
 def sort_of(body: str, *, level: str, indented: bool = False) -> Sort:
     """Tell what a line says."""
     if not body.strip() or _LEAVING.search(body) or (_EPILOGUE.match(body) and level == ""):

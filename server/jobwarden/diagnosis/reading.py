@@ -150,6 +150,12 @@ def read_moment(line: str) -> datetime | None:
         return None
 
 
+def ended_at(line: str) -> datetime | None:
+    """Give the moment at which Slurm says that it ended a job (`CANCELLED AT 2026-11-20T10:05:48`)."""
+    found = re.search(r"CANCELLED AT (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)", line)
+    return read_moment(found[1]) if found else None
+
+
 def read(log: Log) -> Text:
     """Make lines of a log. Never fails.
 

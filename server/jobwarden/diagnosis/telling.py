@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
 from jobwarden.diagnosis import exits
-from jobwarden.diagnosis.advice import change
+from jobwarden.diagnosis.advice import change, show_time
 from jobwarden.diagnosis.choosing import Choice
 from jobwarden.diagnosis.events import Event, Scene
 from jobwarden.diagnosis.form import fill
 from jobwarden.diagnosis.model import Category, Confidence, Diagnosis, EvidenceLine, Outcome, Retryable
-from jobwarden.diagnosis.reading import Text
+from jobwarden.diagnosis.reading import Text, ended_at, read_moment
 from jobwarden.logs.clean import shorten
 from jobwarden.logs.secrets import mask_lines
 
@@ -20,6 +21,8 @@ _CAUSE_CHARS = 300
 _LINE_CHARS = 400
 _MOST_EVIDENCE = 14
 _AROUND = 2
+_LONG_S = 600.0
+_FEWEST_STEPS = 5
 _FAULTY = re.compile(
     r"(?i)\berr(?:or)?\b|error:|fail|exception|fatal|abort|killed|denied|cannot|could not|unable|traceback|panic"
     r"|not found|no such"
@@ -53,7 +56,7 @@ def tell(choice: Choice, scenes: Sequence[Scene], outcome: Outcome) -> Diagnosis
         masked(evidence[:_MOST_EVIDENCE]),
         _retry(event if agreed else None, category),
         change(category, kind, told, outcome, texts, line),
-        tuple(_also(scenes, other) for other in choice.others),
+        (*_silence(category, texts), *(_also(scenes, other) for other in choice.others)),
     )
 
 
@@ -139,6 +142,20 @@ def _retry(event: Event | None, category: Category) -> Retryable:
     if event is not None and category is event.signature.category:
         return event.signature.retry
     return exits.RETRY.get(category, Retryable.AFTER_CHANGE)
+
+
+def _silence(category: Category, texts: Sequence[Text]) -> list[str]:
+    """Say that a job wrote nothing for long before its time was up: it may have hung."""
+    if category is not Category.TIME_LIMIT:
+        return []
+    for text in texts:
+        moments = [moment for line in text.lines[-400:] if (moment := ended_at(line) or read_moment(line))]
+        steps = [(after - before).total_seconds() for before, after in itertools.pairwise(moments)]
+        if len(steps) >= _FEWEST_STEPS and steps[-1] >= max(_LONG_S, 5 * max(steps[:-1])):
+            return [
+                f"stuck: it wrote nothing in its last {show_time(steps[-1])}; if it hung, more time alone will not help"
+            ]
+    return []
 
 
 def _also(scenes: Sequence[Scene], event: Event) -> str:

@@ -37,6 +37,7 @@ _NOT_OURS = re.compile(
 _MOST_FRAMES = 30_000
 _MESSAGE_LINES = 14
 _FOREIGN_LINES = 20
+_MOST_HEADERS = 1500
 _NOT_A_MESSAGE = re.compile(
     r"\s{0,2}(?:srun|slurmstepd\S{0,60}|mpirun|prterun|wandb|make|sbatch): |\[?\d{4}-\d\d-\d\d|(?:Killed|Aborted"
     r"|Segmentation fault)\b"
@@ -123,7 +124,11 @@ def find_tracebacks(text: Text) -> list[Traceback]:
     """Give all tracebacks of a log in their order; those that are the cause of a later one are within that one too."""
     found: list[Traceback] = []
     reader = _Reader(text)
-    for at, line in enumerate(text.lines):
+    headers = [
+        at for at, line in enumerate(text.lines) if "Traceback (most recent call last)" in line or "Error: " in line
+    ]
+    for at in headers if len(headers) <= 2 * _MOST_HEADERS else [*headers[:_MOST_HEADERS], *headers[-_MOST_HEADERS:]]:
+        line = text.lines[at]
         if "Traceback (most recent call last)" in line and at not in reader.taken:
             traceback = reader.read(at)
             found.append(traceback)
@@ -153,9 +158,10 @@ class _Reader:
         ipython = _IPYTHON.match(line)
         boxed = "─" in line or ("--" in edge and "+" in edge and not ipython)
         indent = len(edge) - len(edge.lstrip()) if not edge.strip() else 0
+        front = re.compile(re.escape(squeeze(edge)).replace("0", "[0-9]{1,12}"), re.IGNORECASE)
         foreign = 0
         for index in self._following(at, result.rank):
-            content = self._strip(text.content(index), edge)
+            content = self._strip(text.content(index), edge, front)
             if boxed and content.startswith(("│", "|", "╰", "╭", "+", " ")):
                 self._boxed(result, index, content)
             elif (content[:1].isspace() and len(content) - len(content.lstrip()) > indent) or (
@@ -205,12 +211,14 @@ class _Reader:
                 yield index
 
     @staticmethod
-    def _strip(content: str, edge: str) -> str:
-        width = len(edge)
+    def _strip(content: str, edge: str, front: re.Pattern[str]) -> str:
+        """Take away what stands before the traceback in each of its lines: a box's edge, or a logger's prefix."""
         if not edge.strip():
             return content
-        front = content[:width]
-        return content[width:] if not front.strip(" |+") or squeeze(front) == squeeze(edge) else content
+        if not content[: len(edge)].strip(" |+"):
+            return content[len(edge) :]
+        found = front.match(content)
+        return content[found.end() :] if found else content
 
     @staticmethod
     def _is_source(content: str) -> bool:

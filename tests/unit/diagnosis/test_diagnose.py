@@ -172,10 +172,32 @@ def test_a_killed_program_is_told_apart_from_a_bug() -> None:
     assert diagnose([], Outcome(exit_code=0)).category is Category.NONE
 
 
+def test_silence_before_the_time_limit_is_told() -> None:
+    lines = [f"2026-11-20 10:0{minute}:00 step {minute}" for minute in range(9)]
+    lines.append("slurmstepd: error: *** JOB 1 ON n CANCELLED AT 2026-11-20T12:08:00 DUE TO TIME LIMIT ***")
+
+    found = diagnose([Log("a", (Piece("\n".join(lines).encode()),))], Outcome(state="TIMEOUT"))
+
+    assert found.category is Category.TIME_LIMIT
+    assert found.also[0].startswith("stuck: it wrote nothing in its last 02:00:00")
+
+
+def test_a_traceback_through_a_logger_is_read_behind_its_prefix() -> None:
+    raw = ["Traceback (most recent call last):", '  File "/home/u/e.py", line 3, in run', "    go()", "ValueError: bad"]
+    text = "\n".join(
+        f"(EngineCore pid=12) ERROR 11-20 10:00:{9 + n}.123 [core.py:{98 + n}] {line}" for n, line in enumerate(raw)
+    )
+
+    found = diagnose([Log("a", (Piece(text.encode()),))], Outcome(exit_code=1))
+
+    assert found.cause == "EngineCore pid=12: ValueError: bad, at /home/u/e.py:3 in run"
+
+
 def test_who_cancelled_it_is_said() -> None:
     found = diagnose([], Outcome(state="CANCELLED", cancelled_by="alice"))
 
     assert "by alice" in found.cause
+    assert "by user 1000" in diagnose([], Outcome(state="CANCELLED by 1000")).cause
     assert found.retryable is Retryable.NO
 
 

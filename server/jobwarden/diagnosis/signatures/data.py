@@ -100,6 +100,7 @@ SIGNATURES = (
         "A compressed file or archive is damaged or incomplete[: {why}]",
         "Fetch or write it again, and compare its checksum",
         weight=Weight.ROOT,
+        decoys=("syntax error",),
     ),
     Signature(
         "data",

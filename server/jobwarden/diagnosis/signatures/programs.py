@@ -121,6 +121,7 @@ SIGNATURES = (
         "exception",
         (
             "^{what:rest} at {file}.p(l|m) line {line:n}",
+            "^Can't {what:rest} at {file} line {line:n}.$",
             "^{file}.rb:{line:n}:in {what:rest}",
             "^lua: {what:rest}",
             "^error: '{what}' undefined",
