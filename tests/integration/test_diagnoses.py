@@ -1,4 +1,4 @@
-"""Jobs of a real Slurm that fail in ten ways, each diagnosed by way of the tool; two of them are distributed.
+"""Jobs of a real Slurm that fail in eleven ways, each diagnosed by way of the tool; two of them are distributed.
 
 All are submitted at once and waited for together. Their causes are told by the `finished` event, and by the answer
 that tells of it.
@@ -138,6 +138,12 @@ WAYS: Mapping[str, Way] = {
         ("KeyError", "labels", "rank-2.log"),
         "KeyError",
         ("-n", "4"),
+    ),
+    "array": Way(
+        "test $SLURM_ARRAY_TASK_ID != 1 || python3 train.py",
+        ("; of ", "_1", "KeyError", "hidden_size", "train.py"),
+        "KeyError",
+        ("--array=0-2",),
     ),
     "one log": Way(
         "srun -l -n 4 --overcommit python3 ranks.py crash",

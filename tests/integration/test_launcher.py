@@ -79,7 +79,8 @@ async def test_an_experiment_of_two_tasks_of_which_the_second_fails_has_failed_w
         assert "RuntimeError" in failed
         why = await reader.call("diagnose_job", job=one.id)
         assert "of Qwen3-8B_NVFP4_1 (Slurm " in why
-        assert "cause: RuntimeError" in why
+        assert "out_of_memory" in why
+        assert "RuntimeError" in why
         assert "steps: " in why
         first = await reader.call("tail_log", job=one.id, task="Qwen3-8B_NVFP4_0")
         assert "calibration step 3/8" in first

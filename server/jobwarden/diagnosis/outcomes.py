@@ -8,6 +8,7 @@ from dataclasses import replace
 from jobwarden.diagnosis.model import Outcome
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
 
 _BY = re.compile(r"\bCANCELLED by (?P<uid>\d+)")
 _EXIT = re.compile(r"(?P<code>\d+):(?P<signal>\d+)")
@@ -15,6 +16,7 @@ _ROOT = "0"
 _LAST_SIGNAL = 64
 _NO_OUTPUT_FILE = 53
 """Slurm's own number in the signal's place (0:53)."""
+_GOOD = ("COMPLETED", "RUNNING", "PENDING")
 _STATES_WITH_A_PROGRAMS_EXIT = ("FAILED", "COMPLETED")
 
 
@@ -29,8 +31,10 @@ def outcome_of(record: JobRecord, told: PostMortem | None = None, *, quiet_s: fl
     outcome = _recorded(record, quiet_s)
     if told is None:
         return outcome
-    if told.part:
+    if told.part and not told.state.startswith(_GOOD):
         outcome = _of_part(outcome, told)
+    elif told.part and outcome.ended:
+        return outcome  # accounting has not heard yet of the part that ended badly
     return replace(
         outcome,
         reason=outcome.reason or told.reason,
@@ -49,8 +53,10 @@ def _recorded(record: JobRecord, quiet_s: float | None) -> Outcome:
     elapsed = None
     if record.started_at is not None and record.ended_at is not None:
         elapsed = max(0.0, (record.ended_at - record.started_at).total_seconds())
+    # Counts of elements, or a success without its expected output: the word that comes first is not what it came to.
+    hidden = record.phase is Phase.FAILED and record.last_status.startswith(_GOOD)
     return Outcome(
-        state=record.last_status,
+        state=f"FAILED ({record.last_status})" if hidden else record.last_status,
         ended=ended,
         reason=record.reason or record.stuck or "",
         exit_code=record.exit_code,

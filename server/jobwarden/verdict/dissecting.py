@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobwarden.verdict.rounds import Rounds
 
 _ONE_STREAM = "stdout"
+_PLAIN = ("stdout", "stderr")
 
 
 async def post_mortems(
@@ -102,10 +103,9 @@ def where_logs_are(
     """
     own = (record.log.host if record.log is not None else None) or record.host
     found: dict[str, list[Place]] = {}
-    several = len({file.path for file in logs.files}) > 1
     # What complains comes first.
     for file in sorted(logs.files, key=lambda file: file.stream == _ONE_STREAM):
-        label = file.stream if several else ""
+        label = "" if file.stream in _PLAIN else file.stream  # a cause is told with its label
         found.setdefault(file.host or own, []).append(Place(file.path, label))
     # Of a job that lives on under another id the caller's path is the earlier attempt's.
     if record.log_path is not None and record.resubmitted_as is None:

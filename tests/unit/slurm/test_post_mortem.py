@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from jobwarden.sources.base import Host, Wanted
 from jobwarden.sources.errors import UnreadableAnswerError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.post_mortem import FIELDS, post_mortem_argv, post_mortem_of, read_accounted
+from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden.sources.slurm.step_logs import StepRun, expand_nodes, step_logs
+from support.file_transport import FileTransport
 
 NONCE = "jw00"
 GIB = 2**30
@@ -20,7 +25,7 @@ GIB = 2**30
 def row(job: str, **fields: str) -> dict[str, str]:
     plain = {
         "JobIDRaw": job.partition("_")[0], "JobID": job, "User": "alice", "State": "FAILED", "ExitCode": "1:0",
-        "End": "1795170233", "ElapsedRaw": "60", "TimelimitRaw": "30", "ReqMem": "4G", "NNodes": "2",
+        "ElapsedRaw": "60", "TimelimitRaw": "30", "ReqMem": "4G", "NNodes": "2",
         "ReqTRES": "billing=8,cpu=8,mem=8G,node=2", "AllocTRES": "billing=8,cpu=8,mem=8G,node=2",
         "NodeList": "c[1-2]", "Reason": "None", "WorkDir": "/home/alice/run", "JobName": "train",
         "SubmitLine": "sbatch train.sh",
@@ -75,12 +80,13 @@ def test_memory_is_per_node_in_the_forms_of_both_releases(text: str, nodes: str,
     assert told("12", row("12", ReqMem=text, NNodes=nodes, AllocTRES="", ReqTRES="")).memory_limit_bytes == size
 
 
-def test_of_an_array_the_element_that_failed_first_is_spoken_of() -> None:
+def test_of_an_array_the_first_element_that_failed_is_spoken_of() -> None:
     one = told(
         "12",
-        row("12_0", State="COMPLETED", End="100"),
-        row("12_1", End="300"),
-        row("12_2", End="200", ExitCode="3:0"),
+        row("12_0", State="COMPLETED"),
+        row("12_7", State="CANCELLED by 0"),
+        row("12_3"),
+        row("12_2", ExitCode="3:0"),
         step("12_2.batch", NTasks="1"),
     )
     assert (one.part, one.exit) == ("12_2", "3:0")
@@ -110,6 +116,23 @@ def test_a_job_that_accounting_does_not_know_has_no_post_mortem() -> None:
 def test_an_answer_that_is_none_or_torn_is_refused(answer: dict[str, Part]) -> None:
     with pytest.raises(UnreadableAnswerError):
         read_accounted(answer, NONCE)
+
+
+@pytest.mark.parametrize(("known", "elements"), [("SubmitLine", None), ("SubmitLine", 5000), ("", None)])
+async def test_sacct_is_asked_for_what_it_knows_and_of_a_large_array_for_no_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str, elements: int | None
+) -> None:
+    """The script is run with a sacct of paper: it prints what it was asked."""
+    sacct = tmp_path / "sacct"
+    sacct.write_text(f'#!/bin/sh\n[ "$1" = --helpformat ] && echo "{known}" && exit\necho "$@" > {tmp_path}/asked\n')
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    host = Host(FileTransport(), "here", timeout_s=20)
+    assert await SlurmSource().post_mortem(host, [Wanted(id="12", elements=elements), Wanted(id="13_4")]) == {}
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[-2:] == ["-j", "12,13"]
+    assert ("-X" in asked) is (elements is not None)
+    assert any(word.endswith("JobName,SubmitLine") for word in asked) is bool(known)
 
 
 def test_sacct_is_never_asked_without_an_id() -> None:

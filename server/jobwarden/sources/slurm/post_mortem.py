@@ -20,20 +20,23 @@ from jobwarden.sources.slurm.vocabulary import read_state
 from jobwarden_registry.phases import Phase
 
 FIELDS = (
-    "JobIDRaw", "JobID", "User", "State", "ExitCode", "DerivedExitCode", "End", "ElapsedRaw", "TimelimitRaw", "ReqMem",
+    "JobIDRaw", "JobID", "User", "State", "ExitCode", "DerivedExitCode", "ElapsedRaw", "TimelimitRaw", "ReqMem",
     "ReqTRES", "AllocTRES", "NNodes", "NTasks", "NodeList", "MaxRSS", "TRESUsageInMax", "Reason", "WorkDir", "JobName",
 )  # fmt: skip
 """All known to sacct of Slurm 20.11 and later."""
 _LINE = "SubmitLine"
 IDS_MOST = 50
 STEPS_MOST = 40
+ELEMENTS_MOST = 200
+"""Of a larger array its steps are not asked for: three rows an element, of which one element's are told."""
 
 _BODY = r"""
 fields=$1 line=$2 ids=$3
 plain_part user "$(id -un)"
 plain_part uid "$(id -u)"
 case "$(sacct --helpformat 2>/dev/null)" in *"$line"*) fields="$fields,$line";; esac
-ask sacct sacct -n -P "--delimiter=$jw_nonce" -o "$fields" -j "$ids"
+if [ "$4" = no ]; then set -- -X; else set --; fi
+ask sacct sacct -n -P "$@" "--delimiter=$jw_nonce" -o "$fields" -j "$ids"
 jw_done
 """
 
@@ -46,8 +49,10 @@ _SAID_ELSEWHERE = ("billing=", "mem=")
 Row = Mapping[str, str]
 
 
-def post_mortem_argv(nonce: str, *, ids: Collection[int], cluster: str, limit_s: float) -> list[str]:
-    """Ask sacct about these jobs and all their steps (part `sacct`).
+def post_mortem_argv(
+    nonce: str, *, ids: Collection[int], steps: bool = True, cluster: str, limit_s: float
+) -> list[str]:
+    """Ask sacct about these jobs and, with `steps`, all their steps (part `sacct`).
 
     Raises:
         ValueError: There is none: `sacct -j ''` means every job of the user.
@@ -55,7 +60,8 @@ def post_mortem_argv(nonce: str, *, ids: Collection[int], cluster: str, limit_s:
     if not ids:
         raise ValueError("sacct needs an id")
     listed = ",".join(str(one) for one in sorted(ids)[-IDS_MOST:])
-    return commands.slurm_argv(_BODY, nonce, ",".join(FIELDS), _LINE, listed, cluster=cluster, limit_s=limit_s)
+    words = (",".join(FIELDS), _LINE, listed, "yes" if steps else "no")
+    return commands.slurm_argv(_BODY, nonce, *words, cluster=cluster, limit_s=limit_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +129,12 @@ def _laid(pieces: Sequence[str], columns: Sequence[str]) -> tuple[Row, ...] | No
 def post_mortem_of(job: SlurmId, told: Accounted, *, question: str = "") -> PostMortem | None:
     """Say what accounting knows of a job; None where it does not know it.
 
-    Of an array, or a job of several parts, the first that ended badly is spoken of; else the first.
+    Of an array, or a job of several parts, the first that failed is spoken of, else the first that was cancelled.
     """
     jobs = [(row, id_) for row in told.rows if (id_ := _job_of(row)) is not None and id_.covers(job)]
     if not jobs:
         return None
-    row, id_ = min(jobs, key=lambda one: _urgency(one[0]))
+    row, id_ = min(jobs, key=lambda one: _urgency(*one))
     steps = [one for one in told.rows if one["JobID"].startswith(f"{row['JobID']}.")][:STEPS_MOST]
     usage = [size for one in (row, *steps) for size in (_rss(one),) if size is not None]
     many = len(jobs) > 1 or bool(id_.ranges)
@@ -158,12 +164,10 @@ def _job_of(row: Row) -> RowId | None:
         return None
 
 
-def _urgency(row: Row) -> tuple[int, int]:
-    """What failed first comes first; then what was cancelled; then anything."""
-    phase = read_state(row["State"]).phase
-    order = {Phase.FAILED: 0, Phase.CANCELLED: 1}.get(phase, 2)
-    end = int(row["End"]) if row["End"].isdigit() else 2**62
-    return order, end
+def _urgency(row: Row, id_: RowId) -> tuple[int, int]:
+    """The first that failed, which is the one whose log is read (`job_logs`); then what was cancelled; then any."""
+    order = {Phase.FAILED: 0, Phase.CANCELLED: 1}.get(read_state(row["State"]).phase, 2)
+    return order, min(id_.keys, default=0)
 
 
 def _step(row: Row) -> Step:

@@ -20,7 +20,13 @@ from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
-from jobwarden.sources.slurm.post_mortem import IDS_MOST, post_mortem_argv, post_mortem_of, read_accounted
+from jobwarden.sources.slurm.post_mortem import (
+    ELEMENTS_MOST,
+    IDS_MOST,
+    post_mortem_argv,
+    post_mortem_of,
+    read_accounted,
+)
 from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
 from jobwarden.sources.slurm.resubmission import contested
 from jobwarden.sources.slurm.unchanged import Unchanged
@@ -111,7 +117,8 @@ class SlurmSource:
         if not ids:
             return {}
         nonce = new_nonce()
-        argv = post_mortem_argv(nonce, ids=ids, cluster=host.cluster, limit_s=_limit(host))
+        steps = all((job.wanted.elements or 0) <= ELEMENTS_MOST for job in jobs.values())
+        argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=_limit(host))
         told = read_accounted(await _run(host, argv, nonce), nonce)
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
         known = {name: post_mortem_of(job.id, told, question=question) for name, job in jobs.items()}
