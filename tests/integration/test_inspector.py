@@ -93,6 +93,7 @@ def test_the_inspector_lists_the_tools_and_finds_their_schemas_portable(inspecto
         "check_status",
         "wait_for_change",
         "tail_log",
+        "diagnose_job",
         "cancel_job",
         "discover_jobs",
     ]

@@ -21,12 +21,13 @@ from jobwarden.diagnosis.wording import is_error, signature_of_wording
 _ECHO = re.compile(
     r"\s{0,40}(?:\++ |#(?!\s?(?:There is insufficient|A fatal error|EXCEPTION|SIG|  SIG))|//|raise |throw |echo "
     r"|warnings\.warn\(|warn\(|log\.\w{1,10}\(|sys\.\w{1,10}\(|print\(|printf |assert |assert\(|if |elif |for "
-    r"|while |def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
+    r"|while (?!\w{1,20}ing )|def |return |except |>>> |\$ |\"\"\"|logger\.|logging\.|grep |sbatch: lua:)"
 )
 _NEVER = re.compile(
     r"(?i)\b(?:0|no) (?:errors?|failures?|exceptions?|oom)|\b(?:errors?|failed|failures?)\s?[:=]\s?0\b"
     r"|\btest_\w+.{0,80}\b(?:PASSED|ok)\b|\bPASSED\b|\bxfail|\bif you (?:see|get|encounter|run into)\b"
-    r"|\bin case of\b|\bto avoid\b|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)"
+    r"|\bin case of\b|\bto avoid\b(?! fragmentation)"
+    r"|\b(?:may|might|could|would|can) (?:cause|lead|result|raise|fail|happen|occur)"
     r"|\bhelp:|--[a-z-]{2,40} .{0,60}\bdefault\b|\bwhat to do\b|\bhow to\b"
 )
 _MOST = 60
@@ -297,7 +298,7 @@ def _explain(text: Text, event: Event, hits: dict[int, list[Hit]]) -> None:
         return
     message = text.lines[at].split("what():", 1)[1].strip()
     best = _best(hits[at]) if at in hits else None
-    known = best.signature if best and best.signature.weight >= Weight.LIKELY else None
+    known = best.signature if best and best.signature.weight >= Weight.CASCADE else None
     if known is None and (worded := signature_of_wording(message)):
         known = changed(worded, name="uncaught-worded")
     event.end = at + 1

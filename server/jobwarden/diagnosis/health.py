@@ -68,6 +68,7 @@ _LAST_TRY = re.compile(r"(?i)(?:attempt|try|retry)\s?#?\(?(\d{1,4})\s?(?:/|of)\s
 
 
 _USUAL_LINES = 300
+_FIGURES = re.compile(r"[\s\d.,;:+-]{1,200}")
 
 
 class Sort(Enum):
@@ -120,8 +121,11 @@ def gave_up(line: str) -> bool:
 
 
 def _opening(text: Text, at: int) -> str:
-    """Give the word that a line begins with, where more follows."""
-    opening = text.lines[at][text.body_start(at) :].split(None, 1)
+    """Give the word that a line begins with, where more follows; of a line of figures its shape."""
+    body = text.lines[at][text.body_start(at) :]
+    opening = body.split(None, 1)
+    if _FIGURES.fullmatch(body):
+        return squeeze(body.strip())
     return squeeze(opening[0]) if len(opening) == 2 else ""
 
 

@@ -107,6 +107,7 @@ SIGNATURES = (
             "No API key (provided|found)",
             "api_key not configured (no-tty)",
             "401 Client Error",
+            "npm (ERR!|error) code (E401|E403|ENEEDAUTH)",
             "401 Unauthorized",
             "HTTP Error 401",
             "HTTP(/1.1|/2|) 401",

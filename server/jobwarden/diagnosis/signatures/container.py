@@ -85,6 +85,7 @@ SIGNATURES = (
             "unable to start container process: {why:rest}",
             "crun: {why:rest}",
             "container creation failed: {why:rest}",
+            "root filesystem extraction failed: {why:rest}",
             "container_linux.go",
             "starting container process caused",
             "Error response from daemon: {why:rest}",

@@ -16,6 +16,7 @@ SIGNATURES = (
             "ENFILE",
             "received 0 items of ancdata",
             "unable to open shared memory object * Too many",
+            "unable to open shared memory object </torch_",
             "inotify watches",
             "inotify watch limit reached",
             "inotify instances",

@@ -114,6 +114,9 @@ SIGNATURES = (
         Category.OUT_OF_MEMORY,
         "host",
         (
+            "System memory low at node",
+            "node running low on memory",
+            "killed due to memory pressure",
             "Out of memory: Kill(ed|) process",
             "Out of memory: Killed process",
             "invoked oom-killer",

@@ -64,6 +64,7 @@ SIGNATURES = (
             "Segmentation fault -",
             "SIGSEGV",
             "segfault at",
+            "caught segfault",
             "signal 11",
             "signal \\(11\\)",
             "Signal: Segmentation fault",

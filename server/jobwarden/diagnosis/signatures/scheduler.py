@@ -21,6 +21,7 @@ SIGNATURES = (
             "CPU time limit exceeded",
             "job exceeded hard wallclock time",
             "exceeded its time limit",
+            "Process exceeded running time limit",
             "job reached its time limit",
         ),
         "The job reached its time limit",

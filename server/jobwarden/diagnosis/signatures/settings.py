@@ -85,6 +85,7 @@ SIGNATURES = (
         Category.CONFIGURATION,
         "settings",
         (
+            "Assertion failed: mpiSize == tp",
             "yaml.scanner.ScannerError",
             "yaml.parser.ParserError",
             "yaml.constructor.ConstructorError",

@@ -7,6 +7,15 @@ from jobwarden.diagnosis.model import Category, Retryable
 
 SIGNATURES = (
     Signature(
+        "file-cut-short",
+        Category.DISK_FULL,
+        "",
+        ("PytorchStreamWriter failed writing file", "unexpected pos {have:n} vs {want:n}"),
+        "A checkpoint could not be written whole: most often the disk is full, or a quota is used up",
+        "Look at df and quota for the folder that it writes to; make room, or write elsewhere",
+        weight=Weight.LIKELY,
+    ),
+    Signature(
         "disk-full",
         Category.DISK_FULL,
         "",
@@ -149,6 +158,7 @@ SIGNATURES = (
             "EACCES: permission denied",
             "Operation not permitted",
             "java.nio.file.AccessDeniedException: {path}",
+            "permission to access file denied",
             "\\(os error 13)",
             "must be run as root",
             "you need to be root",

@@ -1,5 +1,6 @@
-# about: two gloo ranks train and end well, with c10d's warnings
+# about: two gloo ranks train; torchrun itself fails at their end, and the script goes on and exits 0
 # category: none
+# alone: no
 # shows: rank 1
 # needs: venv
 # tool: venv torch
