@@ -169,9 +169,12 @@ def _told(found: Diagnosis | DiagnoseView) -> list[str]:
 def _shown(evidence: Sequence[EvidenceLine | EvidenceView]) -> list[str]:
     from jobwarden.cli.words import clean
 
-    places = [f"{line.file}:{line.line}" if line.line else line.file for line in evidence]
-    width = min(48, max(map(len, places)))
-    return [
-        f"  {' ' if line.context else '>'} {clean(place):<{width}}  {clean(line.text)}"
-        for place, line in zip(places, evidence, strict=True)
-    ]
+    width = max(len(str(line.line or "")) for line in evidence)
+    rows: list[str] = []
+    file = ""
+    for line in evidence:
+        if line.file != file:
+            file = line.file
+            rows.append(f"  {clean(file)}")
+        rows.append(f"  {' ' if line.context else '>'} {line.line or '':>{width}}  {clean(line.text)}")
+    return rows

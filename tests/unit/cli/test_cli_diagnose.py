@@ -36,7 +36,7 @@ def test_a_person_reads_the_cause_the_lines_and_what_to_change(terminal: Termina
 
     assert ran.code == 0
     assert ran.out.startswith("time_limit, high confidence: The job reached its time limit")
-    assert f"> {log}:2" in ran.out
+    assert f"  {log}\n  > 2  slurmstepd: error" in ran.out
     assert "Change: Ask for more time" in ran.out
     assert "\x1b" not in ran.out
 
