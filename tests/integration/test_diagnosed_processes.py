@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobwarden.sources.process.state import processes_folder
-from support.household import Household, household
+from support.household import Household, cli, household
 from support.processes import Warden
 
 _PROGRAM = """
@@ -28,19 +27,6 @@ def home(clean_environment: Path) -> Iterator[Household]:
         made.env["CLAUDE_CODE_SESSION_ID"] = "session-1"
         yield made
         Warden(processes_folder(made.env)).clean()
-
-
-def cli(home: Household, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobwarden.cli.main", *words],
-        env=home.env,
-        cwd=home.project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_a_local_program_that_fails_is_diagnosed_by_its_log_and_what_its_supervisor_wrote(home: Household) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from jobwarden.sources.process.state import processes_folder
 from jobwarden_registry.paths import machine_id
 from support.agent import agent
 from support.cluster import Cluster
-from support.household import Household, eventually, household
+from support.household import Household, cli, eventually, household
 from support.processes import Warden, pid_of
 
 
@@ -26,19 +24,6 @@ def home(clean_environment: Path) -> Iterator[Household]:
         made.env["CLAUDE_CODE_SESSION_ID"] = "session-1"
         yield made
         Warden(processes_folder(made.env)).clean()
-
-
-def cli(home: Household, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobwarden.cli.main", *words],
-        env=home.env,
-        cwd=home.project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 async def start(home: Household, gate: Path) -> Started:

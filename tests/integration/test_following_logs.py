@@ -16,6 +16,7 @@ import pytest
 
 from support.cluster import Cluster
 from support.household import Household, eventually, household
+from support.household import cli as run_cli
 from support.watched import HOST, use_cluster
 
 RUNS = """#!/bin/sh
@@ -98,16 +99,7 @@ def following(home: Household, *words: str) -> Generator[Follower]:
 
 
 def cli(home: Household, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobwarden.cli.main", *words],
-        env=home.env,
-        cwd=home.project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = run_cli(home, *words, timeout_s=90)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

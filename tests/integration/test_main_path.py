@@ -6,8 +6,6 @@ Submitted with sbatch, registered, watched by the background watcher, reported t
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 
 from support.agent import Agent, agent
 from support.cluster import Cluster
-from support.household import Household, eventually, household
+from support.household import Household, cli, eventually, household
 
 pytestmark = pytest.mark.slurm
 
@@ -105,19 +103,6 @@ async def one_end(home: Household, cluster: Cluster, kind: str) -> None:
     assert any(job in line for line in end.evidence.lines)
     assert any("sacct" in question or "squeue" in question for question in end.evidence.question)
     await anyio.to_thread.run_sync(eventually, lambda: home.active(kind) == [], "it has left the file")
-
-
-def cli(home: Household, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobwarden.cli.main", *words],
-        env=home.env,
-        cwd=home.project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
 
 
 def test_a_person_sees_all_four_ends_on_the_command_line(home: Household, cluster: Cluster) -> None:

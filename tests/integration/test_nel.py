@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from support.cluster import Cluster
 from support.household import Household, eventually, household
+from support.household import cli as run_cli
 from support.nel import SECRET, NelLab, Task, require_nel
 
 pytestmark = [pytest.mark.slurm, pytest.mark.nel]
@@ -38,16 +38,7 @@ def lab(home: Household, faulty_cluster: Cluster) -> NelLab:
 
 
 def cli(home: Household, *words: str, timeout_s: float = 150) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobwarden.cli.main", *words],
-        env=home.env,
-        cwd=home.project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    done = run_cli(home, *words, timeout_s=timeout_s)
     assert SECRET not in done.stdout + done.stderr
     return done
 

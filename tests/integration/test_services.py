@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +16,7 @@ import pytest
 from jobwarden.sources.process.state import processes_folder
 from support.agent import agent
 from support.cluster import Cluster
-from support.household import Household, eventually, household
+from support.household import Household, cli, eventually, household
 from support.processes import Warden
 
 # It says where it is, serves 503 once the first line came, and 200 once the second did.
@@ -56,19 +55,6 @@ def port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def cli(home: Household, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobwarden.cli.main", *words],
-        env=home.env,
-        cwd=home.project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def view(home: Household, *words: str) -> dict[str, Any]:

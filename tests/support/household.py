@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -76,6 +78,20 @@ class Household:
         os.kill(pid, number)
         eventually(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), "the watcher has gone")
         return pid
+
+
+def cli(home: Household, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person in this home does."""
+    return subprocess.run(
+        [sys.executable, "-m", "jobwarden.cli.main", *words],
+        env=home.env,
+        cwd=home.project,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 def make_household(root: Path, clocks: Mapping[str, float | str] | None = None, extra: str = "") -> Household:
