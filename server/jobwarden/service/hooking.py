@@ -95,15 +95,8 @@ async def _register(desk: Desk, caller: Caller, job: Submission) -> None:
         await _note(desk, caller, f"{what} was started and is not watched: {job.output} names no experiment.")
         return
     try:
-        await registering.register_unseen(
-            desk,
-            caller,
-            job_type=job.type,
-            ids=[experiment],
-            host=job.host,
-            description=description,
-            log_path=log_path,
-        )
+        asked = registering.Registration(job.type, [experiment], job.host, description=description, log_path=log_path)
+        await registering.register_unseen(desk, caller, asked)
     except JobwardenError as error:
         await _note(desk, caller, f"{what} was submitted and is not watched: {error.text} {error.hint}".strip())
 

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -43,119 +44,77 @@ class UnwatchedProcessError(JobwardenError):
     code: str = "process.unwatched"
 
 
-async def register(
-    desk: Desk,
-    caller: Caller,
-    *,
-    job_type: str,
-    ids: Sequence[str],
-    host: str,
-    user: str,
-    description: str,
-    name: str | None,
-    tags: Sequence[str],
-    log_path: str | None,
-    expect: Sequence[str],
-    ready: str | None,
-) -> RegisterView:
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is to be watched, as it was said: see `Service.register`."""
+
+    job_type: str
+    ids: Sequence[str]
+    host: str
+    user: str = ""
+    description: str = ""
+    name: str | None = None
+    tags: Sequence[str] = ()
+    log_path: str | None = None
+    expect: Sequence[str] = ()
+    ready: str | None = None
+
+
+async def register(desk: Desk, caller: Caller, asked: Registration) -> RegisterView:
     """See `Service.register`."""
-    records = await _recorded(
-        desk,
-        caller,
-        job_type=job_type,
-        ids=ids,
-        host=host,
-        user=user,
-        description=description,
-        name=name,
-        tags=tags,
-        log_path=log_path,
-        expect=expect,
-        ready=ready,
-    )
-    return await _answer(desk, caller, *await _take(desk, caller, records))
+    return await _answer(desk, caller, *await _take(desk, caller, await _recorded(desk, caller, asked)))
 
 
-async def register_unseen(
-    desk: Desk, caller: Caller, *, job_type: str, ids: Sequence[str], host: str, description: str, log_path: str | None
-) -> None:
+async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> None:
     """Watch jobs as `register` does, where the agent sees no answer: it is told nothing, and so has been told nothing.
 
     Raises:
         As `register`.
     """
-    records = await _recorded(
-        desk,
-        caller,
-        job_type=job_type,
-        ids=ids,
-        host=host,
-        user="",
-        description=description,
-        name=None,
-        tags=(),
-        log_path=log_path,
-        expect=(),
-        ready=None,
-    )
-    session, taken, _ = await _take(desk, caller, records)
+    session, taken, _ = await _take(desk, caller, await _recorded(desk, caller, asked))
     await desk.ensure_watcher()
     await desk.refresh([session], about={record.uid for record, _ in taken})
 
 
-async def _recorded(
-    desk: Desk,
-    caller: Caller,
-    *,
-    job_type: str,
-    ids: Sequence[str],
-    host: str,
-    user: str,
-    description: str,
-    name: str | None,
-    tags: Sequence[str],
-    log_path: str | None,
-    expect: Sequence[str],
-    ready: str | None,
-) -> list[JobRecord]:
+async def _recorded(desk: Desk, caller: Caller, asked: Registration) -> list[JobRecord]:
     """Make the records of jobs that are to be watched; what cannot be one is refused, and nothing is written."""
-    if job_type == PROCESS:
+    if asked.job_type == PROCESS:
         raise InvalidIdError(
             "A process is watched only when jobwarden started it: a bare pid may be anybody's.",
             hint="Start it with: jobwarden run -- COMMAND",
         )
-    source = desk.world.sources.get(job_type)
-    _check_ids(ids, name)
-    _check(user, name, tags, log_path, expect)
-    if expect and isinstance(source, Concludes):
+    source = desk.world.sources.get(asked.job_type)
+    _check_ids(asked.ids, asked.name)
+    _check(asked.user, asked.name, asked.tags, asked.log_path, asked.expect)
+    if asked.expect and isinstance(source, Concludes):
         raise InvalidIdError(
-            f"What a {job_type} job must have made cannot be checked: its files may lie on another host than it does.",
+            f"What a {asked.job_type} job must have made cannot be checked: its files may lie on another host than it.",
             hint="Leave `expect` out; its tasks are judged one by one.",
         )
-    readiness = None if ready is None else read_readiness(ready)
-    with guarded(job_type):
-        canonical = list(dict.fromkeys(source.parse_id(text) for text in ids))
-    if job_type == SLURM:
-        _check_cluster(ids, host, desk.world.config.host(host).cluster)
-    site = await desk.world.transports.resolve(host)
+    readiness = None if asked.ready is None else read_readiness(asked.ready)
+    with guarded(asked.job_type):
+        canonical = list(dict.fromkeys(source.parse_id(text) for text in asked.ids))
+    if asked.job_type == SLURM:
+        _check_cluster(asked.ids, asked.host, desk.world.config.host(asked.host).cluster)
+    site = await desk.world.transports.resolve(asked.host)
     return [
         JobRecord(
-            type=job_type,
+            type=asked.job_type,
             id=one.id,
             facts=dict(one.facts),
-            host=host or "localhost",
-            user=user or site.user or getpass.getuser(),
+            host=asked.host or "localhost",
+            user=asked.user or site.user or getpass.getuser(),
             submitted=_local_minute(desk.world.clock()),
-            description=_one_line(description, _DESCRIPTION_CHARS),
+            description=_one_line(asked.description, _DESCRIPTION_CHARS),
             owner=Owner(agent=caller.agent, session_id=caller.session_id, detail=caller.detail),
-            name=name,
-            tags=tuple(tags),
+            name=asked.name,
+            tags=tuple(asked.tags),
             site=site.key,
-            log_path=log_path,
-            expect=tuple(dict.fromkeys(read_expectation(text) for text in expect)),
+            log_path=asked.log_path,
+            expect=tuple(dict.fromkeys(read_expectation(text) for text in asked.expect)),
             ready=readiness,
         )
-        for one in await prepared(desk, source, site, canonical, log_path=log_path, project=caller.project)
+        for one in await prepared(desk, source, site, canonical, log_path=asked.log_path, project=caller.project)
     ]
 
 

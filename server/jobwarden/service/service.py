@@ -92,20 +92,8 @@ class Service:
             InvalidIdError: An id, host or type that cannot be one; nothing was registered.
             UnwritableError: The registry cannot be written.
         """
-        return await registering.register(
-            self._desk,
-            caller,
-            job_type=type,
-            ids=ids,
-            host=host,
-            user=user,
-            description=description,
-            name=name,
-            tags=tags,
-            log_path=log_path,
-            expect=expect,
-            ready=ready,
-        )
+        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready)
+        return await registering.register(self._desk, caller, asked)
 
     async def run_process(
         self,
