@@ -20,6 +20,7 @@ from support.slurm_fake import (
     T0,
     FakeSlurm,
     Said,
+    Trouble,
     account_row,
     host,
     queue_row,
@@ -103,10 +104,17 @@ async def test_a_later_job_of_another_name_is_not_ours_where_accounting_has_only
     ended = FakeSlurm(account=[account[0], account_row("7", "COMPLETED", name="other")])
     for slurm in (running, ended):
         sighting = await look(slurm, OLD)
-        assert not isinstance(sighting, Seen) or not sighting.phase.final
-        assert isinstance(sighting, Seen | CouldNotAsk)
-        assert len(getattr(sighting, "attempts", ())) <= 1
-        assert getattr(sighting, "name", "") != "other"
+        assert isinstance(sighting, Absent)  # what has lost its id is nowhere; in the end it is lost
+        assert "got its id" in sighting.evidence.rule
+        assert any("other" in line for line in sighting.evidence.lines)
+
+
+async def test_a_job_of_which_accounting_has_only_the_beginnings_is_not_absent_while_its_id_is_its_own() -> None:
+    submit = T0 - 9 * 86400
+    stub = account_row("7", "RUNNING", name="", partition="", submit=submit, end="Unknown")
+    assert isinstance(await look(FakeSlurm(account=[stub]), OLD), CouldNotAsk)
+    both = [stub, account_row("7", "COMPLETED", name="other")]
+    assert isinstance(await look(FakeSlurm(queue=Trouble(1, "down"), account=both), OLD), CouldNotAsk)
 
 
 @pytest.mark.parametrize("account", [NO_ACCOUNTING, SACCT_DOWN])

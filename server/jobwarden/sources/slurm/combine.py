@@ -40,19 +40,33 @@ _NON_ZERO = "NonZeroExitCode"
 def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     """Say what was seen of one job. Total: every job gets a sighting."""
     asked = asked.about(wanted.id, job)
-    every = asked.queue_rows(job)
-    queue, account = ours(wanted, every, asked.account_rows(job))
+    every, accounted = asked.queue_rows(job), asked.account_rows(job)
+    queue, account = ours(wanted, every, accounted)
     if len(queue) < len(every) and not (asked.account and asked.account.whole):
         fitting = set(map(id, queue))
         return _in_doubt(asked, [row for row in every if id(row) not in fitting])
     if is_many(job, (*queue, *account)):
         sighting = see_many(asked, queue, account, known=wanted.elements or 0)
+    elif not queue and (others := _took_its_id(wanted, account, (*every, *accounted), asked)):
+        rule = "Another job has got its id since, and sacct has only the beginnings of its record."
+        where = ("squeue", "sacct")
+        sighting = Absent(where=where, evidence=asked.evidence((*account, *others), rule))
     elif queue:
         row = next((one for one in queue if one.alive), queue[-1])
         sighting = _in_queue(wanted, row, account, asked)
     else:
         sighting = _not_in_queue(job, account, asked)
     return _with_newer(sighting, wanted, job, asked)
+
+
+def _took_its_id(wanted: Wanted, account: Sequence[Row], rows: Sequence[Row], asked: Asked) -> list[Row]:
+    """Give rows of later jobs under an id of which accounting has only the beginnings of ours: it will have no more."""
+    whole = asked.queue.whole and asked.account is not None and asked.account.whole
+    begun = bool(account) and all(row.stub and row.alive for row in account)
+    if not whole or not begun or wanted.submitted_at is None:
+        return []
+    ours_ = set(map(id, account))
+    return [row for row in rows if id(row) not in ours_ and row.submitted and row.submitted > wanted.submitted_at]
 
 
 def _in_doubt(asked: Asked, rows: Sequence[Row]) -> Sighting:
