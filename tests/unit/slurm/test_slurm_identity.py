@@ -109,6 +109,17 @@ async def test_a_later_job_of_another_name_is_not_ours_where_accounting_has_only
         assert any("other" in line for line in sighting.evidence.lines)
 
 
+async def test_a_job_that_accounting_calls_running_is_nowhere_when_another_one_runs_under_its_id() -> None:
+    """A controller that lost its state leaves such a record for ever; ours was shown as running for ever."""
+    ours = account_row("7", "RUNNING", name="old", submit=T0 - 9 * 86400, end="Unknown")
+    theirs = account_row("7", "RUNNING", name="other", end="Unknown")
+    slurm = FakeSlurm(queue=[queue_row("7", "RUNNING", name="other")], account=[ours, theirs])
+    assert isinstance(await look(slurm, OLD), Absent)
+    alone = await look(FakeSlurm(account=[ours]), OLD)
+    assert isinstance(alone, Seen)
+    assert alone.phase is Phase.RUNNING
+
+
 async def test_a_job_of_which_accounting_has_only_the_beginnings_is_not_absent_while_its_id_is_its_own() -> None:
     submit = T0 - 9 * 86400
     stub = account_row("7", "RUNNING", name="", partition="", submit=submit, end="Unknown")

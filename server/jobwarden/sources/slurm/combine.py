@@ -48,7 +48,7 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
     if is_many(job, (*queue, *account)):
         sighting = see_many(asked, queue, account, known=wanted.elements or 0)
     elif not queue and (others := _took_its_id(wanted, account, (*every, *accounted), asked)):
-        rule = "Another job has got its id since, and sacct has only the beginnings of its record."
+        rule = "Another job has got its id since, and sacct has no end of it."
         where = ("squeue", "sacct")
         sighting = Absent(where=where, evidence=asked.evidence((*account, *others), rule))
     elif queue:
@@ -60,10 +60,10 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
 
 
 def _took_its_id(wanted: Wanted, account: Sequence[Row], rows: Sequence[Row], asked: Asked) -> list[Row]:
-    """Give rows of later jobs under an id of which accounting has only the beginnings of ours: it will have no more."""
+    """Give rows of later jobs under the id, where accounting has no end of ours: an id has one living job, not two."""
     whole = asked.queue.whole and asked.account is not None and asked.account.whole
-    begun = bool(account) and all(row.stub and row.alive for row in account)
-    if not whole or not begun or wanted.submitted_at is None:
+    endless = bool(account) and all(row.alive for row in account)
+    if not whole or not endless or wanted.submitted_at is None:
         return []
     ours_ = set(map(id, account))
     return [row for row in rows if id(row) not in ours_ and row.submitted and row.submitted > wanted.submitted_at]
