@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jobwarden.actions.call import ActionCall, Value
+from jobwarden.actions.call import ActionCall
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.substitution import Value
 from jobwarden.logs.pattern import Pattern, PatternError
 from jobwarden.rules.conditions import BUILT_IN, ConditionError, check_condition
 from jobwarden.rules.model import ANY, END, OUTPUT_TYPES, Kind, OutputType, Rule

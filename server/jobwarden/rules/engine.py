@@ -277,7 +277,6 @@ class _OneRule:
             if not set(text.streams) & set(self.rule.reads):
                 continue
             found += [held_of(self.rule, pattern, match, text) for match in pattern.matches(text.data)]
-        self._worked = self._worked or bool(found)
         return found
 
     def _fire_after(self, since: datetime, held: Held | None = None) -> None:

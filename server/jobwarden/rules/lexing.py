@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from jobwarden.actions.call import ActionCall, Value
+from jobwarden.actions.call import ActionCall
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.substitution import Value
 
 _T = TypeVar("_T")
 
@@ -150,7 +151,7 @@ class Scanner:
                 f"{name!r} is no action's name", 'Write an action as cancel_job(reason="Loss too high").', start
             )
         if self.peek() != "(":
-            return ActionCall(name)
+            return ActionCall(name, {})
         pairs = self._between("(", ")", self._argument)
         arguments = dict(pairs)
         if len(arguments) < len(pairs):

@@ -15,8 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobwarden.actions.call import ActionCall, Value
+from jobwarden.actions.call import ActionCall
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.substitution import Value
 from jobwarden.rules.lexing import Scanner, bare_value, plain_quotes
 
 MARK = "#WATCHER"

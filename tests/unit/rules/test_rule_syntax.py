@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobwarden.actions.call import ActionCall, Value
+from jobwarden.actions.call import ActionCall
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.substitution import Value
 from jobwarden.rules.building import RuleLimits, build_all, read_rule, read_rules
 from jobwarden.rules.model import Kind, Rule
 from jobwarden.rules.syntax import read_script
@@ -15,7 +16,7 @@ LOSS = r"loss: ([\d.]+)"
 EXAMPLES: list[tuple[str, Rule]] = [
     (
         '#WATCHER pattern="ERROR|FAIL" action=notify_email',
-        Rule("rule-1", pattern="ERROR|FAIL", actions=(ActionCall("notify_email"),)),
+        Rule("rule-1", pattern="ERROR|FAIL", actions=(ActionCall("notify_email", {}),)),
     ),
     (
         '#WATCHER pattern="loss: ([0-9.]+)" captures=[loss] condition="float(loss) > 5" action=cancel_job',
@@ -24,7 +25,7 @@ EXAMPLES: list[tuple[str, Rule]] = [
             pattern="loss: ([0-9.]+)",
             captures=("loss",),
             condition="float(loss) > 5",
-            actions=(ActionCall("cancel_job"),),
+            actions=(ActionCall("cancel_job", {}),),
         ),
     ),
     (
