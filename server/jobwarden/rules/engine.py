@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Final
 
 from jobwarden.logs.clean import readable
-from jobwarden.logs.pattern import Match, Pattern
+from jobwarden.logs.pattern import Match, Pattern, PatternError
+from jobwarden.logs.secrets import mask
 from jobwarden.rules.building import names_of
 from jobwarden.rules.condition_reading import ConditionError, Scalar
 from jobwarden.rules.conditions import holds
@@ -56,7 +57,7 @@ class Look:
         texts: What is new in its logs.
         grew: Streams whose files have grown, be it by half a line.
         unread: Why a stream could not be read, by its name: nothing is known of it.
-        refused: As `unread`, where that is the rule's fault and not the host's.
+        refused: As `unread`, where that will not change by itself; of a rule's file by its path.
         words: The states that it has gone through since the look before: phase and the source's word.
         missing: By path, whether a file is missing; of a path that is not here nothing is known.
         last: Nothing comes after this: it has ended, and all was read.
@@ -113,8 +114,8 @@ def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, 
         id=f"{uid}:{rule}:{state.sequence}",
         rule=rule,
         at=at,
-        captures=held.captures,
-        line=held.line,
+        captures={name: mask(value) for name, value in held.captures.items()},
+        line=mask(held.line),
         stream=held.stream,
         manual=manual,
     )
@@ -148,6 +149,14 @@ class _OneRule:
         """Give what is to be remembered of it; what fires is in `fires`."""
         if self._state.paused or self._state.disabled is not None:
             return self._state
+        try:
+            self._look()
+        except (ArithmeticError, LookupError, TypeError, ValueError, PatternError) as error:
+            self._failed = f"{type(error).__name__}: {error}"  # a fault in one rule is that rule's alone
+        self._count_failures()
+        return self._state
+
+    def _look(self) -> None:
         match self.rule.kind:
             case Kind.PATTERN:
                 self._match_lines()
@@ -163,8 +172,6 @@ class _OneRule:
                 self._missing_file()
             case Kind.CHECK_FAILED:
                 self._check_failed()
-        self._count_failures()
-        return self._state
 
     # -- the kinds
 
@@ -347,8 +354,9 @@ class _OneRule:
         return True
 
     def _count_failures(self) -> None:
-        refused = [self.look.refused[stream] for stream in self.rule.reads if stream in self.look.refused]
-        failed = self._failed or (refused[0] if refused and len(refused) == len(self.rule.reads) else "")
+        needs = self.rule.reads or (self.rule.path,)
+        refused = [self.look.refused[what] for what in needs if what in self.look.refused]
+        failed = self._failed or (refused[0] if len(refused) == len(needs) else "")
         if self._worked or not failed:
             if self._worked or (self._state.failures and not failed and self.look.texts):
                 self._note(failures=0)

@@ -56,6 +56,7 @@ class Place(_Kept):
     host: str
     path: str
     """Links resolved."""
+    streams: tuple[str, ...] = ()
     place: str = ""
     """`Position.encode` of it; empty: nothing was read yet."""
     size_bytes: int = -1
