@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from jobwarden.logs.allowed import LogRefusedError, allowed_path
-from jobwarden.rules.engine import Text
 from jobwarden.rules.reading import Read, anew, read_aside, read_on, why_refused
+from jobwarden.rules.sight import Text
 from jobwarden.rules.state import JobRules, Place
 from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.verdict.log_files import file_of, logs_of, readable_at, with_claimed
@@ -29,7 +29,7 @@ _FILES_KEPT = 8
 
 @dataclass(slots=True)
 class New:
-    """What one look at all of a job's logs brought: see `engine.Look`.
+    """What one look at all of a job's logs brought: see `sight.Look`.
 
     Attributes:
         files: Where to go on.

@@ -15,9 +15,10 @@ from jobwarden.actions.call import ActionCall, Firing
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.rules.building import read_rule
-from jobwarden.rules.engine import Look, Outcome, file_is_due, step, wait_s
+from jobwarden.rules.engine import file_is_due, step, wait_s
 from jobwarden.rules.job_logs import LogReader, New
 from jobwarden.rules.model import Rule
+from jobwarden.rules.sight import Look, Outcome
 from jobwarden.rules.state import Fired, JobRules
 from jobwarden.rules.store import Change, Tell, change_rules, load_rules
 from jobwarden_registry.events import Event, EventKind
