@@ -121,7 +121,7 @@ class SlurmSource:
         argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=_limit(host))
         told = read_accounted(await _run(host, argv, nonce), nonce)
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
-        known = {name: post_mortem_of(job.id, told, question=question) for name, job in jobs.items()}
+        known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
