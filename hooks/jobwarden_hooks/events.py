@@ -82,7 +82,9 @@ def describe(job, started):
     else:
         what = "%s job %s on %s" % (job["type"], job["id"], job["host"])
     if not started:
-        return "jobwarden cannot be started (%s is not on the hook's PATH): %s is not watched." % (program()[0], what)
+        from jobwarden_hooks.starting import missing
+
+        return "%s: %s is not watched." % (missing(sys.argv[1:]), what)
     guess = " The host is a guess: %s." % job["guess"] if job["guess"] else ""
     return "jobwarden registers %s for this session and watches it from now on.%s" % (what, guess)
 
@@ -112,24 +114,12 @@ def caller(event):
     }
 
 
-def program():
-    """Give the words that start jobwarden: those that were given, what is installed, or this plug-in's own by uvx."""
-    given = sys.argv[1:]
-    if given or findable("jobwarden") or not findable("uvx"):
-        return given or ["jobwarden"]
-    return ["uvx", "--from", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "jobwarden"]
-
-
-def findable(name):
-    """Whether a program can be started."""
-    folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
-
-
 def start(payload):
     """Start the registration, and leave it to itself: it may wait for a host, and nobody waits for it."""
-    words = program()
-    if not findable(words[0]):
+    from jobwarden_hooks.starting import program
+
+    words = program(sys.argv[1:])
+    if words is None:
         return False
     reading, writing = os.pipe()
     if os.fork():
@@ -158,8 +148,10 @@ def start(payload):
 
 def become(payload):
     """Let jobwarden itself answer the event."""
-    words = program()
-    if not findable(words[0]):
+    from jobwarden_hooks.starting import program
+
+    words = program(sys.argv[1:])
+    if words is None:
         return
     reading, writing = os.pipe()
     os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
