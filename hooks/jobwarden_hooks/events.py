@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from jobwarden_hooks.folders import bind, has_news, is_plain, note_call, others_watch, runtime
+from jobwarden_hooks.folders import arriving, bind, has_news, is_plain, note_call, others_watch, runtime
 
 MOST = 1 << 20
 
@@ -121,6 +121,9 @@ def start(payload):
     words = program(sys.argv[1:])
     if words is None:
         return False
+    note = arriving(payload["session_id"])
+    if note:
+        payload["arriving"] = note[1]
     reading, writing = os.pipe()
     if os.fork():
         os.close(reading)

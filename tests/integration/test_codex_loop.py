@@ -43,10 +43,22 @@ def codex(clean_environment: Path, cluster: Cluster) -> Iterator[Codex]:
 def test_loop(codex: Codex) -> None:
     m = codex.model
     m.will(shell("ssh cluster-a bash -s <<'EOF'\n" + FAILING + "\nEOF"))
-    m.will(tool("wait_for_change", until="all_terminal", timeout_s=60), tool("check_status"))
-    m.will(lambda r: tool("diagnose_job", job=codex.home.journal(re.search("", "") and "" or "x")[0].job_id)(r) if False else say("done")(r))
+    m.will(tool("wait_for_change", until="all_terminal", timeout_s=60), tool("check_status"), tool("diagnose_job", job="1"))
+    m.will(say("It failed."))
     events = codex.exec("train it")
-    for e in events: print(e)
-    for r in m.requests: print("=====", r.new_text[-2500:])
+    for r in m.requests[1:]: print("=====", r.new_text[-2500:])
     print(codex.home.kinds(thread_of(events)))
+    t=thread_of(events); n=len(m.requests)
+    m.will(shell("sleep 1; ssh cluster-a 'sbatch --wrap \"sleep 4; exit 2\"'"), say("ok"))
+    events=codex.exec("another", resume=t)
+    import time; time.sleep(8)
+    m.will(say("I see"))
+    events=codex.exec("and?", resume=t)
+    for r in m.requests[n:]: print("=====", [ (i.get('role') or i['type']) for i in r.since_own_words], r.new_text[-1500:])
+    print(codex.home.kinds(thread_of(events)), thread_of(events)==t)
+    n=len(m.requests)
+    from support.codex_provider import call
+    m.will(call("exec_command", {"cmd":"sleep 2; ssh cluster-a 'sbatch --wrap \"sleep 1; exit 2\"'", "yield_time_ms":500}), call("write_stdin", {"session_id":1, "chars":"", "yield_time_ms":5000}), say("z"))
+    events=codex.exec("and?", resume=t)
+    for r in m.requests[n:]: print("=====", [ (i.get('role') or i['type']) for i in r.since_own_words], r.new_text[-1500:])
     assert 0

@@ -41,7 +41,8 @@ def submitted(face: Face) -> ExitCode:
     async def work(service: Service, caller: Caller) -> None:
         from jobwarden.service.hooking import Submission
 
-        await service.submitted(caller, [Submission.model_validate(one) for one in cast("list[object]", jobs)])
+        seen = [Submission.model_validate(one) for one in cast("list[object]", jobs)]
+        await service.submitted(caller, seen, note=str(told.get("arriving") or ""))
 
     try:
         face.with_path(_folders(told)).ask_as(_caller(face, told), work)
