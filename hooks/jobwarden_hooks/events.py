@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from jobwarden_hooks.folders import arriving, bind, has_news, is_plain, note_call, others_watch, runtime
+from jobwarden_hooks.folders import bind, has_news, is_plain, note_call, others_watch, runtime
 
 MOST = 1 << 20
 
@@ -82,9 +82,7 @@ def describe(job, started):
     else:
         what = "%s job %s on %s" % (job["type"], job["id"], job["host"])
     if not started:
-        from jobwarden_hooks.starting import missing
-
-        return "%s: %s is not watched." % (missing(sys.argv[1:]), what)
+        return "jobwarden cannot be started (%s is not on the hook's PATH): %s is not watched." % (program()[0], what)
     guess = " The host is a guess: %s." % job["guess"] if job["guess"] else ""
     return "jobwarden registers %s for this session and watches it from now on.%s" % (what, guess)
 
@@ -114,16 +112,25 @@ def caller(event):
     }
 
 
+def program():
+    """Give the words that start jobwarden: those that were given, what is installed, or this plug-in's own by uvx."""
+    given = sys.argv[1:]
+    if given or findable("jobwarden") or not findable("uvx"):
+        return given or ["jobwarden"]
+    return ["uvx", "--from", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "jobwarden"]
+
+
+def findable(name):
+    """Whether a program can be started."""
+    folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
+
+
 def start(payload):
     """Start the registration, and leave it to itself: it may wait for a host, and nobody waits for it."""
-    from jobwarden_hooks.starting import program
-
-    words = program(sys.argv[1:])
-    if words is None:
+    words = program()
+    if not findable(words[0]):
         return False
-    note = arriving(payload["session_id"])
-    if note:
-        payload["arriving"] = note[1]
     reading, writing = os.pipe()
     if os.fork():
         os.close(reading)
@@ -151,10 +158,8 @@ def start(payload):
 
 def become(payload):
     """Let jobwarden itself answer the event."""
-    from jobwarden_hooks.starting import program
-
-    words = program(sys.argv[1:])
-    if words is None:
+    words = program()
+    if not findable(words[0]):
         return
     reading, writing = os.pipe()
     os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
@@ -168,7 +173,7 @@ def news(event):
     told = caller(event)
     name = event["hook_event_name"]
     before = None if name == "Stop" else bind(told)
-    if told["detail"] is not None or (name == "Stop" and event.get("stop_hook_active")):
+    if told["detail"] is not None:
         return
     begins = name == "SessionStart"
     before = before if begins and event.get("source") == "clear" and before and is_plain(before) else None
@@ -176,4 +181,5 @@ def news(event):
     if not known and not (begins and others_watch(os.environ.get("CLAUDE_PROJECT_DIR") or told["cwd"])):
         return
     told["event"], told["source"], told["previous"] = name, str(event.get("source") or ""), before
+    told["held"] = name == "Stop" and bool(event.get("stop_hook_active"))
     become(told)

@@ -111,24 +111,6 @@ def bind(told):
     return before
 
 
-def arriving(session):
-    """Note that jobs of a session are about to be registered; give (the file held open, its name), or None.
-
-    The note is locked for as long as whoever inherits the file lives: who asks in between waits for the registration.
-    """
-    import fcntl
-
-    name = "%d.%x" % (os.getpid(), int(time.time() * 1000000))
-    path = runtime("arriving", session, name)
-    try:
-        held = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        fcntl.flock(held, fcntl.LOCK_EX)
-        os.set_inheritable(held, True)
-    except (OSError, TypeError):
-        return None
-    return held, name
-
-
 def remove(path):
     """Remove a file that may be gone already."""
     try:

@@ -51,6 +51,12 @@ class Request:
         return "\n".join(text for item in self.since_own_words if item.get("role") == role for text in _texts(item))
 
     @property
+    def is_pause(self) -> bool:
+        """Whether this came after a pause, and holds no more than that it is over."""
+        last = [item for item in self.items if item.get("type") == "function_call"][-1:]
+        return any("until the server has started" in str(item.get("arguments")) for item in last)
+
+    @property
     def answers(self) -> str:
         """Give what the model's last calls came to."""
         found = [item for item in self.since_own_words if str(item.get("type", "")).endswith("_call_output")]
@@ -82,6 +88,9 @@ def shell(command: str) -> Move:
     return call("exec_command", {"cmd": command, "yield_time_ms": 30000})
 
 
+PAUSE = shell("sleep 0.3; : until the server has started")
+
+
 def tool(name: str, **arguments: Any) -> Move:
     """Call one of jobwarden's tools.
 
@@ -91,7 +100,7 @@ def tool(name: str, **arguments: Any) -> Move:
     asked = call(name, arguments, namespace=NAMESPACE)
 
     def move(request: Request) -> Item:
-        return asked(request) if NAMESPACE in request.offered else {**shell("sleep 0.3")(request), "again": move}
+        return asked(request) if NAMESPACE in request.offered else {**PAUSE(request), "again": move}
 
     return move
 
@@ -103,11 +112,12 @@ class StandIn:
     Attributes:
         url: Where it answers.
         requests: All that Codex sent, in order.
+        moves: What is left of the script.
     """
 
     url: str
     requests: list[Request] = field(default_factory=list[Request])
-    _moves: list[Move] = field(default_factory=list[Move])
+    moves: list[Move] = field(default_factory=list[Move])
     _others: dict[str, list[Move]] = field(default_factory=dict[str, list[Move]])
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -115,7 +125,7 @@ class StandIn:
     def will(self, *moves: Move) -> None:
         """Append to the script; after its end each answer is a word that ends the turn."""
         with self._lock:
-            self._moves += moves
+            self.moves += moves
 
     def whoever_reads(self, mark: str, *moves: Move) -> None:
         """Give a script of their own to the conversations whose first prompts have this mark: sub-agents."""
@@ -133,7 +143,7 @@ class StandIn:
                 if item.get("role") == "user" or item.get("type") == "agent_message"
                 for text in _texts(item)
             )
-            own = next((moves for mark, moves in self._others.items() if mark in prompts), self._moves)
+            own = next((moves for mark, moves in self._others.items() if mark in prompts), self.moves)
             item = (own.pop(0) if own else say("Nothing more."))(request)
             if "again" in item:
                 own.insert(0, item.pop("again"))

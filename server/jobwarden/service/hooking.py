@@ -14,10 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from jobwarden.delivery import news
 from jobwarden.identity import Caller
-from jobwarden.service import arriving, registering
+from jobwarden.service import registering
 from jobwarden.service.desk import Desk
 from jobwarden.service.offering import offers
-from jobwarden.service.registering import Written
 from jobwarden.service.taking_over import orphans_of_project, take_over
 from jobwarden.service.views import HookView
 from jobwarden.sources.launcher.ids import EXPERIMENT
@@ -49,39 +48,17 @@ class Submission(BaseModel):
     """A file of this machine."""
 
 
-async def submitted(desk: Desk, caller: Caller, jobs: Sequence[Submission], *, note: str = "") -> None:
+async def submitted(desk: Desk, caller: Caller, jobs: Sequence[Submission]) -> None:
     """Watch what a hook saw being submitted; what cannot be watched becomes news of the session.
 
     Idempotent. Takes as long as a look at the hosts takes, and waits for a launcher's output.
-
-    Args:
-        desk: Whose world.
-        caller: Whose session.
-        jobs: What was seen.
-        note: The hook's note that these arrive (see `arriving`); it is taken away when those are there whose ids are
-            known.
     """
-    written: list[Written] = []
-
-    async def write(job: Submission) -> None:
-        found = await _register(desk, caller, job)
-        written.extend([] if found is None else [found])
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            for job in jobs:
-                if not job.output:
-                    tasks.start_soon(write, job)
-    finally:
-        await arriving.arrived(desk, caller, note)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(registering.look, desk, written)
         for job in jobs:
-            if job.output:
-                tasks.start_soon(_register_named_later, desk, caller, job)
+            tasks.start_soon(_register, desk, caller, job)
 
 
-async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
     """Say what this agent is to be told at an event of its client; empty where there is nothing. Asks no host.
 
     Args:
@@ -89,6 +66,7 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
         caller: The root session's agent.
         event: `SessionStart`, `UserPromptSubmit` or `Stop`, as both clients call them.
         previous: The session that this client was in until now, where this one takes its place (`/clear`).
+        held: See `Service.tell`.
     """
     begins = event == SESSION_START
     earlier: tuple[Event, ...] = ()
@@ -99,6 +77,9 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     if session is None:
         return HookView(orphans=orphans)
     caller = replace(caller, client=await _client(desk, session, begins=begins))
+    if held:
+        await desk.news.acknowledge(session, caller)
+        return HookView()
     found = () if begins else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
     if event == STOP and not any(news.is_urgent(one) for one in told.events):
@@ -109,25 +90,19 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
         return HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
 
 
-async def _register_named_later(desk: Desk, caller: Caller, job: Submission) -> None:
-    found = await _register(desk, caller, job)
-    await registering.look(desk, [] if found is None else [found])
-
-
-async def _register(desk: Desk, caller: Caller, job: Submission) -> Written | None:
+async def _register(desk: Desk, caller: Caller, job: Submission) -> None:
     experiment = await _experiment(Path(job.output)) if job.output else job.id
     log_path = job.output or job.log_path
     description = f"(its host is a guess: {job.guess})" if job.guess else ""
     what = f"{job.type} {experiment or 'job'} on {job.host}"
     if experiment is None:
         await _note(desk, caller, f"{what} was started and is not watched: {job.output} names no experiment.")
-        return None
+        return
     try:
         asked = registering.Registration(job.type, [experiment], job.host, description=description, log_path=log_path)
-        return await registering.register_unseen(desk, caller, asked)
+        await registering.register_unseen(desk, caller, asked)
     except JobwardenError as error:
         await _note(desk, caller, f"{what} was submitted and is not watched: {error.text} {error.hint}".strip())
-        return None
 
 
 async def _note(desk: Desk, caller: Caller, text: str) -> None:

@@ -60,36 +60,20 @@ class Registration:
     ready: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Jobs that are in the registry now."""
-
-    session: Session
-    uids: frozenset[str]
-
-
 async def register(desk: Desk, caller: Caller, asked: Registration) -> RegisterView:
     """See `Service.register`."""
     return await _answer(desk, caller, *await _take(desk, caller, await _recorded(desk, caller, asked)))
 
 
-async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> Written:
-    """Write jobs down as `register` does, where the agent sees no answer: it is told nothing, and so has been told nothing.
-
-    Asks no host: `look` does, and starts the watcher.
+async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> None:
+    """Watch jobs as `register` does, where the agent sees no answer: it is told nothing, and so has been told nothing.
 
     Raises:
         As `register`.
     """
     session, taken, _ = await _take(desk, caller, await _recorded(desk, caller, asked))
-    return Written(session, frozenset(record.uid for record, _ in taken))
-
-
-async def look(desk: Desk, written: Sequence[Written]) -> None:
-    """See to it that what was written down is watched, and look at it once."""
-    if written:
-        await desk.ensure_watcher()
-        await desk.refresh([written[0].session], about={uid for one in written for uid in one.uids})
+    await desk.ensure_watcher()
+    await desk.refresh([session], about={record.uid for record, _ in taken})
 
 
 async def _recorded(desk: Desk, caller: Caller, asked: Registration) -> list[JobRecord]:

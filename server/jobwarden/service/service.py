@@ -11,7 +11,6 @@ import anyio
 
 from jobwarden.identity import Caller
 from jobwarden.service import (
-    arriving,
     diagnosing,
     discovering,
     following,
@@ -120,7 +119,6 @@ class Service:
         Raises:
             JobNotFoundError, AmbiguousJobError: A name fits no job, or several; the text lists them.
         """
-        await arriving.settled(self._desk, caller)
         return await looking.status(self._desk, caller, jobs=jobs, refresh=refresh, scope=scope)
 
     async def wait(
@@ -136,7 +134,6 @@ class Service:
 
         News that the caller has not been told ends `until="change"` at once.
         """
-        await arriving.settled(self._desk, caller)
         return await looking.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
 
     async def tail(
@@ -159,7 +156,6 @@ class Service:
             PatternError: That cannot be searched for in linear time.
             LogRefusedError: The file is none that may be read.
         """
-        await arriving.settled(self._desk, caller)
         asked = Asked(lines=lines, stream=stream, task=task, cursor=cursor, grep=grep, context=context)
         return await tail_log(self._desk, caller, job, asked)
 
@@ -171,7 +167,6 @@ class Service:
         Raises:
             JobNotFoundError, AmbiguousJobError: The name fits no job, or several; the text lists them.
         """
-        await arriving.settled(self._desk, caller)
         return await diagnosing.diagnose_job(self._desk, caller, job)
 
     async def follow_logs(
@@ -195,7 +190,6 @@ class Service:
             JobNotFoundError, AmbiguousJobError, InvalidIdError: As `tail`; one stream can be followed, not both.
             LogRefusedError, TransportError: A log could not be read to begin with. What goes wrong later is told.
         """
-        await arriving.settled(self._desk, caller)
         return await following_logs.follow_logs(
             self._desk, caller, jobs, lines=lines, stream=stream, task=task, tell=tell
         )
@@ -211,7 +205,6 @@ class Service:
         force: bool = False,
     ) -> CancelView:
         """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`."""
-        await arriving.settled(self._desk, caller)
         return await stopping.cancel(
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
         )
@@ -232,26 +225,27 @@ class Service:
             UnknownTypeError, InvalidIdError: No source of that type, or none that can list; or no such host.
             JobNotFoundError, AmbiguousJobError: What is to be adopted is not among them, or means several.
         """
-        await arriving.settled(self._desk, caller)
         return await discovering.discover(self._desk, caller, host=host, job_type=type, adopt=adopt)
 
-    async def submitted(self, caller: Caller, jobs: Sequence[Submission], *, note: str = "") -> None:
+    async def submitted(self, caller: Caller, jobs: Sequence[Submission]) -> None:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
-        await hooking.submitted(self._desk, caller, jobs, note=note)
+        await hooking.submitted(self._desk, caller, jobs)
 
-    async def tell(self, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+    async def tell(
+        self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False
+    ) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
 
         Args:
             caller: The root session's agent.
             event: `SessionStart`, `UserPromptSubmit` or `Stop`.
             previous: The session that this one takes the place of (`/clear`): its jobs come along.
+            held: The agent was held at this stop already, and has seen what for: nothing more is told.
         """
-        return await hooking.tell(self._desk, caller, event=event, previous=previous)
+        return await hooking.tell(self._desk, caller, event=event, previous=previous, held=held)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""
-        await arriving.settled(self._desk, caller)
         return await reading.explain(self._desk, caller, job)
 
     async def job(self, caller: Caller, job: str) -> JobView:
