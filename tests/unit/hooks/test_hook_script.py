@@ -358,3 +358,14 @@ def test_jobwarden_is_asked_when_other_jobs_of_the_user_were_seen_since_it_was_a
     assert fire(home, event("UserPromptSubmit", home), str(program)) == ""
     os.utime(offered, (0, 0))
     assert fire(home, event("Stop", home), str(program)) == "told\n"
+
+
+def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
+    """2 from a hook takes the user's prompt away: an older jobwarden ends so, and uvx without a network."""
+    program = home.root / "older"
+    program.write_text("#!/bin/sh\ncat >/dev/null\necho told\nexit 2\n", encoding="utf-8")
+    program.chmod(0o755)
+    journal = home.places.state / "sessions" / "s-1" / "events.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text('{"seq": 1}\n', encoding="utf-8")
+    assert fire(home, event("UserPromptSubmit", home, prompt="go on"), str(program)) == "told\n"
