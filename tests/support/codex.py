@@ -1,4 +1,4 @@
-"""The real Codex (0.169.0, pinned in tests/node/codex) in a home of its own, without an account, against a stand-in model."""
+"""The real Codex, pinned in tests/node/codex, in a home of its own, without an account, with a stand-in for a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from support.codex_provider import StandIn
 from support.household import Household, eventually
-from support.node import codex_program
+from support.node import node
+from support.require import require
 
 ROOT = Path(__file__).parents[2]
 _ANSWER_S = 120.0
@@ -75,6 +76,13 @@ class Codex:
         done = self.run("exec", "-s", sandbox, *words, *options, prompt)
         assert done.returncode == 0, done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def codex_program() -> Path:
+    """Give the real Codex's own program, without the Node.js script before it."""
+    programs = sorted(node("codex").modules.glob("@openai/codex-*/vendor/*/bin/codex"))
+    require("node", len(programs) == 1, "this machine's kind is none that Codex is made for")
+    return programs[0]
 
 
 def thread_of(events: Sequence[Message]) -> str:

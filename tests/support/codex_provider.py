@@ -1,7 +1,7 @@
-"""A model's stand-in for the real Codex: answers the Responses API on loopback from a script, and keeps what it was sent.
+"""A stand-in for the real Codex's model: answers the Responses API on loopback by a script, and keeps what it was sent.
 
-Codex names it as a model provider without a login (`model_providers.*`, `wire_api = "responses"`; Codex 0.169.0). There is no
-model: each answer is the next move of the script, whatever the request says.
+Codex takes it as a model provider without a login (`model_providers.*`, `wire_api = "responses"`; Codex 0.169.0). There
+is no model: each answer is the next move of the script, whatever the request says.
 """
 
 from __future__ import annotations

@@ -6,15 +6,12 @@ That the clients take it is for a test with the real ones; here is what needs no
 from __future__ import annotations
 
 import json
-import os
 import re
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.hook import hook_module
 
 ROOT = Path(__file__).parents[3]
 HOOKS = ("hooks/hooks.json", "hooks/hooks.codex.json")
@@ -72,24 +69,10 @@ def test_what_the_manifest_for_codex_names_is_there() -> None:
         assert (ROOT / told[key]).exists(), key
 
 
-def test_both_clients_start_the_same_server_from_the_plug_in_itself() -> None:
+def test_each_client_starts_the_server_of_the_plug_in_itself() -> None:
     claude, codex = (read(name)["mcpServers"]["jobwarden"] for name in (".mcp.json", ".mcp.codex.json"))
-    assert claude["args"] == ["--from", "${CLAUDE_PLUGIN_ROOT}", "jobwarden", "serve"]
+    assert claude["command"] == "python3"
+    assert claude["args"] == ["-I", "-S", "${CLAUDE_PLUGIN_ROOT}/hooks/jobwarden_start.py", "serve"]
     assert codex["args"] == ["--from", ".", "jobwarden", "serve"]
     assert codex["cwd"] == "."  # Codex 0.169.0 expands nothing in this file, and starts it in the plug-in's folder
-    assert claude["command"] == codex["command"] == "uvx"
-
-
-def test_the_hook_starts_what_is_installed_and_else_the_plug_ins_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events: Any = hook_module("events")
-    monkeypatch.setattr("sys.argv", ["jobwarden_hook.py"])
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert events.program() == ["jobwarden"]
-    for name in ("uvx", "jobwarden"):
-        (tmp_path / name).touch(mode=0o755)
-        expected = {"uvx": ["uvx", "--from", os.fspath(ROOT), "jobwarden"], "jobwarden": ["jobwarden"]}
-        assert events.program() == expected[name]
-    monkeypatch.setattr("sys.argv", ["jobwarden_hook.py", "other", "word"])
-    assert events.program() == ["other", "word"]
+    assert codex["command"] == "uvx"
