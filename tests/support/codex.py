@@ -179,18 +179,26 @@ class AppServer:
         eventually(lambda: len(self.heard("turn/completed")) > before, "the turn has ended", within_s=_ANSWER_S)
 
 
+def trust_hooks(server: AppServer, project: Path) -> None:
+    """Trust all hooks, as a person does in `/hooks`."""
+    (listed,) = server.ask("hooks/list", cwds=[str(project)])["data"]
+    trusted = {one["key"]: {"trusted_hash": one["currentHash"]} for one in listed["hooks"]}
+    server.ask("config/batchWrite", edits=[{"keyPath": "hooks.state", "value": trusted, "mergeStrategy": "upsert"}])
+
+
 @contextmanager
 def app_server(codex: Codex) -> Generator[AppServer]:
     """Run one; it is ended by closing its input."""
-    process = subprocess.Popen(
-        [str(codex_program()), "app-server"],
-        env=codex.env,
-        cwd=codex.home.project,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(codex.home.root / "app-server.log").open("w"),
-        text=True,
-    )
+    with (codex.home.root / "app-server.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(codex_program()), "app-server"],
+            env=codex.env,
+            cwd=codex.home.project,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     server = AppServer(process)
     reader = threading.Thread(target=server.read, daemon=True)
     reader.start()
@@ -207,3 +215,5 @@ def app_server(codex: Codex) -> Generator[AppServer]:
             process.kill()
             process.wait()
         reader.join(5)
+        assert process.stdout is not None
+        process.stdout.close()

@@ -73,7 +73,7 @@ Move = Callable[[Request], Item]
 
 def say(text: str) -> Move:
     """End the turn with these words."""
-    content = [{"type": "output_text", "text": text, "annotations": []}]
+    content: list[Item] = [{"type": "output_text", "text": text, "annotations": []}]
     return lambda _request: {"type": "message", "role": "assistant", "status": "completed", "content": content}
 
 

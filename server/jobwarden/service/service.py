@@ -231,9 +231,7 @@ class Service:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
         await hooking.submitted(self._desk, caller, jobs)
 
-    async def tell(
-        self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False
-    ) -> HookView:
+    async def tell(self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
 
         Args:
