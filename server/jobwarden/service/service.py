@@ -231,15 +231,16 @@ class Service:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
         await hooking.submitted(self._desk, caller, jobs)
 
-    async def tell(self, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+    async def tell(self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
 
         Args:
             caller: The root session's agent.
             event: `SessionStart`, `UserPromptSubmit` or `Stop`.
             previous: The session that this one takes the place of (`/clear`): its jobs come along.
+            held: The agent was held at this stop already, and has seen what for: nothing more is told.
         """
-        return await hooking.tell(self._desk, caller, event=event, previous=previous)
+        return await hooking.tell(self._desk, caller, event=event, previous=previous, held=held)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""
