@@ -32,9 +32,11 @@ from pydantic import AnyUrl, ValidationError
 from jobwarden.mcp_server.edge import Callers, FindCaller, Request, protocol_errors
 from jobwarden.mcp_server.resources import Resources
 from jobwarden.mcp_server.schema import argument_text
+from jobwarden.mcp_server.tasks import TasksExtension
 from jobwarden.mcp_server.text import ANSWER_CHARS, LEAST_CHARS
 from jobwarden.mcp_server.tools import Tools
 from jobwarden.mcp_server.updates import Live, Updates
+from jobwarden.mcp_server.waits import Waits
 from jobwarden_registry.clock import Clock, utc_now
 
 if TYPE_CHECKING:
@@ -125,12 +127,14 @@ def build_server(
     """
     callers = Callers(find_caller)
     bus = InMemorySubscriptionBus()
+    most = max(answer_chars, LEAST_CHARS)
     server = JobwardenServer(
         "jobwarden",
         title="jobwarden: watches cluster jobs",
         version=version("jobwarden"),
         instructions=INSTRUCTIONS,
-        tools=Tools(service, callers, clock, max(answer_chars, LEAST_CHARS)).all(),
+        tools=Tools(service, callers, clock, most).all(),
+        extensions=[TasksExtension(Waits(service, callers, clock, most))],
         lifespan=_lifespan,
         log_level="WARNING",
         cache_hints=_CACHED,

@@ -22,6 +22,8 @@ from jobwarden.mcp_server.text import (
     tail_text,
     wait_text,
 )
+from jobwarden.mcp_server.waits import TASK_BEGUN, begun_as_task
+from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
@@ -168,7 +170,11 @@ class Tools:
 
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
-            view = await self._service.wait(caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+            view = await begun_as_task(self._service, caller, jobs, until, timeout_s)
+            if isinstance(view, Ticket):
+                return TASK_BEGUN
+            if view is None:
+                view = await self._service.wait(caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
         return wait_text(view, self._clock(), self._most)
 
     async def tail_log(
