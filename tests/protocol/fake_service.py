@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from jobwarden.identity import Caller
+from jobwarden.service.tickets import Ticket, TicketError
 from jobwarden.service.views import (
     CancelRow,
     CancelView,
@@ -219,6 +220,16 @@ class FakeService(Service):
         return StatusView(
             counts=counted(self.jobs), news=self._told(), jobs=tuple(self.jobs), waited_s=timeout_s, met=self.met
         )
+
+    async def begin_wait(
+        self, caller: Caller, *, jobs: Sequence[str] = (), until: Any = "change", timeout_s: float
+    ) -> Ticket | StatusView | None:
+        """Have no tickets: every wait blocks."""
+        _ = caller, jobs, until, timeout_s
+        return None
+
+    async def wait_ticket(self, text: str) -> Ticket:
+        raise TicketError(f"No such wait: {text[:20]}.")
 
     async def tail(self, caller: Caller, job: str, *, lines: int = 80, **more: str | int | None) -> TailView:
         self._note("tail", caller, job=job, lines=lines, **{name: value for name, value in more.items() if value})

@@ -163,7 +163,7 @@ async def test_the_news_of_a_task_is_told_once_and_the_task_answers_the_same_aga
 async def test_two_that_ask_at_once_are_given_one_answer(world: World) -> None:
     one = await world.start()
     await one.watch("1")
-    handle = await begin(one.client)
+    handle = await begin(one.client, until="terminal")  # which is met also when the news has been told
     await one.happens("1")
     texts: list[str] = []
 
@@ -212,6 +212,15 @@ async def test_news_that_another_answer_told_does_not_end_the_task_that_waits_fo
     assert (await get(one.client, handle.task_id)).status == "working"
     await one.happens("2")
     assert "paper:2" in (await get(one.client, handle.task_id)).text
+
+
+async def test_asking_for_a_task_that_goes_on_eats_no_news(world: World) -> None:
+    one = await world.start()
+    await one.watch("1", "2")
+    handle = await begin(one.client, until="all_terminal")
+    await one.happens("1")
+    assert (await get(one.client, handle.task_id)).status_message == "1 of 2 completed, 1 running"
+    assert TOLD in await one.says("check_status")
 
 
 async def test_an_end_that_another_answer_told_ends_the_task_that_waits_for_an_end(world: World) -> None:
