@@ -258,6 +258,12 @@ class FakeService(Service):
         outcome = "would cancel" if dry_run else "accepted"
         return CancelView(rows=tuple(CancelRow(job=job, outcome=outcome, text="", ended=False) for job in chosen))
 
+    async def to_cancel(
+        self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
+    ) -> tuple[JobView, ...]:
+        self._note("to_cancel", caller, jobs=list(jobs), all_jobs=all_jobs, force=force)
+        return tuple(self.jobs if all_jobs else [self._find(name) for name in jobs])
+
     async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
         self._note("diagnose", caller, job=job)
         return a_diagnosis(self._find(job), **self.diagnosis)

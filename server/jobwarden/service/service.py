@@ -255,6 +255,16 @@ class Service:
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
         )
 
+    async def to_cancel(
+        self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
+    ) -> tuple[JobView, ...]:
+        """Give the living jobs that `cancel` would ask the end of; asks no host and tells no news.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError: As `cancel`.
+        """
+        return await stopping.to_cancel(self._desk, caller, jobs=jobs, all_jobs=all_jobs, force=force)
+
     async def discover(
         self,
         caller: Caller,

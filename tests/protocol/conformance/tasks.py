@@ -25,7 +25,7 @@ from mcp_types import (
 
 from jobwarden.mcp_server.app import JobwardenServer
 from jobwarden.mcp_server.edge import Request
-from jobwarden.mcp_server.tasks import TASKS, Task, TaskBook, TasksExtension
+from jobwarden.mcp_server.tasks import TASKS, Status, Task, TaskBook, TasksExtension
 
 Ctx = Context[Any, Any]
 
@@ -128,7 +128,7 @@ class Book:
 
     def _made(self, seconds: float, more: dict[str, Any], *, failed: bool = False) -> Task:
         now = datetime.now(UTC)
-        status = "failed" if failed else "completed"
+        status: Status = "failed" if failed else "completed"
         end = Task(secrets.token_hex(16), status, "computing", now, now, 600, 0.2, more)
         self.tasks[end.task_id] = (end, now + timedelta(seconds=seconds))
         return replace(end, status="working", more={})
