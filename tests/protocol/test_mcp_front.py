@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import anyio
 import pytest
@@ -202,7 +202,7 @@ def _id(line: bytes) -> object:
         message = json.loads(line)
     except ValueError:
         return line
-    found = message.get("id") if isinstance(message, dict) else None
+    found: object = cast("Message", message).get("id") if isinstance(message, dict) else None
     return line if found is None else found
 
 
@@ -386,9 +386,9 @@ def test_the_first_answers_need_nothing_that_is_slow_to_import(protocol: str) ->
 @pytest.mark.parametrize("protocol", [VERSIONS[0], MODERN])
 def test_what_is_written_at_once_is_answered_whole_and_once_by_the_real_server(protocol: str) -> None:
     """The call is among the first words, when the SDK is not there, and larger than what pipes hold."""
-    envelope = ENVELOPE if protocol == MODERN else {}
-    call = {**CALL, "params": {"name": "check_status", "arguments": {"jobs": ["9" * 200_000]}, **envelope}}
-    messages = [*opening(protocol), call, {**STATUS, "params": {**STATUS["params"], **envelope}}]
+    envelope: Message = ENVELOPE if protocol == MODERN else {}
+    call: Message = {**CALL, "params": {"name": "check_status", "arguments": {"jobs": ["9" * 200_000]}, **envelope}}
+    messages: list[Message] = [*opening(protocol), call, {**STATUS, "params": {**STATUS["params"], **envelope}}]
     with _started(SERVER) as (process, into, out):
         into.write(b"".join(_lines(messages)))
         into.flush()
