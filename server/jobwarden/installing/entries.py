@@ -14,16 +14,17 @@ from jobwarden.installing.drafts import Draft
 from jobwarden.installing.errors import ForeignEntryError, InstallError
 
 NAME = "jobwarden"
-SCRIPT = "jobwarden_hook.py"
 
-_OURS = re.compile(rf"(?:^|[\s/\"']){re.escape(SCRIPT)}(?:$|[\s\"'])")
+_SCRIPT = r"jobwarden_[a-z]+\.py"
+_OURS = re.compile(rf"(?:^|[\s/\"']){_SCRIPT}(?:$|[\s\"'])")
+_NAMED = re.compile(rf'"{re.escape(shipped.PLACE)}({_SCRIPT})"')
 
 Made = frozenset[tuple[str, ...]] | None
 """The containers that were put in for us; None: nobody knows, so what we leave empty goes."""
 
 
 def is_our_hook(handler: object) -> bool:
-    """Whether a handler runs our script, by whichever path."""
+    """Whether a handler runs a script of ours, by whichever path."""
     return (
         isinstance(handler, dict)
         and _OURS.search(str(cast("Mapping[str, object]", handler).get("command"))) is not None
@@ -35,24 +36,28 @@ def wanted_hooks(places: Places, folder: Path, program: Path) -> dict[str, list[
 
     A script that is not there is passed over: `python3` would end with 2, which to a client means "stop the agent".
     """
-    script = folder / SCRIPT
-    named = f'"{shipped.PLACE}{SCRIPT}"'
-    groups = shipped.hook_groups(places.client)
-    for found in groups.values():
-        for group in found:
-            for handler in cast("list[dict[str, object]]", group["hooks"]):
-                words = str(handler["command"]).replace(named, _quoted(script))
-                handler["command"] = f"test ! -f {_quoted(script)} || {words} {_quoted(program)}"
-    return groups
+
+    def placed(handler: Mapping[str, object]) -> dict[str, object]:
+        command = str(handler["command"])
+        script = _quoted(folder / _NAMED.findall(command)[0])
+        words = _NAMED.sub(lambda _named: script, command)
+        return {**handler, "command": f"test ! -f {script} || {words} {_quoted(program)}"}
+
+    return {
+        event: [
+            {**group, "hooks": [placed(one) for one in cast("list[Mapping[str, object]]", group["hooks"])]}
+            for group in groups
+        ]
+        for event, groups in shipped.hook_groups(places.client).items()
+    }
 
 
 def wanted_server(places: Places, program: Path) -> dict[str, object]:
     """Give the plug-in's server, started by this program instead of from the plug-in's folder."""
-    told = shipped.server_entry(places.client)
-    words = cast("list[str]", told["args"])
     kind: dict[str, object] = {"type": "stdio"} if places.client == "claude" else {}
+    told = shipped.server_entry(places.client)
     rest = {key: value for key, value in told.items() if key not in ("type", "command", "args", "cwd")}
-    return kind | {"command": str(program), "args": words[words.index(NAME) + 1 :]} | rest
+    return kind | {"command": str(program), "args": ["serve"]} | rest
 
 
 def words_of(command: str) -> list[str]:

@@ -9,7 +9,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +31,9 @@ from support.installing import Home
 
 CLIENTS: tuple[Client, ...] = ("claude", "codex")
 SCOPES: tuple[Scope, ...] = ("user", "project")
+HANDLERS = sum(
+    len(cast("list[object]", one["hooks"])) for found in shipped.hook_groups("claude").values() for one in found
+)
 THEIRS = {"type": "command", "command": "their-hook", "timeout": 5}
 
 
@@ -84,11 +87,13 @@ def test_each_hook_runs_the_copy_with_this_program_and_a_copy_that_is_gone_is_pa
     home: Home, client: Client
 ) -> None:
     home.install(client)
-    script = data_folder(home.env) / "hooks" / "jobwarden_hook.py"
+    folder = data_folder(home.env) / "hooks"
+    event = '{"hook_event_name": "Stop", "session_id": "a"}'
     for handler in ours(home, client):
         command = str(handler["command"])
+        script = Path(shlex.split(command)[-2])
+        assert script.parent == folder
         assert command.endswith(f"python3 -I -S {script} {home.program}")
-        event = '{"hook_event_name": "Stop", "session_id": "a"}'
         for _ in ("there", "gone"):
             done = subprocess.run(
                 ["sh", "-c", command],
@@ -152,7 +157,7 @@ def test_any_settings_come_back_to_the_byte_and_as_data_where_the_client_has_rew
         paths = [home.at("claude").hooks, home.at("claude").server]
         before = [write(path, json.dumps(told, indent=indent)) for path in paths]
         home.install("claude")
-        assert len(ours(home, "claude")) == 6
+        assert len(ours(home, "claude")) == HANDLERS
         assert server(home, "claude") is not None
         if twice:
             home.install("claude", program=Path("/other/jobwarden"))
@@ -364,7 +369,7 @@ def test_a_link_is_written_through_and_stays_a_link(home: Home, tmp_path: Path) 
     path.symlink_to(real)
     home.install("claude")
     assert path.is_symlink()
-    assert len(ours(home, "claude")) == 6
+    assert len(ours(home, "claude")) == HANDLERS
     assert real.stat().st_mode & 0o777 == 0o640
     home.uninstall("claude")
     assert (path.is_symlink(), real.read_bytes()) == (True, before)
