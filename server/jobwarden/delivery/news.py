@@ -32,6 +32,8 @@ _URGENT = frozenset(
 )
 _TOLD = _PASSING | _URGENT
 
+TOLD = "told"
+"""In an action's extra fields: whether it is news. What an agent did itself is none; what a rule did may be."""
 BY_SESSION = "by_session"
 """In an event's extra fields: the session that did it, where that may be another one than the journal's."""
 
@@ -98,12 +100,14 @@ def is_news(event: Event) -> bool:
     """Whether an agent is told about it at all; its own requests and our bookkeeping are no news to it."""
     if event.event == EventKind.CANCEL_REQUESTED:
         return bool((event.model_extra or {}).get(BY_SESSION, event.session) != event.session)
+    if event.event == EventKind.ACTION:
+        return (event.model_extra or {}).get(TOLD) is True
     return event.event in _TOLD
 
 
 def is_urgent(event: Event) -> bool:
     """Whether an agent that is about to stop is held for it: what it may act on, and not that a job has begun."""
-    return is_news(event) and event.event in _URGENT
+    return is_news(event) and (event.event in _URGENT or event.event == EventKind.ACTION)
 
 
 def coalesce(events: Iterable[Event]) -> tuple[Event, ...]:
