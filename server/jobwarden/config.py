@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobwarden_registry.errors import JobwardenError
 
@@ -155,6 +155,18 @@ class CommandConfig(_Section):
     """Program and arguments. `{name}` stands for what a rule gives as `name`, inside one word, never split."""
     timeout_s: Seconds = 60.0
 
+    @model_validator(mode="after")
+    def _no_code(self) -> CommandConfig:
+        """What a rule gives is data: it may be no program, and no text that a shell or interpreter would read."""
+        names = [word.rpartition("/")[2] for word in self.argv]
+        if FILL.search(self.argv[0]):
+            raise ValueError("the program itself cannot be filled in")
+        for at, word in enumerate(self.argv):
+            code = at > 0 and self.argv[at - 1].startswith("-") and self.argv[at - 1].rstrip("=")[-1:] in ("c", "e")
+            if FILL.search(word) and (names[at - 1] == "eval" or (code and _READS_CODE.search(" ".join(names[:at])))):
+                raise ValueError("what is filled in would be read as a program; give it as an argument after one")
+        return self
+
     @property
     def fills(self) -> frozenset[str]:
         """The arguments that a rule must give."""
@@ -173,6 +185,8 @@ class NotifyConfig(_Section):
     per_hour: Count = 30
     """Messages in an hour; what is more is not sent, and said."""
 
+
+_READS_CODE = re.compile(r"(?:^| )(?:(?:ba|da|z|k|c|tc|fi)?sh|busybox|python[\d.]*|perl|ruby|node|php|awk|ssh)(?: |$)")
 
 FILL = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}")
 

@@ -132,7 +132,7 @@ def _run(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
         )
     given = {key: value for key, value in call.arguments.items() if key not in ("command", "name")}
     fills = grants.commands[name].fills
-    if set(given) != fills:
+    if given.keys() != fills:
         wanted = ", ".join(sorted(fills)) or "no further argument"
         raise InvalidRuleError(f"{name} takes {wanted}; given is {', '.join(sorted(given)) or 'none'}.")
     for key, value in given.items():
