@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from jobwarden.actions.call import ActionCall, Firing
+from jobwarden.actions.carrying import Actor
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.rules.building import read_rule
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CarryOut = Callable[[Session, JobRecord, Firing, Sequence[ActionCall]], Awaitable[None]]
-"""Does what a rule asks for, each action once, however often it is called with the same firing."""
+_PAUSE = "pause"
+_OPEN = "open"
+_OPEN_S = 15.0
 _AT_ONCE_S = 0.05
 _GIVE_UP = timedelta(hours=1)
 """A log of an ended job that cannot be read is given up after this."""
@@ -79,13 +80,12 @@ class Looker:
     Args:
         rounds: How to reach hosts and sessions.
         env: The process's environment.
-        carry_out: What does the actions; without it a firing is only noted.
     """
 
-    def __init__(self, rounds: Rounds, env: Mapping[str, str], carry_out: CarryOut | None = None) -> None:
+    def __init__(self, rounds: Rounds, env: Mapping[str, str]) -> None:
         self._rounds = rounds
         self._reader = LogReader(rounds, env)
-        self._carry_out = carry_out
+        self._actor = Actor(rounds, env)
 
     async def look(self, session: Session, uid: str, *, lease: str | None) -> Looked:
         """Look once.
@@ -110,9 +110,13 @@ class Looker:
             return Looked(None)
         if self._rounds.elsewhere(record.site):
             return Looked(self._rounds.config.clocks.poll_s, known.state.version)
+        waits = any(done.outcome == _OPEN for done in await self._actor.take_up(session, lease=lease))
         rules, broken = _rules(record)
         for text in broken:
             log.warning("session %s: job %s: this rule cannot be read: %s", session.entry.session_id, record.id, text)
+        version = await self._do(session, record, rules, lease)
+        if known.state.done:
+            return await self._close(session, record, version, lease, waits=waits)
         state = known.state
         if known.over and state.ended_at is None:
             state = state.model_copy(update={"ended_at": now})
@@ -132,16 +136,27 @@ class Looker:
             last=last,
         )
         outcome = step(rules, _moved(state, new, known), await self._with_files(look, rules, state))
+        if last:
+            outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
         if not await self._note(session, record, known, outcome, lease):
             return Looked(_AT_ONCE_S)
-        version = await self._do(session, record, rules, uid, lease)
+        version = await self._do(session, record, rules, lease)
         if last:
-            gone = Change(record, version, None)
-            done = await call(session, partial(change_rules, change=gone, lease=lease))
-            return Looked(None if done else _AT_ONCE_S, version)
-        return Looked(self._wait_s(rules, outcome.state, new, ended=known.over, stuck=stuck), version)
+            return Looked(_AT_ONCE_S, version)
+        wait_s = self._wait_s(rules, outcome.state, new, ended=known.over, stuck=stuck)
+        return Looked(min(wait_s, _OPEN_S) if waits else wait_s, version)
 
-    def _wait_s(self, rules: Sequence[Rule], state: JobRules, new: New, *, ended: bool, stuck: bool) -> float | None:
+    async def _close(
+        self, session: Session, record: JobRecord, version: int, lease: str | None, *, waits: bool
+    ) -> Looked:
+        """Forget a job's rules when nothing is left to be done for them."""
+        if waits:
+            return Looked(_OPEN_S, version)
+        gone = Change(record, version, None)
+        done = await self._rounds.sessions.call(session, partial(change_rules, change=gone, lease=lease))
+        return Looked(None if done else _AT_ONCE_S, version)
+
+    def _wait_s(self, rules: Sequence[Rule], state: JobRules, new: New, *, ended: bool, stuck: bool) -> float:
         clocks = self._rounds.config.clocks
         if new.more:
             return _AT_ONCE_S
@@ -199,25 +214,26 @@ class Looker:
         change = Change(record, known.state.version, outcome.state, events)
         return await self._rounds.sessions.call(session, partial(change_rules, change=change, lease=lease))
 
-    async def _do(self, session: Session, record: JobRecord, rules: Sequence[Rule], uid: str, lease: str | None) -> int:
-        """Have done what has fired and may not be done yet, in order; answers the version of the state after that."""
+    async def _do(self, session: Session, record: JobRecord, rules: Sequence[Rule], lease: str | None) -> int:
+        """Have done what has fired and was not begun yet, in order; answers the version of the state after that."""
         call = self._rounds.sessions.call
         actions = {rule.name: rule.actions for rule in rules}
         while True:
-            state = (await call(session, load_rules)).get(uid, JobRules())
+            state = (await call(session, load_rules)).get(record.uid, JobRules())
             if not state.pending:
                 return state.version
-            fired = state.pending[0]
-            calls = actions.get(fired.rule, ())
-            if calls and self._carry_out is not None:
-                await self._carry_out(session, record, fired.firing(uid), calls)
-            await call(session, partial(_forget, record=record, fired=fired, lease=lease))
+            fired, pause = state.pending[0], False
+            if calls := actions.get(fired.rule, ()):
+                firing = fired.firing(record.uid)
+                done = await self._actor.carry_out(session, record, firing, calls, lease=lease)
+                pause = any(one.action == _PAUSE and one.outcome == "done" for one in done)
+            await call(session, partial(_forget, record=record, fired=fired, lease=lease, pause=pause))
 
 
 def fired_event(fired: Fired, state: JobRules) -> Tell:
     """Write the event that tells of a firing."""
     times = state.of(fired.rule).fired
-    how = " by hand" if fired.manual else f" (the {times}. time)" if times > 1 else ""
+    how = " (by hand)" if fired.manual else f" (time {times})" if times > 1 else ""
     extra: dict[str, JsonValue] = {
         "firing": fired.id,
         "rule": fired.rule,
@@ -226,7 +242,7 @@ def fired_event(fired: Fired, state: JobRules) -> Tell:
         "stream": fired.stream,
         "manual": fired.manual,
     }
-    return Tell(EventKind.RULE_FIRED, f"The rule {fired.rule} fired{how}: {fired.line}".rstrip(": "), extra)
+    return Tell(EventKind.RULE_FIRED, f"{fired.rule}{how}: {fired.line}".rstrip(": "), extra)
 
 
 @lru_cache(maxsize=1000)
@@ -256,12 +272,14 @@ _UNSEEN_MOST = 200
 _PHASES = {phase.value for phase in Phase}
 
 
-def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None) -> bool:
+def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None, pause: bool) -> bool:
     state = load_rules(session).get(record.uid)
     if state is None:
         return True
-    left = tuple(one for one in state.pending if one.id != fired.id)
-    change = Change(record, state.version, state.model_copy(update={"pending": left}))
+    after = state.model_copy(update={"pending": tuple(one for one in state.pending if one.id != fired.id)})
+    if pause:
+        after = after.with_rule(fired.rule, after.of(fired.rule).model_copy(update={"paused": True}))
+    change = Change(record, state.version, after)
     return change_rules(session, change, lease=lease)
 
 

@@ -17,7 +17,7 @@ from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Target
 from jobwarden.verdict.wanting import wanted_of
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, LogPaths
 
 if TYPE_CHECKING:
     from jobwarden.verdict.rounds import Rounds
