@@ -43,7 +43,7 @@ async def agent(home: Household, session: str = "session-1", mode: str = "auto")
     """Start the real server as a client does, and end it with the client."""
     parameters = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "jobwarden.cli.main", "serve"],
+        args=["-m", "jobwarden", "serve"],
         env={**home.env, "CLAUDE_CODE_SESSION_ID": session},
         cwd=str(home.project),
     )
