@@ -18,13 +18,25 @@ def note_thread(session, name):
     if name == "SessionEnd":
         remove(path)
         return
-    client = os.getppid()
-    which, home = process(client), os.environ.get("CODEX_HOME") or os.path.join(os.environ.get("HOME", ""), ".codex")
-    try:
-        program = os.readlink("/proc/%d/exe" % client)
-    except OSError:
-        return
-    if which is None or not os.path.basename(program).startswith("codex"):
+    client, program = codex()
+    which = process(client) if client else None
+    if which is None:
         return  # another program between us, or one that was replaced: nothing is known of it
+    home = os.environ.get("CODEX_HOME") or os.path.join(os.environ.get("HOME", ""), ".codex")
     idle = time.time() if name == "Stop" else None
     written(path, {"v": 1, "process": which, "program": program, "home": home, "idle_since": idle})
+
+
+def codex():
+    """Find the Codex that runs this hook, itself or through a shell: (pid, program); (None, "") where none does."""
+    pid = os.getppid()
+    for _ in range(4):
+        try:
+            program = os.readlink("/proc/%d/exe" % pid)
+            if os.path.basename(program).startswith("codex"):
+                return (pid, program) if os.path.exists(program) else (None, "")
+            with open("/proc/%d/stat" % pid, "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            break
+    return None, ""
