@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.node
 
 
 @contextmanager
-def working(root: Path, waking: str) -> Iterator[tuple[Codex, AppServer]]:
+def working(root: Path, waking: str) -> Generator[tuple[Codex, AppServer]]:
     with household(root, {"linger_s": 0.0}, f"[waking]\n{waking}\n") as home, stand_in() as model:
         made = make_codex(home, model)
         install_plugin(made)
