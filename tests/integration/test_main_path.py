@@ -131,8 +131,8 @@ def test_a_person_sees_all_four_ends_on_the_command_line(home: Household, cluste
 async def test_after_kill_9_of_the_watcher_the_next_call_carries_on_and_the_end_is_reported_once(
     home: Household, cluster: Cluster
 ) -> None:
-    job = cluster.sbatch("--wrap", "sleep 3; exit 7")
     async with agent(home) as reader:
+        job = await anyio.to_thread.run_sync(cluster.sbatch, "--wrap", "sleep 6; exit 7")
         await reader.call("register_job", type="slurm", id=job, host=HOST)
         await anyio.to_thread.run_sync(eventually, home.watcher_pid, "the watcher runs")
         killed = home.kill_watcher()
