@@ -58,7 +58,7 @@ async def submitted(desk: Desk, caller: Caller, jobs: Sequence[Submission]) -> N
             tasks.start_soon(_register, desk, caller, job)
 
 
-async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
     """Say what this agent is to be told at an event of its client; empty where there is nothing. Asks no host.
 
     Args:
@@ -66,6 +66,7 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
         caller: The root session's agent.
         event: `SessionStart`, `UserPromptSubmit` or `Stop`, as both clients call them.
         previous: The session that this client was in until now, where this one takes its place (`/clear`).
+        held: See `Service.tell`.
     """
     begins = event == SESSION_START
     earlier: tuple[Event, ...] = ()
@@ -76,6 +77,9 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     if session is None:
         return HookView(orphans=orphans)
     caller = replace(caller, client=await _client(desk, session, begins=begins))
+    if held:
+        await desk.news.acknowledge(session, caller)
+        return HookView()
     found = () if begins else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
     if event == STOP and not any(news.is_urgent(one) for one in told.events):
