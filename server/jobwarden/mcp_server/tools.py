@@ -280,9 +280,9 @@ class Tools:
 
 
 def _tool(fn: Callable[..., Any], title: str, annotations: ToolAnnotations) -> Tool:
-    meta = {"anthropic/searchHint": SEARCH_HINTS[fn.__name__]}
+    meta: dict[str, str | bool] = {"anthropic/searchHint": SEARCH_HINTS[fn.__name__]}
     if fn.__name__ in ALWAYS_LOADED:
-        meta |= {"anthropic/alwaysLoad": True}
+        meta["anthropic/alwaysLoad"] = True
     return strict_tool(fn, title=title, annotations=annotations, meta=meta)
 
 
