@@ -142,13 +142,28 @@ async def test_the_elements_of_a_known_array_are_asked_about_in_the_run_that_ask
     assert (seen.status, len(slurm.asked)) == ("RUNNING 1, PENDING 3, COMPLETED 1", 1)
 
 
-async def test_sacct_is_asked_after_a_squeue_that_failed_only_once_that_is_known() -> None:
-    """Else it would wait for its own time to run out after squeue's, with nobody there to read it."""
-    slurm = FakeSlurm(queue=SQUEUE_DOWN, account=[account_row("7_0", "COMPLETED", end=T0 - 600)])
-    sightings = await SlurmSource(lambda: NOW).observe(host(slurm), [Wanted(id="7", elements=1)])
-    (seen,) = sightings.values()
-    assert isinstance(seen, Seen)
-    assert (seen.status, len(slurm.asked)) == ("COMPLETED 1", 2)
+@pytest.mark.parametrize(("account", "runs"), [([account_row("7_0", "COMPLETED", end=T0 - 600)], 1), (SACCT_DOWN, 2)])
+async def test_sacct_is_asked_again_beside_a_squeue_that_failed_only_where_it_has_failed_too(
+    account: Said, runs: int
+) -> None:
+    """Its time may have run out while it waited for squeue's: alone it may answer."""
+    slurm = FakeSlurm(queue=SQUEUE_DOWN, account=account)
+    said = await told(SlurmSource(lambda: NOW), slurm, [Wanted(id="7", elements=1)])
+    assert len(slurm.asked) == runs
+    if runs == 1:
+        (seen,) = said.values() if isinstance(said, Mapping) else ()
+        assert isinstance(seen, Seen)
+        assert seen.status == "COMPLETED 1"
+    else:
+        assert isinstance(said, str)
+
+
+@pytest.mark.parametrize(("queue_s", "runs"), [(5, 1), (6, 2)])
+async def test_what_sacct_said_long_before_squeue_answered_is_asked_for_anew(queue_s: int, runs: int) -> None:
+    """Else an element that has ended twice meanwhile, and been forgotten, would have the first end."""
+    slurm = FakeSlurm(queue=ARRAY, account=[account_row("7_4", "COMPLETED")], queue_s=queue_s)
+    await told(SlurmSource(lambda: NOW), slurm, [Wanted(id="7", elements=5)])
+    assert len(slurm.asked) == runs
 
 
 async def test_a_sacct_that_did_not_answer_about_the_arrays_is_not_asked_about_the_other_jobs() -> None:
