@@ -83,10 +83,18 @@ def anyio_backend() -> str:
 
 
 async def told(source: SlurmSource, slurm: FakeSlurm, wanted: Sequence[Wanted]) -> Mapping[str, Sighting] | str:
+    """Give what is said, all of one moment, and with no more of the questions than who was asked."""
     try:
-        return await source.observe(host(slurm), wanted)
+        return {name: dated(one) for name, one in (await source.observe(host(slurm), wanted)).items()}
     except SourceUnavailableError as error:
         return error.text
+
+
+def dated(sighting: Sighting) -> Sighting:
+    sighting = sighting.as_of(NOW) if isinstance(sighting, Seen) else sighting
+    programs = tuple(question.split()[0] for question in sighting.evidence.question)
+    evidence = sighting.evidence.model_copy(update={"asked_at": NOW, "question": programs})
+    return sighting.model_copy(update={"evidence": evidence})
 
 
 LATER = queue_row("9", "RUNNING", submit=T0 - 20)
@@ -125,7 +133,8 @@ async def test_a_job_is_made_out_anew_only_when_a_row_about_it_or_what_is_wanted
     for _ in range(3):
         moving.now += timedelta(seconds=1)
         sightings = await source.observe(host(slurm), wanted)
-        assert {one.evidence.asked_at for one in sightings.values()} == {moving.now}
+        of_now = [one.as_of(moving.now) for one in sightings.values() if isinstance(one, Seen) and one.stands]
+        assert [one.evidence.asked_at for one in of_now] == [moving.now, moving.now]
     assert made == ["5", "7"]
     slurm.account = [account_row("7_0", "FAILED", raw=8, code="3:0")]
     await source.observe(host(slurm), wanted)
@@ -150,12 +159,8 @@ async def test_sacct_is_asked_again_beside_a_squeue_that_failed_only_where_it_ha
     slurm = FakeSlurm(queue=SQUEUE_DOWN, account=account)
     said = await told(SlurmSource(lambda: NOW), slurm, [Wanted(id="7", elements=1)])
     assert len(slurm.asked) == runs
-    if runs == 1:
-        (seen,) = said.values() if isinstance(said, Mapping) else ()
-        assert isinstance(seen, Seen)
-        assert seen.status == "COMPLETED 1"
-    else:
-        assert isinstance(said, str)
+    statuses = [one.status for one in said.values() if isinstance(one, Seen)] if isinstance(said, Mapping) else None
+    assert statuses == (["COMPLETED 1"] if runs == 1 else None)
 
 
 @pytest.mark.parametrize(("queue_s", "runs"), [(5, 1), (6, 2)])

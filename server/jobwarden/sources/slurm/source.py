@@ -86,8 +86,8 @@ class SlurmSource:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
         judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
-        unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
-        return {**sightings, **again, **judged}
+        told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
+        return {**sightings, **again, **told}
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
