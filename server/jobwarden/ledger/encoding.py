@@ -27,7 +27,7 @@ class Encoder:
     def encode(self, snapshot: Snapshot) -> bytes:
         """Write it as a `Stored`."""
         self._written = {job: self._member(job, sighting) for job, sighting in snapshot.answered.items()}
-        rest = Stored.model_construct(key=self._key, **{**dict(snapshot), "answered": {}})
+        rest = Stored.model_construct(key=self._key, **dict(snapshot))
         start = _STORED.dump_json(rest, exclude={"answered"}).removesuffix(b"}")
         return b'%b,"answered":{%b}}' % (start, b",".join([text for _, text in self._written.values()]))
 
