@@ -137,6 +137,15 @@ class HostConfig(_Section):
     """Folders on that host whose files may be read as logs, beside the scheduler's own."""
 
 
+class Waking(_Section):
+    """Agents that rest."""
+
+    codex: bool = True
+    """Whether an idle thread of Codex is sent a message when one of its jobs has ended, is lost or is stuck."""
+    after_s: Pause = 20.0
+    """How long it must have been idle: a person who sits before it is about to write, and is told then."""
+
+
 class GrantsConfig(_Section):
     """What rules may do by themselves, beside telling, logging, storing a metric and pausing."""
 
@@ -196,6 +205,7 @@ class Config(_Section):
 
     clocks: Clocks = Clocks()
     limits: Limits = Limits()
+    waking: Waking = Waking()
     hosts: Mapping[str, HostConfig] = Field(default_factory=dict[str, HostConfig])
     grants: GrantsConfig = GrantsConfig()
     commands: Mapping[str, CommandConfig] = Field(default_factory=dict[str, CommandConfig])

@@ -17,6 +17,7 @@ from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.rules.looking import Looker
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
+from jobwarden.watcher.bells import Bells
 from jobwarden.watcher.leasing import Leasing
 from jobwarden.watcher.presence import Presence, WatcherInfo
 from jobwarden.watcher.ruling import Ruling
@@ -53,6 +54,7 @@ class Watcher:
             retry_s=world.config.clocks.backoff_first_s,
             wake=self._stir,
         )
+        self._bells = Bells(world)
         self._board = Board()
         self._busy: set[LedgerKey] = set()
         self._rest: dict[LedgerKey, float] = {}
@@ -66,6 +68,7 @@ class Watcher:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen)
             tasks.start_soon(self._beat)
+            tasks.start_soon(self._bells.run)
             await self._watch(tasks)
             tasks.cancel_scope.cancel()
         await self._leasing.release_all()
@@ -94,7 +97,8 @@ class Watcher:
                 idle_since = None
             else:
                 idle_since = anyio.current_time() if idle_since is None else idle_since
-                if anyio.current_time() - idle_since >= clocks.linger_s and await self._nothing_left():
+                lingered = anyio.current_time() - idle_since >= clocks.linger_s
+                if lingered and not await self._bells.look() and await self._nothing_left():
                     return
             await self._sleep()
 
