@@ -16,7 +16,7 @@ _ACTIONS = ("list", "add", "test", "pause", "resume", "remove", "trigger")
 @click.command(
     epilog=examples(
         "jobwarden rules list 12345",
-        'jobwarden rules test 12345 \'pattern="loss: ([0-9.]+)" condition="float($1) > 5"\'',
+        "jobwarden rules test 12345 'pattern=\"loss: (.+)\" max_triggers=1'",
         "jobwarden rules add 12345 'pattern=\"out of memory\" action=notify'",
         "jobwarden rules add 12345 --file train.sh",
         "jobwarden rules pause 12345 rule-1",

@@ -292,7 +292,7 @@ class Tools:
         rule: Annotated[
             str | None,
             Field(
-                description='add, test: pattern="loss: (.+)" captures=[loss] condition="float(loss) > 5" action=notify; '
+                description='add, test: pattern="loss (.+)" captures=[loss] condition="float(loss) > 5" action=notify; '
                 "instead of pattern: silence=30m, state=[failed], time=2h. Else a rule's name"
             ),
         ] = None,
