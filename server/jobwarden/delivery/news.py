@@ -34,6 +34,8 @@ _TOLD = _PASSING | _URGENT
 
 TOLD = "told"
 """In an action's extra fields: whether it is news. What an agent did itself is none; what a rule did may be."""
+QUIET = "quiet"
+"""In the extra fields of `rule_fired`: nobody is to be told."""
 BY_SESSION = "by_session"
 """In an event's extra fields: the session that did it, where that may be another one than the journal's."""
 
@@ -102,6 +104,8 @@ def is_news(event: Event) -> bool:
         return bool((event.model_extra or {}).get(BY_SESSION, event.session) != event.session)
     if event.event == EventKind.ACTION:
         return (event.model_extra or {}).get(TOLD) is True
+    if event.event == EventKind.RULE_FIRED and (event.model_extra or {}).get(QUIET) is True:
+        return False
     return event.event in _TOLD
 
 
@@ -111,10 +115,16 @@ def is_urgent(event: Event) -> bool:
 
 
 def coalesce(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Leave out what a later event about the same job or host has overtaken."""
+    """Leave out what a later event about the same job or host has overtaken; of a rule's firings the last is told."""
     kept: list[Event] = []
     overtaken: set[tuple[str, str, str]] = set()
+    rules: set[tuple[str, object]] = set()
     for event in reversed(list(events)):
+        if event.event == EventKind.RULE_FIRED:
+            rule = (event.uid, str((event.model_extra or {}).get("rule")))
+            if rule in rules:
+                continue
+            rules.add(rule)
         about = (event.uid, event.type, event.host)
         if event.event in _SUPERSEDED and about in overtaken:
             continue

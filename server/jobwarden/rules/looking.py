@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from jobwarden.actions.carrying import Actor
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.delivery.news import QUIET
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.rules.building import read_rule
 from jobwarden.rules.engine import file_is_due, step, wait_s
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _PAUSE = "pause"
 _OPEN = "open"
+_QUIET = frozenset({"store_metric"})
+"""A rule that does nothing else keeps a curve; nobody wants to be told of each of its points."""
 _OPEN_S = 15.0
 _AT_ONCE_S = 0.05
 _GIVE_UP = timedelta(hours=1)
@@ -138,7 +141,7 @@ class Looker:
         outcome = step(rules, _moved(state, new, known), await self._with_files(look, rules, state))
         if last:
             outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
-        if not await self._note(session, record, known, outcome, lease):
+        if not await self._note(session, record, rules, known, outcome, lease):
             return Looked(_AT_ONCE_S)
         version = await self._do(session, record, rules, lease)
         if last:
@@ -201,10 +204,17 @@ class Looker:
         )
 
     async def _note(
-        self, session: Session, record: JobRecord, known: _Known, outcome: Outcome, lease: str | None
+        self,
+        session: Session,
+        record: JobRecord,
+        rules: Sequence[Rule],
+        known: _Known,
+        outcome: Outcome,
+        lease: str | None,
     ) -> bool:
         """Keep what came of a look; answers False where somebody changed the rules meanwhile: look again."""
-        events = [fired_event(fired, outcome.state) for fired in outcome.fired]
+        quiet = {rule.name for rule in rules if rule.actions and {one.name for one in rule.actions} <= _QUIET}
+        events = [fired_event(one, outcome.state, quiet=one.rule in quiet) for one in outcome.fired]
         events += [
             Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} is disabled: {why}")
             for name, why in outcome.said.items()
@@ -230,8 +240,8 @@ class Looker:
             await call(session, partial(_forget, record=record, fired=fired, lease=lease, pause=pause))
 
 
-def fired_event(fired: Fired, state: JobRules) -> Tell:
-    """Write the event that tells of a firing."""
+def fired_event(fired: Fired, state: JobRules, *, quiet: bool = False) -> Tell:
+    """Write the event that tells of a firing; a quiet one is no news."""
     times = state.of(fired.rule).fired
     how = " (by hand)" if fired.manual else f" (time {times})" if times > 1 else ""
     extra: dict[str, JsonValue] = {
@@ -241,6 +251,7 @@ def fired_event(fired: Fired, state: JobRules) -> Tell:
         "line": fired.line,
         "stream": fired.stream,
         "manual": fired.manual,
+        QUIET: quiet,
     }
     return Tell(EventKind.RULE_FIRED, f"{fired.rule}{how}: {fired.line}".rstrip(": "), extra)
 

@@ -93,7 +93,7 @@ def change_rules(
         change: What.
         lease: As in `Session.transaction`.
         own: Likewise.
-        edit: What else is changed with it, in the record.
+        edit: What else is changed with it, in the record; only with an event.
 
     Raises:
         As `Session.transaction`. What was journaled has happened.
@@ -103,7 +103,7 @@ def change_rules(
     if after is not None:
         after = after.model_copy(update={"version": change.before + 1})
     journaled = bool(change.events)
-    if journaled or edit is not None:
+    if journaled:
         with session.transaction(lease=lease, own=own) as transaction:
             if load_rules(session).get(uid, JobRules()).version != change.before:
                 return False

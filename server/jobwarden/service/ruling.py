@@ -97,7 +97,9 @@ async def add_rules(
                 return []
             after = state or _first(session, record, from_start=from_start)
             edit = partial(_put, uid=record.uid, rules=(*record.rules, *map(write_rule, rules)), source=source)
-            if change_rules(session, Change(record, after.version, after), own=True, edit=edit):
+            # With the rule itself, lest the watcher looks at it before it is known where to begin.
+            told = [Tell(EventKind.ACTION, f"rules added: {', '.join(rule.name for rule in rules)}{source}")]
+            if change_rules(session, Change(record, after.version, after, told), own=True, edit=edit):
                 return rules
         raise _busy()
 
@@ -152,7 +154,8 @@ def _manage(session: Session, *, uid: str, action: str, name: str) -> None:
             left = tuple(text for known, text in rules.items() if known != name)
             edit = partial(_put, uid=uid, rules=left, source="")
             states = {known: each for known, each in state.rules.items() if known != name}
-            change = Change(record, state.version, state.model_copy(update={"rules": states}))
+            after = state.model_copy(update={"rules": states})
+            change = Change(record, state.version, after, [Tell(EventKind.ACTION, f"rule {name}: removed")])
         else:
             change = _managed(record, state, action, name)
         if change_rules(session, change, own=True, edit=edit):

@@ -159,3 +159,14 @@ def test_greeting_the_root_changes_nothing(session: Session) -> None:
     change(session, uid, "RUNNING", Phase.RUNNING)
     news.greet(session, consumer=news.ROOT, client="c1")
     assert told(session) == ["RUNNING"]
+
+
+def test_of_a_rule_that_fires_often_the_last_time_is_told_and_a_quiet_one_never(session: Session) -> None:
+    uid = register(session)
+    told(session)
+    with session.transaction() as transaction:
+        for rule, text, quiet in (("a", "1", False), ("b", "2", False), ("a", "3", False), ("c", "4", True)):
+            extra = {"rule": rule, news.QUIET: quiet}
+            transaction.note(f"{rule}: {text}", kind=EventKind.RULE_FIRED, uid=uid, extra=extra)
+    taken = news.take(session, consumer=news.ROOT, client="c1")
+    assert [event.text for event in taken] == ["b: 2", "a: 3"]
