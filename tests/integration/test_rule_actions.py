@@ -47,7 +47,7 @@ async def started(watched: Watched, cluster: Cluster, name: str) -> tuple[JobRec
 async def quiet(watched: Watched) -> None:
     """End the watcher: what is looked at here is what one process does."""
     if watched.home.watcher_pid() is not None:
-        await beside(lambda: watched.home.kill_watcher())
+        await beside(watched.home.kill_watcher)
 
 
 def record_of(watched: Watched, job: str) -> JobRecord:

@@ -11,7 +11,7 @@ from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.resubmitting import NotAgainError, Original
-from jobwarden.sources.slurm import commands
+from jobwarden.sources.slurm import commands, scripts
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
@@ -146,6 +146,10 @@ class SlurmSource:
         job = parse_id(wanted.resubmitted_as or wanted.id)
         async with hosts("") as host:
             return await logs_of(host, wanted, job, known=known, task=task)
+
+    async def script(self, host: Host, job_id: str) -> str:
+        """See `KeepsScripts.script`."""
+        return await scripts.script(host, parse_id(job_id))
 
     async def original(self, host: Host, wanted: Wanted) -> Original:
         """See `Resubmits.original`: three runs."""
