@@ -43,8 +43,8 @@ class MovedError(Exception):
 
 _FULL = "Free some space or mend the folder's permissions; nothing was changed."
 _READ_ONLY = (
-    "Nothing was changed. Where this is an agent's sandboxed shell, jobwarden's MCP tools (register_job and the others) do "
-    "the same from outside of it."
+    "Nothing was changed. Where this is an agent's sandboxed shell, jobwarden's MCP tools (register_job and the others)"
+    " do the same from outside of it."
 )
 
 
