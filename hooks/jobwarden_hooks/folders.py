@@ -143,8 +143,18 @@ def note_call(event):
             remove(os.path.join(folder, name))
 
 
-def session_folder(session):
-    """Name a session's folder in the user's own state."""
+def announce(session):
+    """Note that a registration is under way, so that who asks for the session's jobs waits for it; give its name."""
+    name = "%s@%d" % (session, os.getpid())
+    path = runtime("announced", name)
+    if path is None:
+        return ""
+    written(path, {})
+    return name
+
+
+def state_of(session):
+    """Name a session's folder."""
     state = os.environ.get("XDG_STATE_HOME", "")
     state = state if state.startswith("/") else os.path.join(os.environ.get("HOME", "/"), ".local/state")
     return os.path.join(state, "jobwarden", "sessions", session)
@@ -152,7 +162,7 @@ def session_folder(session):
 
 def has_news(session, begins):
     """Whether a session watches something, and, but at its beginning, has not been told or acknowledged all of it."""
-    folder = session_folder(session)
+    folder = state_of(session)
     try:
         with open(os.path.join(folder, "events.jsonl"), "rb") as file:
             if begins:
