@@ -25,7 +25,7 @@ def handle(data):
             return
     elif name == "PreToolUse":
         note_call(event)
-    elif name in ("SessionStart", "UserPromptSubmit", "Stop"):
+    elif name in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
         news(event)
 
 
@@ -186,8 +186,14 @@ def news(event):
     """Bind the session to the client; where there may be something to tell, let jobwarden tell it."""
     told = caller(event)
     name = event["hook_event_name"]
-    before = None if name == "Stop" else bind(told)
+    before = None if name in ("Stop", "SessionEnd") else bind(told)
     if told["detail"] is not None:
+        return
+    if told["agent"] == "codex":
+        from jobwarden_hooks.threads import note_thread
+
+        note_thread(told["session_id"], name)
+    if name == "SessionEnd":
         return
     begins = name == "SessionStart"
     if begins and event.get("source") in ("startup", "resume") and missing():

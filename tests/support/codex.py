@@ -62,12 +62,9 @@ class Codex:
 
     def let_ssh_know(self, config: Path) -> None:
         """Put an ssh with this configuration on the PATH of its shell: ssh asks the password database for its home."""
-        folder = self.home.root / "bin"
-        folder.mkdir()
-        (folder / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F "{config}" "$@"\n', encoding="utf-8")
-        (folder / "ssh").chmod(0o755)
-        profile = Path(self.home.env["HOME"]) / ".profile"
-        profile.write_text(f'PATH="{folder}:$PATH"\n', encoding="utf-8")
+        ssh = self.home.root / "bin" / "ssh"
+        ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F "{config}" "$@"\n', encoding="utf-8")
+        ssh.chmod(0o755)
 
     def exec(self, prompt: str, *, resume: str = "", sandbox: str = "danger-full-access") -> list[Message]:
         """Let it work on a prompt without a person, hooks included; gives the events that it prints."""
@@ -92,7 +89,11 @@ def thread_of(events: Sequence[Message]) -> str:
 
 def make_codex(home: Household, model: StandIn) -> Codex:
     """Make its home: the stand-in as its model, and the jobwarden of this environment on its PATH."""
-    home.env["PATH"] = f"{Path(sys.executable).parent}:{home.env['PATH']}"
+    own, ours = home.root / "bin", Path(sys.executable).parent
+    own.mkdir()
+    home.env["PATH"] = f"{ours}:{home.env['PATH']}"
+    # Codex's shell is a login shell, for which the system sets another PATH.
+    Path(home.env["HOME"], ".profile").write_text(f'PATH="{own}:{ours}:$PATH"\n', encoding="utf-8")
     codex = Codex(home, model)
     codex.folder.mkdir(mode=0o700)
     settings = f"""\

@@ -41,7 +41,7 @@ def wanted_hooks(places: Places, folder: Path, program: Path) -> dict[str, list[
         command = str(handler["command"])
         script = _quoted(folder / _NAMED.findall(command)[0])
         words = _NAMED.sub(lambda _named: script, command)
-        return {**handler, "command": f"test ! -f {script} || {words} {_quoted(program)}"}
+        return {**handler, "command": f"test ! -f {script} || exec {words} {_quoted(program)}"}
 
     return {
         event: [

@@ -12,7 +12,7 @@ import anyio
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict
 
-from jobwarden.delivery import news
+from jobwarden.delivery import codex, news
 from jobwarden.identity import Caller
 from jobwarden.service import registering
 from jobwarden.service.desk import Desk
@@ -83,11 +83,19 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     found = () if begins else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
     if event == STOP and not any(news.is_urgent(one) for one in told.events):
-        return HookView(offers=found)
+        return await _stopped(desk, session, HookView(offers=found))
     async with desk.news.telling(session, caller) as fresh:
         live = [one for one in await desk.known([session]) if one.live]
         jobs = await desk.views(live, caller) if begins else ()
-        return HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
+        view = HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
+    return await _stopped(desk, session, view) if event == STOP else view
+
+
+async def _stopped(desk: Desk, session: Session, view: HookView) -> HookView:
+    """Note of an agent that is held at its stop that it does not rest."""
+    if view.news or view.offers:
+        await desk.world.sessions.call(session, codex.turn_goes_on)
+    return view
 
 
 async def _register(desk: Desk, caller: Caller, job: Submission) -> None:
