@@ -91,7 +91,7 @@ class Front:
         while not self._over.is_set() and self._woken not in dict(poll.poll()):
             piece = os.read(source, _PIECE)
             *lines, rest = (rest + piece).split(b"\n")
-            kept += [self._take(line + b"\n") for line in lines]
+            kept += [self.take(line + b"\n") for line in lines]
             size += len(piece)
             if not piece or size > _MOST_READ:
                 self._over.wait()
@@ -99,7 +99,7 @@ class Front:
             os.close(each)
         yield b"".join(kept) + rest
 
-    def _take(self, line: bytes) -> bytes:
+    def take(self, line: bytes) -> bytes:
         """Give what the SDK must read for this line: nothing, when it was answered."""
         with self._writing:
             if not self._open or self._over.is_set():
