@@ -61,5 +61,6 @@ tar -cf - --exclude=node_modules --exclude=__pycache__ tests bench corpus docs s
 cd "$work/tree"
 unset JOBWARDEN_REQUIRE # the real parts are tested in the other run
 "$work/venv/bin/python" -c 'import jobwarden, sys; assert "site-packages" in jobwarden.__file__, jobwarden.__file__'
-"$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m "not long and not slurm and not sshd and not node" \
+"$work/venv/bin/python" -m pytest -q -n "$(nproc)" --dist loadfile -p no:cacheprovider \
+  -m "not long and not slurm and not sshd and not node" \
   tests/unit tests/contract tests/protocol "$@"

@@ -10,6 +10,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from jobwarden.mcp_server.consent import Given, refusal
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
 from jobwarden.mcp_server.schema import strict_tool
@@ -22,6 +23,8 @@ from jobwarden.mcp_server.text import (
     tail_text,
     wait_text,
 )
+from jobwarden.mcp_server.waits import TASK_BEGUN, begun_as_task
+from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
@@ -168,7 +171,11 @@ class Tools:
 
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
-            view = await self._service.wait(caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+            view = await begun_as_task(self._service, caller, jobs, until, timeout_s)
+            if isinstance(view, Ticket):
+                return TASK_BEGUN
+            if view is None:
+                view = await self._service.wait(caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
         return wait_text(view, self._clock(), self._most)
 
     async def tail_log(
@@ -220,8 +227,12 @@ class Tools:
         dry_run: Annotated[bool, Field(description="Only say what would be cancelled")] = False,  # noqa: FBT002 -- a tool's argument, always named
         force: Annotated[bool, Field(description="Also another session's job")] = False,  # noqa: FBT002 -- likewise
         session_id: Session = None,
+        *,
+        given: Given,
     ) -> str:
         """Cancel watched jobs of this user, and look whether their end comes. One row a job."""
+        if refused := refusal(given, all_jobs=all):
+            return refused
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.cancel(

@@ -22,12 +22,15 @@ from jobwarden.service import (
     recording,
     registering,
     stopping,
+    waiting,
 )
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
-from jobwarden.service.looking import Progress, Scope, Until
+from jobwarden.service.long_waits import LongWaits, Say
+from jobwarden.service.looking import Scope
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
+from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
 from jobwarden.service.views import (
     CancelView,
@@ -43,6 +46,7 @@ from jobwarden.service.views import (
     TailView,
     WatcherView,
 )
+from jobwarden.service.waiting import Progress, Standing, Until
 from jobwarden.verdict.world import open_world
 from jobwarden.watcher.presence import is_running, ring
 from jobwarden_registry.events import Event
@@ -70,6 +74,7 @@ class Service:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._long_waits = LongWaits(desk)
 
     async def register(
         self,
@@ -134,7 +139,48 @@ class Service:
 
         News that the caller has not been told ends `until="change"` at once.
         """
-        return await looking.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+        return await waiting.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+
+    async def begin_wait(
+        self, caller: Caller, *, jobs: Sequence[str] = (), until: Until = "change", timeout_s: float
+    ) -> Ticket | StatusView | None:
+        """Begin a wait that this process need not see the end of.
+
+        Returns:
+            A ticket for `wait_again`; or an answer as `wait` gives where it is over at once; or None where no ticket
+            can be given out (a state folder that cannot be written, too many jobs): then nothing was begun or told.
+        """
+        return await self._long_waits.begin(caller, jobs=jobs, until=until, timeout_s=timeout_s)
+
+    async def wait_ticket(self, text: str) -> Ticket:
+        """Give the ticket that a text stands for.
+
+        Raises:
+            TicketError: It is none of this user's, or its answer is no longer kept.
+        """
+        return await self._long_waits.read(text)
+
+    async def wait_again(self, caller: Caller, ticket: Ticket, say: Say) -> Standing | Answer:
+        """Say how a wait stands. Its end is told, and noted as shown, once; asked again, the answer is the same.
+
+        Args:
+            caller: Of the session that began it, with the ticket's sub-agent.
+            ticket: The wait.
+            say: Writes down the end.
+
+        Raises:
+            TicketError: It is another session's.
+            JobwardenError: What a later call may not meet; the wait goes on.
+        """
+        return await self._long_waits.again(caller, ticket, say)
+
+    async def give_up_wait(self, caller: Caller, ticket: Ticket) -> None:
+        """End a wait without an answer; one that has its answer keeps it.
+
+        Raises:
+            TicketError: It is another session's.
+        """
+        await self._long_waits.give_up(caller, ticket)
 
     async def tail(
         self,
@@ -209,6 +255,16 @@ class Service:
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
         )
 
+    async def to_cancel(
+        self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
+    ) -> tuple[JobView, ...]:
+        """Give the living jobs that `cancel` would ask the end of; asks no host and tells no news.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError: As `cancel`.
+        """
+        return await stopping.to_cancel(self._desk, caller, jobs=jobs, all_jobs=all_jobs, force=force)
+
     async def discover(
         self,
         caller: Caller,
@@ -231,15 +287,16 @@ class Service:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
         await hooking.submitted(self._desk, caller, jobs)
 
-    async def tell(self, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+    async def tell(self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
 
         Args:
             caller: The root session's agent.
             event: `SessionStart`, `UserPromptSubmit` or `Stop`.
             previous: The session that this one takes the place of (`/clear`): its jobs come along.
+            held: The agent was held at this stop already, and has seen what for: nothing more is told.
         """
-        return await hooking.tell(self._desk, caller, event=event, previous=previous)
+        return await hooking.tell(self._desk, caller, event=event, previous=previous, held=held)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""

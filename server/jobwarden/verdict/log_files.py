@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from jobwarden.sources.base import Wanted
-from jobwarden.sources.log_files import JobLogs, KeepsLogs, LogFile, SlurmLogs
+from jobwarden.sources.log_files import JobLogs, KeepsLogs, LogFile, SlurmLogs, files_of
 from jobwarden.sources.plugins import guarded
 from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Target
 from jobwarden.verdict.wanting import wanted_of
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
-from jobwarden_registry.model import JobRecord, LogPaths
+from jobwarden_registry.model import JobRecord
 
 if TYPE_CHECKING:
     from jobwarden.verdict.rounds import Rounds
@@ -46,7 +46,7 @@ async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) ->
         InvalidIdError: It has no such task.
         JobwardenError: It could not be asked for, and nothing is known.
     """
-    known = _known(record.log)
+    known = files_of(record.log)
     try:
         source = rounds.source(record)
         if not isinstance(source, KeepsLogs):
@@ -84,13 +84,6 @@ def _without_tasks(logs: JobLogs, task: str | None) -> JobLogs:
     if task is not None:
         raise InvalidIdError("This kind of job has no tasks whose logs could be told apart.")
     return logs
-
-
-def _known(log: LogPaths | None) -> tuple[LogFile, ...]:
-    if log is None:
-        return ()
-    both = (("stdout", log.stdout), ("stderr", log.stderr))
-    return tuple(LogFile(stream, path, log.host or "") for stream, path in both if path)
 
 
 async def _with_slurm(rounds: Rounds, target: Target, logs: JobLogs, slurm: SlurmLogs) -> JobLogs:

@@ -16,6 +16,7 @@ from jobwarden.ledger.cadence import Cadence, Due, KeyState
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
+from jobwarden.watcher.bells import Bells
 from jobwarden.watcher.leasing import Leasing
 from jobwarden.watcher.presence import Presence, WatcherInfo
 from jobwarden.watcher.survey import Board, Surveyor
@@ -45,6 +46,7 @@ class Watcher:
         self._info = info
         self._cadence = Cadence(world.config.clocks, seed=world.machine_id)
         self._surveyor = Surveyor(world, leasing)
+        self._bells = Bells(world)
         self._board = Board()
         self._busy: set[LedgerKey] = set()
         self._rest: dict[LedgerKey, float] = {}
@@ -58,6 +60,7 @@ class Watcher:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen)
             tasks.start_soon(self._beat)
+            tasks.start_soon(self._bells.run)
             await self._watch(tasks)
             tasks.cancel_scope.cancel()
         await self._leasing.release_all()
@@ -82,7 +85,8 @@ class Watcher:
                 idle_since = None
             else:
                 idle_since = anyio.current_time() if idle_since is None else idle_since
-                if anyio.current_time() - idle_since >= clocks.linger_s and await self._nothing_left():
+                lingered = anyio.current_time() - idle_since >= clocks.linger_s
+                if lingered and not await self._bells.look() and await self._nothing_left():
                     return
             await self._sleep()
 

@@ -204,12 +204,12 @@ def test_an_upgrade_replaces_what_is_ours_and_still_gives_back_the_first_bytes(
         older.setattr(shipped, "hooks", lambda: {"jobwarden_hook.py": "old", "jobwarden_hooks/gone.py": "old"})
         older.setattr(shipped, "skills", lambda: {"job-monitor/SKILL.md": "old", "gone/SKILL.md": "old"})
         group = {"hooks": [{"type": "command", "command": f'python3 "{shipped.PLACE}jobwarden_hook.py"'}]}
-        groups = {"SessionEnd": [group], "Stop": [group]}
+        groups = {"SubagentStop": [group], "Stop": [group]}
         older.setattr(shipped, "hook_groups", {"claude": groups, "codex": groups}.__getitem__)
         home.install(client, program=Path("/old/jobwarden"))
     home.install(client)
     assert str(read(there.hooks)).count("/old/jobwarden") == 0
-    assert "SessionEnd" not in read(there.hooks)["hooks"]
+    assert "SubagentStop" not in read(there.hooks)["hooks"]
     told = server(home, client)
     assert told is not None
     assert told["command"] == str(home.program)
