@@ -63,7 +63,7 @@ def _look_at(client: Client, env: Mapping[str, str], project: Path) -> Iterator[
     if plugin:
         yield Finding(client, "ok", f"the plug-in {plugin}")
     elif user.home.exists():
-        yield Finding(client, "ok", "not installed", mend)
+        yield Finding(client, "ok", f"without jobwarden; {mend} gives it")
 
 
 def _entries(there: Places) -> tuple[list[Mapping[str, object]], Mapping[str, object] | None]:

@@ -26,7 +26,7 @@ def test_a_client_that_was_never_there_is_not_spoken_of(home: Home) -> None:
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_without_jobwarden_is_told_how_to_get_it_and_that_is_no_trouble(home: Home, client: Client) -> None:
     home.at(client).home.mkdir()
-    assert only(home) == Finding(client, "ok", "not installed", f"jobwarden install {client}")
+    assert only(home) == Finding(client, "ok", f"without jobwarden; jobwarden install {client} gives it")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
