@@ -102,6 +102,10 @@ class Clocks(_Section):
     keepalive_s: Seconds = 15.0
     recent_s: Pause = 86400.0
     """How long an ended job counts in "2 of 4 completed"."""
+    rules_least_s: Seconds = 5.0
+    """Between two looks at one job's logs for its rules, whatever interval these want."""
+    rules_settle_s: Pause = 10.0
+    """After a job's end its logs are read once more when this has passed: network file systems lag."""
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""
 
@@ -112,6 +116,9 @@ class Limits(_Section):
     answer_chars: int = Field(default=10_000, ge=3000, le=100_000)
     channels: Count = 3
     """Commands at once on one connection."""
+    rules_per_job: int = Field(default=10, ge=0, le=1000)
+    pattern_chars: int = Field(default=1000, ge=1, le=100_000)
+    """Of one rule's pattern."""
 
 
 class HostConfig(_Section):

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from jobwarden.actions.call import Firing
+from jobwarden.actions.substitution import harmless
 from jobwarden.delivery.news import TOLD
+from jobwarden.logs.secrets import mask
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
@@ -156,9 +158,9 @@ def _fired(firing: Firing) -> dict[str, JsonValue]:
         "id": firing.id,
         "rule": firing.rule,
         "at": firing.at.isoformat(),
-        "line": firing.line,
+        "line": mask(harmless(firing.line)),
         "stream": firing.stream,
-        "captures": dict(firing.captures),
+        "captures": {name: mask(harmless(value)) for name, value in firing.captures.items()},
         "manual": firing.manual,
     }
 

@@ -6,86 +6,26 @@ lets lines pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
-from jobwarden.logs.clean import readable
-from jobwarden.logs.pattern import Match, Pattern
+from jobwarden.logs.pattern import PatternError
+from jobwarden.logs.secrets import mask
 from jobwarden.rules.building import names_of
 from jobwarden.rules.condition_reading import ConditionError, Scalar
 from jobwarden.rules.conditions import holds
 from jobwarden.rules.model import ANY, END, Kind, Rule
+from jobwarden.rules.sight import Look, Outcome, compiled, held_of
 from jobwarden.rules.state import Fired, Held, JobRules, RuleState
 from jobwarden.verdict.outputs import OUTPUT_MISSING
-from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
 
 MOST_FAILURES: Final = 5
 """So many looks in a row that failed, and a rule is disabled."""
 MOST_A_MINUTE: Final = 10
 """A rule fires no more often; what matches beyond that is counted."""
-LINE_CHARS: Final = 500
-CAPTURE_CHARS: Final = 500
-_PATTERN_CHARS = 1_000_000
 _SLOWER, _SLOWEST = 1.1, 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What is new in one file.
-
-    Attributes:
-        streams: What it is: `stdout`, `stderr`, or both where the job writes them into one.
-        data: Whole lines without empty ones, and no line break at the end (`jobwarden.rules.lines`).
-    """
-
-    streams: tuple[str, ...]
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known of a job at one moment.
-
-    Attributes:
-        record: The job, as it stands or as it ended.
-        now: The present.
-        texts: What is new in its logs.
-        grew: Streams whose files have grown, be it by half a line.
-        unread: Why a stream could not be read, by its name: nothing is known of it.
-        refused: As `unread`, where that is the rule's fault and not the host's.
-        words: The states that it has gone through since the look before: phase and the source's word.
-        missing: By path, whether a file is missing; of a path that is not here nothing is known.
-        last: Nothing comes after this: it has ended, and all was read.
-    """
-
-    record: JobRecord
-    now: datetime
-    texts: Sequence[Text] = ()
-    grew: frozenset[str] = frozenset()
-    unread: Mapping[str, str] = field(default_factory=dict[str, str])
-    refused: Mapping[str, str] = field(default_factory=dict[str, str])
-    words: Sequence[tuple[Phase, str]] = ()
-    missing: Mapping[str, bool] = field(default_factory=dict[str, bool])
-    last: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a look.
-
-    Attributes:
-        state: To be remembered; what fired is among `pending` too.
-        fired: What fired, in order.
-        said: By rule, why it is disabled from now on.
-    """
-
-    state: JobRules
-    fired: tuple[Fired, ...] = ()
-    said: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
@@ -113,8 +53,8 @@ def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, 
         id=f"{uid}:{rule}:{state.sequence}",
         rule=rule,
         at=at,
-        captures=held.captures,
-        line=held.line,
+        captures={name: mask(value) for name, value in held.captures.items()},
+        line=mask(held.line),
         stream=held.stream,
         manual=manual,
     )
@@ -125,12 +65,6 @@ def wait_s(rule: Rule, state: RuleState, *, least_s: float) -> float:
     if rule.kind is not Kind.PATTERN or rule.at_end:
         return max(least_s, rule.interval_s)
     return max(least_s, rule.interval_s * min(_SLOWEST, _SLOWER ** min(state.quiet, 50)))
-
-
-@lru_cache(maxsize=512)
-def compiled(text: str) -> Pattern:
-    """Compile a pattern that was checked when it was written."""
-    return Pattern(text, most_chars=_PATTERN_CHARS)
 
 
 class _OneRule:
@@ -148,6 +82,14 @@ class _OneRule:
         """Give what is to be remembered of it; what fires is in `fires`."""
         if self._state.paused or self._state.disabled is not None:
             return self._state
+        try:
+            self._look()
+        except (ArithmeticError, LookupError, TypeError, ValueError, PatternError) as error:
+            self._failed = f"{type(error).__name__}: {error}"  # a fault in one rule is that rule's alone
+        self._count_failures()
+        return self._state
+
+    def _look(self) -> None:
         match self.rule.kind:
             case Kind.PATTERN:
                 self._match_lines()
@@ -163,8 +105,6 @@ class _OneRule:
                 self._missing_file()
             case Kind.CHECK_FAILED:
                 self._check_failed()
-        self._count_failures()
-        return self._state
 
     # -- the kinds
 
@@ -347,8 +287,9 @@ class _OneRule:
         return True
 
     def _count_failures(self) -> None:
-        refused = [self.look.refused[stream] for stream in self.rule.reads if stream in self.look.refused]
-        failed = self._failed or (refused[0] if refused and len(refused) == len(self.rule.reads) else "")
+        needs = self.rule.reads or (self.rule.path,)
+        refused = [self.look.refused[what] for what in needs if what in self.look.refused]
+        failed = self._failed or (refused[0] if len(refused) == len(needs) else "")
         if self._worked or not failed:
             if self._worked or (self._state.failures and not failed and self.look.texts):
                 self._note(failures=0)
@@ -364,26 +305,6 @@ class _OneRule:
 def file_is_due(rule: Rule, state: RuleState, look: Look) -> bool:
     """Whether it matters at this look whether the rule's file is there."""
     return _OneRule(rule, state, look).due_for_file(state)
-
-
-def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
-    """Give what a line lets be captured: by number, by the group's own name, by the rule's name for it.
-
-    A group that took no part is missing.
-    """
-    captures: dict[str, str] = {}
-    for number, group in enumerate(match.groups):
-        if group is None:
-            continue
-        value = readable(group[: 4 * CAPTURE_CHARS].decode("utf-8", "replace"))[:CAPTURE_CHARS]
-        captures[str(number)] = value
-        if number and pattern.groups[number - 1]:
-            captures[pattern.groups[number - 1]] = value
-        if 0 < number <= len(rule.captures):
-            captures[rule.captures[number - 1]] = value
-    line = text.data[match.start : min(match.end, match.start + 4 * LINE_CHARS)]
-    stream = next(stream for stream in text.streams if stream in rule.reads)
-    return Held(captures=captures, line=readable(line.decode("utf-8", "replace"))[:LINE_CHARS], stream=stream)
 
 
 def _told(time: timedelta) -> str:

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.logs.position import Advance, CursorError, Position, advance, position_in
-from jobwarden.rules.engine import Text
 from jobwarden.rules.lines import LINE_BYTES, lines_of, whole_bytes
+from jobwarden.rules.sight import Text
 from jobwarden.rules.state import Place
 from jobwarden.transport.base import Chunk, Transport
 from jobwarden.transport.errors import TransportError

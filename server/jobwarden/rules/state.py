@@ -56,6 +56,7 @@ class Place(_Kept):
     host: str
     path: str
     """Links resolved."""
+    streams: tuple[str, ...] = ()
     place: str = ""
     """`Position.encode` of it; empty: nothing was read yet."""
     size_bytes: int = -1
@@ -96,6 +97,8 @@ class JobRules(_Kept):
     """Where to begin in a log whose place is not known yet."""
     ended_at: Utc | None = None
     """When its end was first noticed here."""
+    done: bool = False
+    """It has ended, and all its rules have seen that; it is kept for what its actions still wait for."""
     rules: dict[str, RuleState] = Field(default_factory=dict[str, RuleState])
     files: dict[str, Place] = Field(default_factory=dict[str, Place])
     pending: tuple[Fired, ...] = ()

@@ -21,6 +21,7 @@ from jobwarden.service import (
     reading,
     recording,
     registering,
+    ruling,
     stopping,
     waiting,
 )
@@ -42,6 +43,7 @@ from jobwarden.service.views import (
     JobView,
     RecordingView,
     RegisterView,
+    RulesView,
     StatusView,
     TailView,
     WatcherView,
@@ -90,14 +92,16 @@ class Service:
         log_path: str | None = None,
         expect: Sequence[str] = (),
         ready: str | None = None,
+        rules: Sequence[str] = (),
     ) -> RegisterView:
         """Watch these jobs from now on; idempotent. Looks at them once, and starts the watcher.
 
         Raises:
             InvalidIdError: An id, host or type that cannot be one; nothing was registered.
+            InvalidRuleError: A rule that cannot be, or is not allowed; nothing was registered.
             UnwritableError: The registry cannot be written.
         """
-        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready)
+        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready, rules)
         return await registering.register(self._desk, caller, asked)
 
     async def run_process(
@@ -239,6 +243,22 @@ class Service:
         return await following_logs.follow_logs(
             self._desk, caller, jobs, lines=lines, stream=stream, task=task, tell=tell
         )
+
+    async def watch_log(self, caller: Caller, job: str, *, action: str = "list", rule: str | None = None) -> RulesView:
+        """Add, list, pause, resume, remove, test or trigger the rules of a job.
+
+        Args:
+            caller: Who asks. Only the session that watches the job changes its rules.
+            job: Which.
+            action: One of these.
+            rule: For `add` the rule in the #WATCHER syntax, for `test` one, a name, or nothing for all; else its name.
+
+        Raises:
+            InvalidRuleError: The rule cannot be, or is not allowed; the hint says what to write.
+            InvalidIdError: No such action or rule, or the job has ended.
+            LogRefusedError, TransportError: For `test`: the log cannot be read.
+        """
+        return await ruling.watch_log(self._desk, caller, job, action=action, rule=rule)
 
     async def cancel(
         self,

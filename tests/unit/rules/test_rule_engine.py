@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from jobwarden.config import Clocks
 from jobwarden.rules.building import read_rules
-from jobwarden.rules.engine import MOST_A_MINUTE, MOST_FAILURES, Look, Outcome, Text, step, wait_s
+from jobwarden.rules.engine import MOST_A_MINUTE, MOST_FAILURES, step, wait_s
 from jobwarden.rules.lines import LINE_BYTES, lines_of, whole_bytes
 from jobwarden.rules.reading import read_aside, read_on
+from jobwarden.rules.sight import Look, Outcome, Text
 from jobwarden.rules.state import Fired, JobRules, Place
 from jobwarden.transport.local import LocalTransport
 from jobwarden_registry.model import JobRecord
