@@ -62,8 +62,8 @@ def check_inside(path: Path, folder: Path) -> None:
 def write(path: Path, before: str | None, after: str, *, private: bool) -> list[Path]:
     """Put the new text where the link or the path leads, at once; give the folders that were made on the way.
 
-    A `private` file is a person's: a new one is for its owner alone, an old one keeps its rights, and what is written is
-    on the disk before it takes the old one's place. A copy of ours can be made again.
+    A `private` file is a person's: a new one is for its owner alone, an old one keeps its rights, and what is written
+    is on the disk before it takes the old one's place. A copy of ours can be made again.
 
     Raises:
         MovedOnError: The file no longer holds `before`.
