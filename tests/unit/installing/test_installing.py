@@ -244,8 +244,27 @@ def test_a_server_that_a_person_added_is_taken_over_and_given_back(home: Home, e
     path = home.at("claude").server
     before = write(path, {"mcpServers": {"jobwarden": entry}})
     home.install("claude")
-    assert read(path)["mcpServers"]["jobwarden"] == {**entry, "command": str(home.program), "args": ["serve"]}
+    started = {"type": "stdio", "command": str(home.program), "args": ["serve"]}
+    assert read(path)["mcpServers"]["jobwarden"] == {**entry, **started}
     home.uninstall("claude")
+    assert path.read_bytes() == before
+
+
+def test_what_codex_own_command_added_gets_what_it_lacks_and_is_given_back(home: Home) -> None:
+    path = home.at("codex").server
+    head = '[mcp_servers.jobwarden]\ncommand = "jobwarden"\nargs = ["serve"]\n'
+    before = write(path, head + 'tool_timeout_sec = 60 # mine\nenv_vars = ["MINE"]\n')
+    home.install("codex")
+    told = server(home, "codex")
+    assert told is not None
+    assert (told["command"], told["tool_timeout_sec"]) == (str(home.program), 60)
+    variables = cast("list[str]", told["env_vars"])
+    assert variables[0] == "MINE"
+    assert "SSH_AUTH_SOCK" in variables
+    assert "startup_timeout_sec" in told
+    assert "# mine" in path.read_text()
+    assert home.install("codex").changes == []
+    home.uninstall("codex")
     assert path.read_bytes() == before
 
 
