@@ -21,6 +21,7 @@ from jobwarden.service import (
     reading,
     recording,
     registering,
+    ruling,
     stopping,
     waiting,
 )
@@ -42,6 +43,7 @@ from jobwarden.service.views import (
     JobView,
     RecordingView,
     RegisterView,
+    RulesView,
     StatusView,
     TailView,
     WatcherView,
@@ -90,14 +92,16 @@ class Service:
         log_path: str | None = None,
         expect: Sequence[str] = (),
         ready: str | None = None,
+        rules: Sequence[str] = (),
     ) -> RegisterView:
         """Watch these jobs from now on; idempotent. Looks at them once, and starts the watcher.
 
         Raises:
             InvalidIdError: An id, host or type that cannot be one; nothing was registered.
+            InvalidRuleError: A rule that cannot be, or is not allowed; nothing was registered.
             UnwritableError: The registry cannot be written.
         """
-        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready)
+        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready, rules)
         return await registering.register(self._desk, caller, asked)
 
     async def run_process(
@@ -240,6 +244,22 @@ class Service:
             self._desk, caller, jobs, lines=lines, stream=stream, task=task, tell=tell
         )
 
+    async def watch_log(self, caller: Caller, job: str, *, action: str = "list", rule: str | None = None) -> RulesView:
+        """Add, list, pause, resume, remove, test or trigger the rules of a job.
+
+        Args:
+            caller: Who asks. Only the session that watches the job changes its rules.
+            job: Which.
+            action: One of these.
+            rule: For `add` the rule in the #WATCHER syntax, for `test` one, a name, or nothing for all; else its name.
+
+        Raises:
+            InvalidRuleError: The rule cannot be, or is not allowed; the hint says what to write.
+            InvalidIdError: No such action or rule, or the job has ended.
+            LogRefusedError, TransportError: For `test`: the log cannot be read.
+        """
+        return await ruling.watch_log(self._desk, caller, job, action=action, rule=rule)
+
     async def cancel(
         self,
         caller: Caller,
@@ -287,15 +307,16 @@ class Service:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
         await hooking.submitted(self._desk, caller, jobs)
 
-    async def tell(self, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+    async def tell(self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
 
         Args:
             caller: The root session's agent.
             event: `SessionStart`, `UserPromptSubmit` or `Stop`.
             previous: The session that this one takes the place of (`/clear`): its jobs come along.
+            held: The agent was held at this stop already, and has seen what for: nothing more is told.
         """
-        return await hooking.tell(self._desk, caller, event=event, previous=previous)
+        return await hooking.tell(self._desk, caller, event=event, previous=previous, held=held)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""

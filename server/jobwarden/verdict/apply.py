@@ -82,7 +82,7 @@ class Answer:
         sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
         if asked_at is None or self.snapshot.failure is not None or is_late(asked_at, record.observed_at, self.now):
             return False
-        return isinstance(sighting, Seen) and _alike(sighting, seen)
+        return sighting is seen or (isinstance(sighting, Seen) and _alike(sighting, seen))
 
     def judge(self, record: JobRecord) -> Judgement:
         """Apply what was answered about this job, then what has failed since."""
@@ -200,7 +200,7 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
         extra["jobs"] = outage.jobs
         transaction.note(outage.text, kind=outage.kind, extra=extra)
     for draft in (draft for judgement in judgements for draft in judgement.drafts):
-        _write_draft(transaction, draft, causes)
+        write_draft(transaction, draft, causes)
         kinds.append(draft.kind)
     return Applied(
         changed=sum(1 for judgement in judgements if judgement.drafts),
@@ -209,7 +209,8 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
     )
 
 
-def _write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
+def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
+    """Write what was decided of one job; `causes` by uid."""
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
