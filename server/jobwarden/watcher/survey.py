@@ -128,7 +128,8 @@ class Surveyor:
         """
         records = await self._records(session)
         rounds = self._world.rounds
-        ours = [record for record in records if not rounds.elsewhere(record.site)]
+        away = {site for site in {record.site for record in records} if rounds.elsewhere(site)}
+        ours = [record for record in records if record.site not in away]
         if not ours:
             return _Share(session)
         held = await self._leasing.hold(session)
