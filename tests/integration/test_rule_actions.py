@@ -47,7 +47,7 @@ async def started(watched: Watched, cluster: Cluster, name: str) -> tuple[JobRec
 async def quiet(watched: Watched) -> None:
     """End the watcher: what is looked at here is what one process does."""
     if watched.home.watcher_pid() is not None:
-        await beside(lambda: watched.home.kill_watcher())
+        await beside(watched.home.kill_watcher)
 
 
 def record_of(watched: Watched, job: str) -> JobRecord:
@@ -73,7 +73,7 @@ async def test_a_rule_replaces_a_job_by_one_with_a_changed_option_as_an_attempt_
     """The new job waits for the end of the old one; script, argument, options, folder and comment are the old one's."""
     cluster, watched = faulty_cluster, lend(GRANTS)
     record, gate = await started(watched, cluster, "replaced")
-    (done,) = await act(watched.home.env, "one", record.uid, "f1")
+    (done,) = await act(watched.home.env, "one", record.uid, f"{record.uid}/1")
     assert done.outcome == "done", done.text
     old, new = named(cluster, "replaced")
     assert old == record.id
@@ -106,12 +106,13 @@ async def test_a_kill_between_the_submission_and_its_journal_line_does_not_doubl
     cluster, watched = faulty_cluster, lend(GRANTS)
     name = "forgotten" if left else "queued"
     record, gate = await started(watched, cluster, name)
-    argv = [sys.executable, "-m", "support.resubmitting", "one", record.uid, "f1", "die"]
+    argv = [sys.executable, "-m", "support.resubmitting", "one", record.uid, f"{record.uid}/1", "die"]
     env = {**watched.home.env, "PYTHONPATH": str(TESTS)}
     killed = await anyio.to_thread.run_sync(
         lambda: subprocess.run(argv, env=env, cwd=TESTS, check=False, timeout=60, capture_output=True)
     )
     assert killed.returncode == -9, killed.stderr
+    assert killed.stdout.strip().isdigit(), killed
     old, new = named(cluster, name)
     assert record_of(watched, old).resubmitted_as is None
     if left:

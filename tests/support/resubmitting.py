@@ -40,7 +40,7 @@ def die_after_sbatch() -> None:
     async def deadly(
         self: SlurmSource, host: Host, original: Original, changes: Sequence[str], token: str
     ) -> str | None:
-        await submit(self, host, original, changes, token)
+        print(await submit(self, host, original, changes, token), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
