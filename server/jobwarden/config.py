@@ -102,6 +102,10 @@ class Clocks(_Section):
     keepalive_s: Seconds = 15.0
     recent_s: Pause = 86400.0
     """How long an ended job counts in "2 of 4 completed"."""
+    rules_least_s: Seconds = 5.0
+    """Between two looks at one job's logs for its rules, whatever interval these want."""
+    rules_settle_s: Pause = 10.0
+    """After a job's end its logs are read once more when this has passed: network file systems lag."""
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""
 
@@ -112,6 +116,9 @@ class Limits(_Section):
     answer_chars: int = Field(default=10_000, ge=3000, le=100_000)
     channels: Count = 3
     """Commands at once on one connection."""
+    rules_per_job: int = Field(default=10, ge=0, le=1000)
+    pattern_chars: int = Field(default=1000, ge=1, le=100_000)
+    """Of one rule's pattern."""
 
 
 class HostConfig(_Section):
@@ -128,6 +135,15 @@ class HostConfig(_Section):
     """The program of nemo-evaluator-launcher there, where it is not what `nel` means to the session that registers."""
     read: tuple[str, ...] = ()
     """Folders on that host whose files may be read as logs, beside the scheduler's own."""
+
+
+class Waking(_Section):
+    """Agents that rest."""
+
+    codex: bool = True
+    """Whether an idle thread of Codex is sent a message when one of its jobs has ended, is lost or is stuck."""
+    after_s: Pause = 20.0
+    """How long it must have been idle: a person who sits before it is about to write, and is told then."""
 
 
 class GrantsConfig(_Section):
@@ -189,6 +205,7 @@ class Config(_Section):
 
     clocks: Clocks = Clocks()
     limits: Limits = Limits()
+    waking: Waking = Waking()
     hosts: Mapping[str, HostConfig] = Field(default_factory=dict[str, HostConfig])
     grants: GrantsConfig = GrantsConfig()
     commands: Mapping[str, CommandConfig] = Field(default_factory=dict[str, CommandConfig])

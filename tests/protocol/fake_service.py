@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from jobwarden.identity import Caller
+from jobwarden.service.tickets import Ticket, TicketError
 from jobwarden.service.views import (
     CancelRow,
     CancelView,
@@ -220,6 +221,16 @@ class FakeService(Service):
             counts=counted(self.jobs), news=self._told(), jobs=tuple(self.jobs), waited_s=timeout_s, met=self.met
         )
 
+    async def begin_wait(
+        self, caller: Caller, *, jobs: Sequence[str] = (), until: Any = "change", timeout_s: float
+    ) -> Ticket | StatusView | None:
+        """Have no tickets: every wait blocks."""
+        _ = caller, jobs, until, timeout_s
+        return None
+
+    async def wait_ticket(self, text: str) -> Ticket:
+        raise TicketError(f"No such wait: {text[:20]}.")
+
     async def tail(self, caller: Caller, job: str, *, lines: int = 80, **more: str | int | None) -> TailView:
         self._note("tail", caller, job=job, lines=lines, **{name: value for name, value in more.items() if value})
         found = self._find(job)
@@ -246,6 +257,12 @@ class FakeService(Service):
         chosen = self.jobs if all_jobs else [self._find(name) for name in jobs]
         outcome = "would cancel" if dry_run else "accepted"
         return CancelView(rows=tuple(CancelRow(job=job, outcome=outcome, text="", ended=False) for job in chosen))
+
+    async def to_cancel(
+        self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
+    ) -> tuple[JobView, ...]:
+        self._note("to_cancel", caller, jobs=list(jobs), all_jobs=all_jobs, force=force)
+        return tuple(self.jobs if all_jobs else [self._find(name) for name in jobs])
 
     async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
         self._note("diagnose", caller, job=job)

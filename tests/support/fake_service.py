@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from jobwarden.identity import Caller
-from jobwarden.service.looking import Progress, Scope, Until
+from jobwarden.service.looking import Scope
 from jobwarden.service.service import Service
 from jobwarden.service.told import Ended, Tell, Told
 from jobwarden.service.views import (
@@ -29,6 +29,7 @@ from jobwarden.service.views import (
     TailView,
     WatcherView,
 )
+from jobwarden.service.waiting import Progress, Until
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.model import Evidence, Owner
 from jobwarden_registry.phases import Phase

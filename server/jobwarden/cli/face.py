@@ -15,6 +15,7 @@ from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
     from jobwarden.identity import Caller
+    from jobwarden.mcp_server.lifeline import Lifeline
     from jobwarden.service.service import Service
 
 _T = TypeVar("_T")
@@ -38,12 +39,14 @@ class Face:
         cwd: The folder that it was started in.
         clock: The present.
         open_service: Opens what answers; the real one unless a test gives another.
+        lifeline: For `serve`: what reads the client already.
     """
 
     env: Mapping[str, str]
     cwd: Path
     clock: Clock
     open_service: OpenService | None = None
+    lifeline: Lifeline | None = None
 
     def ask(self, session: str | None, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
         """Run one conversation with the service, from opening to closing it.

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from jobwarden.identity import Caller
-    from jobwarden.service.looking import Scope, Until
+    from jobwarden.service.looking import Scope
     from jobwarden.service.service import Service
     from jobwarden.service.views import StatusView
+    from jobwarden.service.waiting import Until
 
 _V = TypeVar("_V", bound="BaseModel")
 

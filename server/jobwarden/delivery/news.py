@@ -16,26 +16,7 @@ from jobwarden_registry.session import Session
 ROOT = "root"
 _CLIENTS_KEPT = 16
 _SUPERSEDED = frozenset({EventKind.STATUS_CHANGE, EventKind.UNREACHABLE, EventKind.REACHABLE})
-_TOLD = frozenset(
-    {
-        EventKind.STATUS_CHANGE,
-        EventKind.ATTEMPT,
-        EventKind.REQUEUED,
-        EventKind.STUCK,
-        EventKind.UNREACHABLE,
-        EventKind.REACHABLE,
-        EventKind.STALLED,
-        EventKind.READY,
-        EventKind.RULE_FIRED,
-        EventKind.LOST,
-        EventKind.FOUND_AGAIN,
-        EventKind.FINISHED,
-        EventKind.REMOVED,
-        EventKind.NOTE,
-    }
-)
-
-
+_PASSING = _SUPERSEDED | {EventKind.ATTEMPT, EventKind.REQUEUED}
 _URGENT = frozenset(
     {
         EventKind.STUCK,
@@ -49,6 +30,7 @@ _URGENT = frozenset(
         EventKind.NOTE,
     }
 )
+_TOLD = _PASSING | _URGENT
 
 TOLD = "told"
 """In an action's extra fields: whether it is news. What an agent did itself is none; what a rule did may be."""

@@ -126,13 +126,18 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
 
 def open_questions(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Wanted]:
     """Give what to ask about: all that is wanted, but for what is known to have ended, unless that is wanted too."""
-    return [_with_facts(one, snapshot) for one in wanted if one.after_end or not _remembered(snapshot, one)]
+    known = snapshot.answered
+    return [
+        _with_facts(one, snapshot) if one.id in known and known[one.id].facts else one
+        for one in wanted
+        if one.after_end or not _remembered(snapshot, one)
+    ]
 
 
 def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:
     """Tell a source what it wanted to be told, though whoever asks has read a record from before that answer."""
-    sighting, asked_at = snapshot.answered.get(one.id), snapshot.asked.get(one.id)
-    if sighting is None or asked_at is None or not sighting.facts or _newer(one, asked_at):
+    sighting, asked_at = snapshot.answered[one.id], snapshot.asked.get(one.id)
+    if asked_at is None or _newer(one, asked_at):
         return one
     return one.model_copy(update={"facts": {**one.facts, **sighting.facts}})
 
@@ -163,11 +168,8 @@ def answered(
     could not be written just then must still learn of it. Only a newer sighting of the job replaces it.
     What nobody wants any more is dropped.
     """
-    sightings: dict[str, Sighting] = {}
-    moments: dict[str, datetime] = {}
-    for one in asked:
-        sightings[one.id] = answer.get(one.id) or _left_out(at)
-        moments[one.id] = at
+    sightings = {one.id: answer.get(one.id) or _left_out(at) for one in asked}
+    moments = dict.fromkeys(sightings, at)
     for one in wanted:
         if not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
             sightings[one.id], moments[one.id] = old.answered[one.id], old.asked[one.id]

@@ -82,7 +82,7 @@ class Answer:
         sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
         if asked_at is None or self.snapshot.failure is not None or is_late(asked_at, record.observed_at, self.now):
             return False
-        return isinstance(sighting, Seen) and _alike(sighting, seen)
+        return sighting is seen or (isinstance(sighting, Seen) and _alike(sighting, seen))
 
     def judge(self, record: JobRecord) -> Judgement:
         """Apply what was answered about this job, then what has failed since."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from jobwarden.sources.base import Seen
 from jobwarden.sources.slurm.answers import Row, Shown
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden_registry.model import Evidence
@@ -150,12 +149,6 @@ class Asked:
             lines.append(line[:left])
             left -= len(line)
         return Evidence(asked_at=self.at, question=self._questions, lines=tuple(lines), rule=rule)
-
-    def seen_again(self, seen: Seen) -> Seen:
-        """Say of what the same rows said before that it is so now."""
-        before = seen.evidence
-        now = Evidence(asked_at=self.at, question=self._questions, lines=before.lines, rule=before.rule)
-        return seen.model_copy(update={"evidence": now, "clock_ahead_s": self.ahead_s})
 
     @cached_property
     def _questions(self) -> tuple[str, ...]:

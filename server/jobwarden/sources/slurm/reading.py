@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.slurm.answers import Row, read_account, read_queue, without_revoked
-from jobwarden.sources.slurm.asked import Answer, RowIndex
+from jobwarden.sources.slurm.asked import ACCOUNT_LAG, Answer, RowIndex
 
 _NOT_FOUND = 127
 _OUT_OF_TIME = frozenset({124, 137})
@@ -78,9 +78,19 @@ def _said(part: Part) -> str:
 
 def read_clock(parts: Mapping[str, Part], fallback: datetime) -> datetime:
     """Give the cluster's time."""
-    part = parts.get("clock")
+    return _moment(parts, "clock") or fallback
+
+
+def asked_at_once(parts: Mapping[str, Part]) -> bool:
+    """Whether squeue had answered before what sacct said meanwhile was too old to be put beside it."""
+    before, after = _moment(parts, "clock"), _moment(parts, "later")
+    return before is not None and after is not None and after - before <= ACCOUNT_LAG / 3
+
+
+def _moment(parts: Mapping[str, Part], name: str) -> datetime | None:
+    part = parts.get(name)
     text = part.stdout.strip() if part else b""
-    return datetime.fromtimestamp(int(text), UTC) if re.fullmatch(rb"\d{9,11}", text) else fallback
+    return datetime.fromtimestamp(int(text), UTC) if re.fullmatch(rb"\d{9,11}", text) else None
 
 
 def word_of(parts: Mapping[str, Part], name: str) -> str:

@@ -11,7 +11,7 @@ from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.resubmitting import NotAgainError, Original
-from jobwarden.sources.slurm import commands
+from jobwarden.sources.slurm import commands, scripts
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
@@ -29,7 +29,14 @@ from jobwarden.sources.slurm.post_mortem import (
     post_mortem_of,
     read_accounted,
 )
-from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
+from jobwarden.sources.slurm.reading import (
+    asked_at_once,
+    read_account_part,
+    read_clock,
+    read_queue_part,
+    read_unlisted,
+    word_of,
+)
 from jobwarden.sources.slurm.resubmission import contested, twins
 from jobwarden.sources.slurm.submitting import (
     original_argv,
@@ -89,8 +96,8 @@ class SlurmSource:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
         judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
-        unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
-        return {**sightings, **again, **judged}
+        told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
+        return {**sightings, **again, **told}
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
@@ -131,7 +138,7 @@ class SlurmSource:
         argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=_limit(host))
         told = read_accounted(await _run(host, argv, nonce), nonce)
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
-        known = {name: post_mortem_of(job.id, told, question=question) for name, job in jobs.items()}
+        known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
@@ -139,6 +146,10 @@ class SlurmSource:
         job = parse_id(wanted.resubmitted_as or wanted.id)
         async with hosts("") as host:
             return await logs_of(host, wanted, job, known=known, task=task)
+
+    async def script(self, host: Host, job_id: str) -> str:
+        """See `KeepsScripts.script`."""
+        return await scripts.script(host, parse_id(job_id))
 
     async def original(self, host: Host, wanted: Wanted) -> Original:
         """See `Resubmits.original`: three runs."""
@@ -187,12 +198,15 @@ class SlurmSource:
     async def _look(self, host: Host, account: Sequence[int] = ()) -> Asked:
         at, nonce = self._clock(), new_nonce()
         argv = commands.look_argv(nonce, account=account, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce, programs=2 if account else 1)
+        parts = await _run(host, argv, nonce)
         words = ("-h", "-a", "-t", "all", "-u", word_of(parts, "uid"), "-o", commands.queue_format("|")[1:])
         question = commands.question("squeue", *words, cluster=host.cluster)
         queue = read_queue_part(_required(parts, "squeue"), nonce, question)
-        told = _accounted(host, parts["sacct"], nonce, account) if "sacct" in parts else None
-        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue, account=told)
+        asked = Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue)
+        if not account:
+            return asked
+        told = _accounted(host, _required(parts, "sacct"), nonce, account)
+        return replace(asked, account=told) if asked_at_once(parts) and (queue.whole or told.whole) else asked
 
     async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
         ids = frozenset(job.id.base for job in jobs.values() if wants_account(job, asked))
@@ -252,9 +266,8 @@ class SlurmSource:
         return read_outcomes(_required(parts, "scancel"), accepted)
 
 
-async def _run(host: Host, argv: Sequence[str], nonce: str, *, programs: int = 1) -> Mapping[str, Part]:
-    """Run a question; each of its programs that may hang has all the time that there is for one."""
-    done = await host.transport.run(argv, timeout_s=programs * host.timeout_s)
+async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
+    done = await host.transport.run(argv, timeout_s=host.timeout_s)
     try:
         return read_parts(done.stdout, nonce)
     except UnreadableAnswerError as error:

@@ -1,8 +1,8 @@
-"""Jobs of which nothing has changed since the last observation: what was seen of them is seen again.
+"""Jobs of which nothing has changed since the last observation: what was seen of them is given again, the very same.
 
 What is said of a living job rests on what is wanted of it and on the rows about it; the time decides nothing of it, as
 it does of ends and absences, which are judged anew each time. So the same rows, in answers as whole as those before,
-say the same, at the time of the new ones.
+say the same, at the time of the new ones (`Seen.stands`).
 """
 
 from __future__ import annotations
@@ -47,26 +47,34 @@ class Unchanged:
             return found
         for name, job in jobs.items():
             kept = self._kept.get(name)
-            if kept is not None and kept.fits(job, asked := first.about(name, job.id)):
-                found[name] = asked.seen_again(kept.seen)
+            if kept is not None and kept.fits(job, first.about(name, job.id)):
+                found[name] = kept.seen
         return found
 
-    def keep(self, again: Mapping[str, Sighting], judged: Mapping[str, tuple[Job, Sighting]], first: Asked) -> None:
+    def keep(
+        self, again: Mapping[str, Sighting], judged: Mapping[str, tuple[Job, Sighting]], first: Asked
+    ) -> dict[str, Sighting]:
         """Remember what may be seen again: what lives, and needed no answers but those to the first question.
 
         Args:
             again: What `again` gave.
             judged: The other jobs, and what was seen of them.
             first: The first question's answers.
+
+        Returns:
+            What was seen of those; what may be seen again stands.
         """
+        told = {name: seen for name, (_, seen) in judged.items()}
         if not _whole(first):
             self._kept = {}
-            return
-        self._kept = {name: self._kept[name] for name in again if name in self._kept}
+            return told
+        self._kept = {name: self._kept[name] for name in again}
         for name, (job, seen) in judged.items():
             if isinstance(seen, Seen) and not seen.phase.final and _settled(job, asked := first.about(name, job.id)):
                 queue, account = asked.queue_rows(job.id), asked.account_rows(job.id)
-                self._kept[name] = _Kept(job.wanted, queue, account, asked.account is not None, seen)
+                told[name] = standing = seen.model_copy(update={"stands": True})
+                self._kept[name] = _Kept(job.wanted, queue, account, asked.account is not None, standing)
+        return told
 
 
 def _settled(job: Job, asked: Asked) -> bool:
