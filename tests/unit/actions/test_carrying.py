@@ -107,6 +107,7 @@ async def test_a_job_that_has_ended_is_resubmitted_as_one_more_attempt(stage: St
     (record,) = stage.session.load()
     assert (record.resubmitted_as, [one.id for one in record.attempts]) == ("900", ["100", "900"])
     assert (record.phase, record.exit_code, record.name) == ("pending", None, "train")
+    assert {(event.job_id, event.name, event.type) for event in stage.deeds()} == {("100", "train", "paper")}
 
 
 async def test_cancel_and_resubmit_in_one_rule_end_the_old_job_once_and_not_the_new_one(stage: Stage) -> None:
