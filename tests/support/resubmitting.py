@@ -50,4 +50,5 @@ def die_after_sbatch() -> None:
 if __name__ == "__main__":
     if sys.argv[4:] == ["die"]:
         die_after_sbatch()
-    anyio.run(act, dict(os.environ), *sys.argv[1:4])
+    session_id, uid, firing_id = sys.argv[1:4]
+    anyio.run(act, dict(os.environ), session_id, uid, firing_id)
