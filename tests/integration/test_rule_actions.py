@@ -68,8 +68,8 @@ async def started(watched: Watched, cluster: Cluster, name: str) -> tuple[JobRec
 
 async def quiet(watched: Watched) -> None:
     """End the watcher: what is looked at here is what one process does."""
-    if watched.home.watcher_pid() is not None:
-        await beside(watched.home.kill_watcher)
+    await watched.until(lambda: watched.home.watcher_pid() is not None, "the watcher has begun")
+    await beside(watched.home.kill_watcher)
 
 
 def record_of(watched: Watched, job: str) -> JobRecord:
@@ -145,7 +145,7 @@ async def test_a_kill_between_the_submission_and_its_journal_line_does_not_doubl
     assert done.outcome == "done", done.text
     assert named(cluster, name) == [old, new]
     attempts = [event.text or "" for event in watched.home.journal("one") if event.event == "attempt"]
-    assert len(attempts) == 1
+    assert len(attempts) == 1, told(watched)
     assert f"Rule diverged submitted it again as {new} with --time=7 --nice=5." in attempts[0]
 
 
