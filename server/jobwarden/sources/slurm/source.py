@@ -164,7 +164,7 @@ class SlurmSource:
             raise NotAgainError("Another job has its id now.")
         nonce = new_nonce()
         argv = original_argv(nonce, job.base, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce, programs=2)
+        parts = await _run(host, argv, nonce)
         name = next((row.name for row in fitting), wanted.name)
         alive = any(row.alive for row in fitting)
         return read_original(
@@ -182,7 +182,7 @@ class SlurmSource:
         """See `Resubmits.submitted`: one run."""
         nonce = new_nonce()
         argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
-        return read_submitted(await _run(host, argv, nonce, programs=2), nonce, token)
+        return read_submitted(await _run(host, argv, nonce), nonce, token)
 
     def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
         evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
