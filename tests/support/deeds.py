@@ -10,6 +10,8 @@ from typing import Any
 
 from jobwarden.actions.call import ActionCall, Firing
 from jobwarden.actions.carrying import Actor, Done
+from jobwarden.actions.grants import Grants
+from jobwarden.config import CommandConfig, NotifyConfig
 from jobwarden.sources.base import CancelOutcome, Host, Seen, Sighting, Wanted
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.transport.errors import OutcomeUnknownError
@@ -30,6 +32,18 @@ cancel = true
 resubmissions = 5
 gpu_hours = 100
 """
+
+
+ALL = Grants(
+    cancel=True,
+    resubmissions=5,
+    gpu_hours=10,
+    commands={"logger": CommandConfig(argv=("logger", "--", "{message}"))},
+    notify={
+        "email": NotifyConfig(url="smtp://localhost/?from=a@b.c&to=a@b.c", to=("user@example.com",)),
+        "slack": NotifyConfig(env="SLACK_WEBHOOK", to=("#alerts",)),
+    },
+)
 
 
 class CrashError(BaseException):
@@ -56,6 +70,7 @@ class Press(Paper):
 
     Attributes:
         lose_answers: Submissions are taken, and their answer is lost.
+        purged: The last look before a submission, into the queue, shows nothing of what has left it.
         refuse: Why a submission is refused.
         options: What each new job was given.
         waits_for: New id to the id whose end it waits for.
@@ -67,6 +82,7 @@ class Press(Paper):
 
     clock: Clock = field(default_factory=Clock)
     lose_answers: bool = False
+    purged: bool = False
     refuse: str = ""
     submitted_with: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     options: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -98,7 +114,7 @@ class Press(Paper):
     async def submit(self, host: Host, original: Original, changes: Sequence[str], token: str) -> str | None:  # noqa: ARG002 -- the contract's
         if self.refuse:
             raise NotAgainError(self.refuse)
-        if token in self.submitted_with:
+        if token in self.submitted_with and not self.purged:
             return None
         new = str(900 + len(self.made()))
         self.submitted_with.setdefault(token, []).append(new)

@@ -96,7 +96,9 @@ def _mail(name: str, url: str, message: Message) -> None:
     if not to or "@" not in sender:
         raise ActionError(f"[notify.{name}] needs ?from=ADDRESS&to=ADDRESS in its url.")
     mail = EmailMessage()
-    mail["Subject"], mail["From"], mail["To"] = message.subject, sender, ", ".join(to)
+    # Python's parser decodes what looks like an encoded word, and a line break in it begins another header (3.11).
+    mail["Subject"] = message.subject.replace("=?", "= ?")
+    mail["From"], mail["To"] = sender, ", ".join(to)
     mail["Message-ID"] = f"<{message.id}@{sender.rpartition('@')[2]}>"
     mail["Date"] = message.at
     mail["Auto-Submitted"] = "auto-generated"

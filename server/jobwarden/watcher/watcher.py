@@ -48,13 +48,13 @@ class Watcher:
         self._info = info
         self._cadence = Cadence(world.config.clocks, seed=world.machine_id)
         self._surveyor = Surveyor(world, leasing)
+        self._bells = Bells(world)
         self._ruling = Ruling(
             Looker(world.rounds, world.env),
             leasing,
             retry_s=world.config.clocks.backoff_first_s,
             wake=self._stir,
         )
-        self._bells = Bells(world)
         self._board = Board()
         self._busy: set[LedgerKey] = set()
         self._rest: dict[LedgerKey, float] = {}

@@ -20,7 +20,7 @@ _ONCE = (
     "version", "help", "usage", "deadline", "ignore-pbs", "kill-on-invalid-dep",
 )  # fmt: skip
 """Options of that one submission; name, folder and comment are given anew."""
-_NEVER = ("array", "export-file", "get-user-env", "uid", "gid", "bb", "bbf", "clusters")
+_NEVER = ("wrap", "array", "export-file", "get-user-env", "uid", "gid", "bb", "bbf", "clusters")
 """What makes another kind of job, or another user's."""
 _SHORT = {
     "W": "wait", "d": "dependency", "b": "begin", "H": "hold", "J": "job-name", "D": "chdir", "Q": "quiet",
@@ -29,7 +29,9 @@ _SHORT = {
 _MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 _WRAPPED = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n"
 _PLAIN = re.compile(r"[\w./:=,@%+^~#-]+")
-_TOKEN = re.compile(r"\s*\bjobwarden:jw[0-9a-z]+")
+_TOKEN = re.compile(r";?\bjobwarden:jw[0-9a-z]+")
+_OURS = re.compile(r" --comment=(?P<comment>(?:(?! --).)*?);?\bjobwarden:jw[0-9a-z]+(?= |$)")
+_SCRIPT = re.compile(r"/dev/stdin|.+\.(?:sh|bash|slurm|sbatch|sbat|job|sub|batch|cmd|run|py|pl|csh|zsh)")
 _COMMENT = re.compile(r"^#SBATCH\s+--comment[=\s]\s*(?P<value>.+?)\s*$", re.MULTILINE)
 _FEW_CHARS = 200
 
@@ -49,19 +51,21 @@ class Line:
     comment: str = ""
 
 
-def read_submit_line(line: str, script: str, command: str) -> Line:
+def read_submit_line(line: str, script: str, command: str, *, name: str = "") -> Line:
     """Read a submit line.
 
     Args:
         line: sacct's SubmitLine.
         script: The batch script's text.
         command: scontrol's Command, with the script's path; empty where it is not known any more.
+        name: The job's own, which may hold blanks.
 
     Raises:
         NotAgainError: It is no sbatch, makes no plain job, or cannot be read for certain.
     """
     line = line.strip()
     rest = line.partition(" ")[2]
+    rest, comment = _without_texts(f" {rest}", name)
     if PurePosixPath(line.split(" ", 1)[0]).name != "sbatch":
         raise NotAgainError(f"It was not submitted by sbatch but by: {line[:_FEW_CHARS]}")
     wrapped = script.startswith(_WRAPPED)
@@ -69,7 +73,7 @@ def read_submit_line(line: str, script: str, command: str) -> Line:
         rest = _without_wrap(rest, script.removeprefix(_WRAPPED).rstrip("\n"))
     words = rest.split(" ") if rest else []
     options: list[str] = []
-    comment = "".join(_COMMENT.findall(script)[-1:]).strip("'\"")
+    comment = comment or "".join(_COMMENT.findall(script)[-1:]).strip("'\"")
     taken = 0
     for name, value, used in _options(words):
         taken += used
@@ -96,8 +100,20 @@ def comment_with(comment: str, token: str) -> str:
     except ValueError:
         told = None
     if isinstance(told, dict):
-        return json.dumps({**told, "jobwarden": token})
-    return f"{comment} jobwarden:{token}".strip()
+        return json.dumps({**told, "jobwarden": token}, separators=(",", ":"))
+    return f"{comment};jobwarden:{token}" if comment else f"jobwarden:{token}"
+
+
+def _without_texts(rest: str, name: str) -> tuple[str, str]:
+    """Leave out what is known and may hold blanks: the name, and a comment of ours, which is given back."""
+    ours = _OURS.search(rest)
+    if ours is not None:
+        rest = rest[: ours.start()] + rest[ours.end() :]
+    for form in (" --job-name=", " --job-name ", " -J ", " -J"):
+        before, found, after = rest.partition(form + name)
+        if " " in name and found and (not after or after.startswith(" ")):
+            rest = before + after
+    return rest.strip(" "), ours["comment"] if ours else ""
 
 
 def _check(wrapped: bool, words: Sequence[str], command: str) -> None:  # noqa: FBT001 -- one caller
@@ -110,7 +126,8 @@ def _check(wrapped: bool, words: Sequence[str], command: str) -> None:  # noqa: 
             raise NotAgainError(f"The quoting of its submit line is not kept, and {word[:60]!r} looks quoted.")
     known = command.split(" ")[0] if command not in ("", "(null)") else ""
     script = words[0] if words else "/dev/stdin"
-    if known and PurePosixPath(known).name != PurePosixPath(script).name:
+    certain = PurePosixPath(known).name == PurePosixPath(script).name if known else _SCRIPT.fullmatch(script)
+    if not certain:
         raise NotAgainError(f"Its submit line cannot be read for certain: is {script[:60]!r} its script?")
 
 
@@ -132,7 +149,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str | None, str, int]]:
             return
         name = _name(word)
         value = word.partition("=")[2] if word.startswith("--") else word[2:]
-        if any(full.startswith(name) for full in _NEVER):
+        if len(name) > 1 and any(full.startswith(name) for full in _NEVER):
             raise NotAgainError(f"A job that was submitted with {word[:60]!r} is not submitted again.")
         if _takes_next(word, name):
             used = 2

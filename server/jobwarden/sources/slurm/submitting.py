@@ -112,7 +112,9 @@ def read_original(
     if row["User"] != user or not user:
         raise NotAgainError(f"It belongs to {row['User'] or 'nobody known'}, not to {user}.")
     script = _script(parts, job)
-    line = read_submit_line(row["SubmitLine"], script.decode("utf-8", "replace"), _command(parts))
+    line = read_submit_line(
+        row["SubmitLine"], script.decode("utf-8", "replace"), _command(parts), name=name or row["JobName"]
+    )
     if not row["WorkDir"].startswith("/"):
         raise NotAgainError("Its working directory is not known.")
     minutes = row["TimelimitRaw"]
