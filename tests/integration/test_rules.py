@@ -218,3 +218,30 @@ async def test_without_a_grant_a_rule_may_pause_itself(clean_environment: Path) 
             await job.end()
             await until(lambda: not has_rules(session), "nothing is left of the rules")
             assert len(job.fired("hit")) == 1
+
+
+async def test_rules_that_need_no_line_fire_too(clean_environment: Path) -> None:
+    with rules_home(clean_environment) as home:
+        async with open_service(home.env) as service:
+            job = await Job.start(home, service)
+            (home.project / "there.pt").touch()
+            for rule in (
+                "name=silent silence=2s interval=1",
+                'name=stands standstill=2s pattern="step ([0-9]+)" interval=1',
+                "name=late time=1s interval=1",
+                "name=missing missing_file=never.pt within=1s interval=1",
+                "name=there missing_file=there.pt within=1s interval=1",
+                "name=outside missing_file=/etc/never within=1s interval=1",
+                "name=over state=[end, FAILED] interval=1",
+            ):
+                await job.watch("add", rule)
+            await until_looked(job)
+            job.write("step 5\nnot a whole line")
+            for name in ("silent", "stands", "late", "missing"):
+                await job.until_fired(name)
+            said = "The rule outside of"
+            await until(lambda: said in str([event.text for event in home.journal()]), "a refused path is told")
+            await job.end()
+            await job.until_fired("over")
+            assert len(job.fired("silent")) == len(job.fired("stands")) == len(job.fired("missing")) == 1
+            assert not job.fired("there")

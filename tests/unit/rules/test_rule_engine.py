@@ -92,6 +92,12 @@ def test_a_rule_reads_the_streams_that_it_names() -> None:
     assert [one.rule for one in rig.look(texts=merged)] == ["out", "err", "both"]
 
 
+def test_bytes_that_are_no_text_hide_no_line() -> None:
+    rig = Rig('pattern="^a.*loss: ([0-9])$"')
+    [fired] = rig.look(texts=[Text(("stdout",), lines_of(b"\xff\xfe\na \xff\xc3 loss: 9\n"))])
+    assert fired.captures["1"] == "9"
+
+
 def test_a_paused_rule_lets_lines_pass() -> None:
     rig = Rig("pattern=x")
     rig.state = rig.state.with_rule("rule-1", rig.state.of("rule-1").model_copy(update={"paused": True}))
