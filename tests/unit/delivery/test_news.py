@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from jobwarden.delivery import news
 from jobwarden_registry.clock import utc_now
@@ -166,7 +167,7 @@ def test_of_a_rule_that_fires_often_the_last_time_is_told_and_a_quiet_one_never(
     told(session)
     with session.transaction() as transaction:
         for rule, text, quiet in (("a", "1", False), ("b", "2", False), ("a", "3", False), ("c", "4", True)):
-            extra = {"rule": rule, news.QUIET: quiet}
+            extra: dict[str, JsonValue] = {"rule": rule, news.QUIET: quiet}
             transaction.note(f"{rule}: {text}", kind=EventKind.RULE_FIRED, uid=uid, extra=extra)
     taken = news.take(session, consumer=news.ROOT, client="c1")
     assert [event.text for event in taken] == ["b: 2", "a: 3"]
