@@ -13,6 +13,7 @@ from anyio import to_thread
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.rules.store import has_rules
 from jobwarden.service.service import Service, open_service
+from jobwarden.service.taking_over import take_over
 from jobwarden.service.views import RulesView
 from jobwarden_registry.clock import utc_now
 from jobwarden_registry.errors import InvalidIdError
@@ -245,3 +246,29 @@ async def test_rules_that_need_no_line_fire_too(clean_environment: Path) -> None
             await job.until_fired("over")
             assert len(job.fired("silent")) == len(job.fired("stands")) == len(job.fired("missing")) == 1
             assert not job.fired("there")
+
+
+async def test_rules_of_a_job_that_another_session_takes_over_go_on_where_they_were(clean_environment: Path) -> None:
+    with rules_home(clean_environment) as home:
+        async with open_service(home.env) as service:
+            job = await Job.start(home, service)
+            await job.watch("add", "name=hit pattern=hit interval=1")
+            await until_looked(job)
+            job.write("hit 1\n")
+            await job.until_fired("hit")
+            desk = service._desk
+            entry = desk.world.sessions.index.get("session-1")
+            assert entry is not None
+            source = desk.world.sessions.of(entry)
+            await take_over(desk, home.caller("session-2"), source, {one.uid for one in source.load()})
+            after = await service.watch_log(home.caller("session-2"), job.id, action="list")
+            assert [(rule.name, rule.fired) for rule in after.rules] == [("hit", 1)]
+            job.write("hit 2\n")
+
+            def fired() -> list[str]:
+                events = [event for event in home.journal("session-2") if event.event == "rule_fired"]
+                return [str((event.model_extra or {})["line"]) for event in events]
+
+            await until(fired, "it fires for its new session")
+            assert fired() == ["hit 2"]
+            assert len(job.fired("hit")) == 1

@@ -124,6 +124,22 @@ async def add_at_registration(
     return notes
 
 
+async def move_rules(desk: Desk, target: Session, before: JobRecord, after: JobRecord, state: JobRules | None) -> None:
+    """Give a job that came from another session the rules that it had there, which go on where they were."""
+
+    def write(session: Session) -> None:
+        known = load_rules(session).get(after.uid, JobRules())
+        # Numbers of events are those of one journal.
+        moved = {"version": known.version, "seen_seq": session.journal.last_seq()}
+        fresh = (state or JobRules()).model_copy(update=moved)
+        told = [Tell(EventKind.ACTION, f"rules: {len(before.rules)} came along")]
+        edit = partial(_put, uid=after.uid, rules=before.rules, source="")
+        if not change_rules(session, Change(after, known.version, fresh, told), own=True, edit=edit):
+            raise _busy()
+
+    await desk.world.sessions.call(target, write)
+
+
 async def _change(desk: Desk, one: Known, action: str, text: str) -> list[str]:
     if not one.live:
         raise InvalidIdError("It has ended; its rules have seen their last line.", hint="action=test still works.")

@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from jobwarden.identity import Caller
+from jobwarden.rules.store import load_rules
 from jobwarden.service.desk import Desk
+from jobwarden.service.ruling import move_rules
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord, Owner
 from jobwarden_registry.session import Session
@@ -42,15 +44,20 @@ async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collectio
     def take(session: Session) -> list[JobRecord]:
         with session.transaction(own=True) as transaction:
             text = f"taken over from session {where}"
-            return [transaction.register(one.changed(owner=owner), text=text)[0] for one in theirs]
+            # Two sessions that watch one job for a moment must not both do what its rules say.
+            return [transaction.register(one.changed(owner=owner, rules=()), text=text)[0] for one in theirs]
 
     def leave(session: Session) -> None:
         with session.transaction(own=False) as transaction:
             for uid in [uid for uid in uids if uid in transaction.jobs]:
                 transaction.remove(uid, text=f"taken over by session {caller.session_id}")
 
+    kept = await desk.world.sessions.call(source, load_rules)
     taken = await desk.world.sessions.call(target, take)
     await desk.world.sessions.call(source, leave)
+    for before, after in zip(theirs, taken, strict=True):
+        if before.rules and not after.rules:
+            await move_rules(desk, target, before, after, kept.get(before.uid))
     return taken
 
 
