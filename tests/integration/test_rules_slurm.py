@@ -94,37 +94,3 @@ async def test_the_rules_of_a_script_fire_once_for_each_line_through_a_requeue(
         tried = await service.watch_log(home.caller(), id_, action="test", rule="loss")
         assert tried.tried is not None
         assert tried.tried[0].fired == (1 if mode == "truncate" else 2)
-
-
-RESUBMITTED = r"""#!/bin/sh
-#WATCHER name=diverged pattern="loss ([0-9]+)" captures=[loss] condition="int(loss) > 5" interval=1 max_triggers=1 \
-action=resubmit(modifications={"time": "7"})
-#WATCHER name=again pattern="loss ([0-9]+)" interval=1
-echo "loss 9 of $SLURM_JOB_ID"
-until [ -e GATE ]; do sleep 0.1; done
-echo "loss 1 of $SLURM_JOB_ID"
-""".replace("\\\n", "")
-
-
-async def test_a_loss_above_a_threshold_cancels_and_resubmits_with_a_changed_option_and_is_watched_on(
-    cluster: Cluster, clean_environment: Path
-) -> None:
-    gate = cluster.home() / "gate-rules-resubmit"
-    grants = "[grants]\ncancel = true\nresubmissions = 1\n"
-    with household(clean_environment, CLOCKS, grants) as home:
-        use_cluster(home, cluster)
-        words = ("-o", "resubmit-%j.log", "-J", "rules-resubmit", "-t", "5")
-        script = RESUBMITTED.replace("GATE", str(gate))
-        first = await to_thread.run_sync(lambda: cluster.sbatch(*words, script=script))
-        async with open_service(home.env) as service:
-            await service.register(home.caller(), type="slurm", ids=[first], host=HOST)
-            await until(lambda: any(row.get("resubmitted_as") for row in home.active()), "it is submitted again")
-            [row] = home.active()
-            second = str(row["resubmitted_as"])
-            await until(lambda: len(lines(home, "again")) == 2, "the second run's loss")
-            limit = (await to_thread.run_sync(lambda: cluster.squeue("-h", "-j", second, "-o", "%l"))).strip()
-            gate.touch()
-            await until(lambda: len(lines(home, "again")) == 3, "the end")
-            assert lines(home, "again") == [f"loss 9 of {first}", f"loss 9 of {second}", f"loss 1 of {second}"]
-            assert lines(home, "diverged") == [f"loss 9 of {first}"]
-            assert limit == "7:00"
