@@ -22,6 +22,7 @@ from jobwarden.rules.model import Rule
 from jobwarden.rules.sight import Look, Outcome
 from jobwarden.rules.state import Fired, JobRules
 from jobwarden.rules.store import Change, Tell, change_rules, load_rules
+from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
@@ -232,12 +233,18 @@ class Looker:
             state = (await call(session, load_rules)).get(record.uid, JobRules())
             if not state.pending:
                 return state.version
-            fired, pause = state.pending[0], False
+            fired, pause, said = state.pending[0], False, ""
             if calls := actions.get(fired.rule, ()):
                 firing = fired.firing(record.uid)
-                done = await self._actor.carry_out(session, record, firing, calls, lease=lease)
-                pause = any(one.action == _PAUSE and one.outcome == "done" for one in done)
-            await call(session, partial(_forget, record=record, fired=fired, lease=lease, pause=pause))
+                try:
+                    done = await self._actor.carry_out(session, record, firing, calls, lease=lease)
+                    pause = any(one.action == _PAUSE and one.outcome == "done" for one in done)
+                except JobwardenError:
+                    raise
+                except Exception as error:  # a fault in one rule's actions stops no other rule
+                    log.exception("session %s: %s", session.entry.session_id, fired.id)
+                    said = f"What the rule {fired.rule} asks for failed: {type(error).__name__}: {error}"
+            await call(session, partial(_forget, record=record, fired=fired, lease=lease, pause=pause, said=said))
 
 
 def fired_event(fired: Fired, state: JobRules, *, quiet: bool = False) -> Tell:
@@ -283,14 +290,14 @@ _UNSEEN_MOST = 200
 _PHASES = {phase.value for phase in Phase}
 
 
-def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None, pause: bool) -> bool:
+def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None, pause: bool, said: str) -> bool:
     state = load_rules(session).get(record.uid)
     if state is None:
         return True
     after = state.model_copy(update={"pending": tuple(one for one in state.pending if one.id != fired.id)})
     if pause:
         after = after.with_rule(fired.rule, after.of(fired.rule).model_copy(update={"paused": True}))
-    change = Change(record, state.version, after)
+    change = Change(record, state.version, after, [Tell(EventKind.NOTE, said)] if said else [])
     return change_rules(session, change, lease=lease)
 
 
