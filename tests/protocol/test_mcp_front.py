@@ -342,9 +342,9 @@ TALKS: Mapping[str, Sequence[Message | str]] = {
     "it listens": [NEW[0], listening(), *NEW[1:]],
     "it listens twice": [NEW[0], listening(), {**listening(), "id": "more"}, *NEW[1:]],
     "it listens first": [listening(), *NEW],
-    "it listens to a job": [
+    "it listens to less": [
         NEW[0],
-        {**listening(), "params": {**ENVELOPE, "notifications": {"resourceSubscriptions": ["jobs://active"]}}},
+        {**listening(), "params": {**ENVELOPE, "notifications": {"toolsListChanged": True}}},
         *NEW[1:],
     ],
     "half an envelope": [*_but(NEW, 1, params={"_meta": {"io.modelcontextprotocol/protocolVersion": MODERN}})],
