@@ -28,7 +28,7 @@ from protocol.fake_service import FakeService, find_caller
 from support.baking import FILE, MADE_WITH, VERSIONS, Message, answered, bake, listening, opening
 
 ROOT = Path(__file__).parents[2]
-SOON_S = 20.0
+SOON_S = 60.0
 MODERN = VERSIONS[-1]
 AGAIN = "python bench/bench_tools_list.py --write-golden writes it anew"
 CLAUDE: Message = {
