@@ -39,8 +39,8 @@ def desk(clean_environment: Path) -> Iterator[Desk]:
         client.mkdir()
         (client / "settings.json").write_text(json.dumps({"permissions": {"allow": ["mcp__jobwarden"]}}))
         names = ("HOME", "PATH", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "JOBWARDEN_CONFIG")
-        server = {"command": sys.executable, "args": ["-m", "jobwarden", "serve"]}
-        server["env"] = {name: home.env[name] for name in names}
+        env = {name: home.env[name] for name in names}
+        server = {"command": sys.executable, "args": ["-m", "jobwarden", "serve"], "env": env}
         Path(home.env["HOME"], ".claude.json").write_text(json.dumps({"mcpServers": {"jobwarden": server}}))
         gate = home.root / "gate"
         os.mkfifo(gate)
