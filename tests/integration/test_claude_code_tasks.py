@@ -1,4 +1,7 @@
-"""The real Claude Code and our dialogs, connected without hooks; its model is a script on loopback."""
+"""The real Claude Code and our tasks and dialogs: what wakes a model at a terminal, and what comes of a dialog.
+
+The server is connected without hooks, so that nothing but the task can wake the model, which is a script on loopback.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.node
 
 SESSION = "11111111-2222-4333-8444-555555555555"
 TOOLS = "mcp__jobwarden__"
+ENDED = "ended: failed, exit 3"
 
 
 @dataclass
@@ -30,6 +34,9 @@ class Desk:
     model: Model
     home: Household
     gate: Path
+
+    def open_gate(self) -> None:
+        self.gate.write_text("go\n", encoding="utf-8")
 
 
 @pytest.fixture
@@ -48,6 +55,28 @@ def desk(clean_environment: Path) -> Iterator[Desk]:
         cli(home, "run", "--name", "gated", "--", "sh", "-c", f"read line < {gate}; exit 3").check_returncode()
         del home.env["CLAUDE_CODE_SESSION_ID"]
         yield Desk(ClaudeCode(claude_program(), home, model.url), model, home, gate)
+
+
+def test_an_idle_model_at_a_terminal_is_woken_by_the_wait_that_went_on_in_the_background(desk: Desk) -> None:
+    desk.model.then(
+        [call("ToolSearch", query="wait for job")],
+        [call(TOOLS + "check_status")],
+        [call(TOOLS + "wait_for_change", until="terminal")],
+        [text("I wait.")],
+        [text("It has failed.")],
+    )
+    with desk.claude.terminal(SESSION) as terminal:
+        terminal.enter("please wait for it", lambda: len(desk.model.asked) >= 4, "the wait has begun")
+        desk.open_gate()
+        eventually(lambda: len(desk.model.asked) >= 5, "the model is woken", within_s=90)
+    first, loaded, status, begun, woken = desk.model.asked[:5]
+    loaded_at_once = {name for name in first.tools if name.startswith(TOOLS)}
+    assert loaded_at_once == {TOOLS + "check_status"}
+    assert TOOLS + "wait_for_change" in loaded.tools, "found by searching"
+    assert "RUNNING" in status.new
+    assert "moved to the background" in begun.new
+    assert re.search(rf"<status>completed</status>.*NEWS.*gated.*{ENDED}", woken.new, re.DOTALL)
+    assert desk.model.seen.count(ENDED) == 1
 
 
 def test_without_a_person_a_dialog_is_dismissed_nothing_is_cancelled_and_the_named_way_works(desk: Desk) -> None:
