@@ -1,7 +1,4 @@
-"""The real Claude Code and our tasks and dialogs: what wakes a model at a terminal, and what comes of a dialog.
-
-The server is connected without hooks, so that nothing but the task can wake the model, which is a script on loopback.
-"""
+"""The real Claude Code and our tasks and dialogs. Its model is a script on loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.claude_code import ClaudeCode, claude_program
+from support.claude_code import TOOLS as PLUGIN_TOOLS
+from support.claude_code import ClaudeCode, claude_program, own_programs, plugin_copy
 from support.household import Household, cli, eventually, household
 from support.model import Model, call, standing_in, text
 
@@ -57,25 +55,30 @@ def desk(clean_environment: Path) -> Iterator[Desk]:
         yield Desk(ClaudeCode(claude_program(), home, model.url), model, home, gate)
 
 
-def test_an_idle_model_at_a_terminal_is_woken_by_the_wait_that_went_on_in_the_background(desk: Desk) -> None:
+def test_an_idle_model_is_woken_once_by_its_task_though_the_hook_waits_too(desk: Desk, tmp_path: Path) -> None:
+    own_programs(desk.home)
+    Path(desk.home.env["HOME"], ".claude.json").unlink()  # the plug-in brings the server
+    assert desk.claude.install(plugin_copy(tmp_path / "plugin"))["outcome"] == "ok"
     desk.model.then(
         [call("ToolSearch", query="wait for job")],
-        [call(TOOLS + "check_status")],
-        [call(TOOLS + "wait_for_change", until="terminal")],
+        [call(PLUGIN_TOOLS + "check_status")],
+        [call(PLUGIN_TOOLS + "wait_for_change", until="terminal")],
         [text("I wait.")],
         [text("It has failed.")],
+        [text("Nothing more.")],
     )
     with desk.claude.terminal(SESSION) as terminal:
         terminal.enter("please wait for it", lambda: len(desk.model.asked) >= 4, "the wait has begun")
+        eventually((desk.home.places.runtime / "idle" / f"{SESSION}.json").exists, "the hook waits too", within_s=60)
         desk.open_gate()
         eventually(lambda: len(desk.model.asked) >= 5, "the model is woken", within_s=90)
-    first, loaded, status, begun, woken = desk.model.asked[:5]
-    loaded_at_once = {name for name in first.tools if name.startswith(TOOLS)}
-    assert loaded_at_once == {TOOLS + "check_status"}
-    assert TOOLS + "wait_for_change" in loaded.tools, "found by searching"
-    assert "RUNNING" in status.new
+        terminal.enter("what else?", lambda: len(desk.model.asked) >= 6, "the prompt is there")
+    first, loaded, _, begun, woken, prompted = desk.model.asked
+    assert {name for name in first.tools if name.startswith(PLUGIN_TOOLS)} == {PLUGIN_TOOLS + "check_status"}
+    assert PLUGIN_TOOLS + "wait_for_change" in loaded.tools, "found by searching"
     assert "moved to the background" in begun.new
     assert re.search(rf"<status>completed</status>.*NEWS.*gated.*{ENDED}", woken.new, re.DOTALL)
+    assert "what else?" in prompted.new
     assert desk.model.seen.count(ENDED) == 1
 
 
