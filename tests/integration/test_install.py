@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -93,7 +94,16 @@ def claude(home: Household) -> ClaudeCode:
 @pytest.mark.parametrize("scope", ["user", "project"])
 def test_claude_code_connects_runs_the_hooks_and_knows_the_skills(claude: ClaudeCode, scope: str) -> None:
     home = claude.home
-    subprocess.run(["git", "init", "-q", str(home.project)], check=True)
+    if scope == "project":  # from a worktree, which Claude Code counts as a part of its repository
+        main = home.root / "main"
+        shutil.rmtree(home.project)
+        for words in (
+            ["init", "-q", "."],
+            ["commit", "-q", "--allow-empty", "-m", "x"],
+            ["worktree", "add", "-q", home.project],
+        ):
+            main.mkdir(exist_ok=True)
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, cwd=main)
     jobwarden(claude.env, home.project, "install", "claude", "--scope", scope, "--yes")
     told = claude.run("mcp", "list")
     assert f"jobwarden: {home.root}/bin/jobwarden serve" in told

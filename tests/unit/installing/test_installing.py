@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobwarden.installing import entries, shipped
-from jobwarden.installing.clients import Client, Scope, data_folder, project_of
+from jobwarden.installing.clients import Client, Scope, data_folder, places, project_of
 from jobwarden.installing.doing import carry_out
 from jobwarden.installing.errors import (
     ForeignEntryError,
@@ -495,6 +495,26 @@ def test_a_project_is_the_repository_around_the_folder(home: Home) -> None:
     below.mkdir(parents=True)
     assert project_of(below) == home.root / "project"
     assert project_of(home.root) in (home.root, *home.root.parents)
+
+
+def git(*words: str) -> None:
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
+
+
+def test_a_worktree_is_to_claude_code_the_repository_that_it_belongs_to_and_to_codex_its_own_project(
+    home: Home, tmp_path: Path
+) -> None:
+    """Seen with Claude Code 2.1.328: `claude mcp add --scope local` names the project that it writes under."""
+    main, tree, bare = tmp_path / "main", tmp_path / "tree", tmp_path / "bare.git"
+    git("init", "-q", str(main))
+    git("-C", str(main), "commit", "-q", "--allow-empty", "-m", "x")
+    git("-C", str(main), "worktree", "add", "-q", str(tree))
+    git("clone", "-q", "--bare", str(main), str(bare))
+    git("-C", str(bare), "worktree", "add", "-q", str(tmp_path / "other"))
+    claude = [places("claude", "project", home.env, folder) for folder in (main, tree, tmp_path / "other")]
+    assert [one.servers[1] for one in claude] == [str(main), str(main), str(bare)]
+    assert [one.hooks.parents[1] for one in claude] == [main, main, tmp_path / "other"]
+    assert places("codex", "project", home.env, tree).hooks.parents[1] == tree
 
 
 def test_the_program_is_the_one_that_was_called_by_a_path_that_lasts(tmp_path: Path) -> None:
