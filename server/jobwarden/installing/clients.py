@@ -43,7 +43,8 @@ def places(client: Client, scope: Scope, env: Mapping[str, str], project: Path) 
 
     In a project Claude Code has files that are one person's own (settings.local.json, and its "local" servers); what is
     written names paths of this machine, and has no place in files that a repository shares. Codex has only shared ones.
-    Claude Code counts a worktree as a part of the repository that it belongs to; Codex counts it as its own project.
+    Claude Code counts a worktree as a part of the repository that it belongs to; Codex reads the hooks there, and all
+    else in the worktree.
     """
     home = Path(env.get("HOME") or Path.home())
     if client == "claude":
@@ -57,9 +58,10 @@ def places(client: Client, scope: Scope, env: Mapping[str, str], project: Path) 
         local = project / ".claude"
         return Places(client, scope, local / "settings.local.json", state, servers, local / "skills", own, project)
     own = Path(env["CODEX_HOME"]) if env.get("CODEX_HOME") else home / ".codex"
-    base, agents = (own, home) if scope == "user" else (project / ".codex", project)
-    config = base / "config.toml"
-    return Places(client, scope, base / "hooks.json", config, (), agents / ".agents" / "skills", own, project)
+    if scope == "user":
+        return Places(client, scope, own / "hooks.json", own / "config.toml", (), home / ".agents/skills", own, project)
+    hooks = _repository(project)[0] / ".codex" / "hooks.json"
+    return Places(client, scope, hooks, project / ".codex/config.toml", (), project / ".agents/skills", own, project)
 
 
 def data_folder(env: Mapping[str, str]) -> Path:
@@ -75,7 +77,7 @@ def project_of(cwd: Path) -> Path:
 
 
 def _repository(project: Path) -> tuple[Path, Path]:
-    """Give the folder whose own settings Claude Code reads for a project, and what it calls the project.
+    """Give the folder whose own settings clients read for a project, and what Claude Code calls the project.
 
     Both are the repository's main folder, also for a worktree; one of a bare repository is called by that.
     """

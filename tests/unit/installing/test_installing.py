@@ -405,14 +405,17 @@ def test_a_link_that_leads_to_no_file_yet_gets_one_where_it_leads(home: Home, tm
     assert (path.is_symlink(), real.exists()) == (True, False)
 
 
-@pytest.mark.parametrize("name", [".claude", ".claude/settings.local.json", ".claude/skills/job-monitor/SKILL.md"])
+@pytest.mark.parametrize(
+    "name", [".claude", ".claude/settings.local.json", ".claude/skills/job-monitor/SKILL.md", ".codex"]
+)
 def test_a_projects_link_that_leads_out_of_it_is_not_followed(home: Home, tmp_path: Path, name: str) -> None:
+    client: Client = "codex" if "codex" in name else "claude"
     link = home.root / "project" / name
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(tmp_path / "elsewhere")
     before = home.tree()
     with pytest.raises(LockedFileError, match="leads out of the project"):
-        home.install("claude", "project")
+        home.install(client, "project")
     assert home.tree() == before
     assert not (tmp_path / "elsewhere").exists()
 
@@ -501,10 +504,10 @@ def git(*words: str) -> None:
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
 
 
-def test_a_worktree_is_to_claude_code_the_repository_that_it_belongs_to_and_to_codex_its_own_project(
+def test_a_worktree_is_a_part_of_the_repository_that_it_belongs_to_to_codex_for_its_hooks_alone(
     home: Home, tmp_path: Path
 ) -> None:
-    """Seen with Claude Code 2.1.328: `claude mcp add --scope local` names the project that it writes under."""
+    """Seen with Claude Code 2.1.328 (`claude mcp add --scope local` names the project) and Codex 0.169.0."""
     main, tree, bare = tmp_path / "main", tmp_path / "tree", tmp_path / "bare.git"
     git("init", "-q", str(main))
     git("-C", str(main), "commit", "-q", "--allow-empty", "-m", "x")
@@ -514,7 +517,8 @@ def test_a_worktree_is_to_claude_code_the_repository_that_it_belongs_to_and_to_c
     claude = [places("claude", "project", home.env, folder) for folder in (main, tree, tmp_path / "other")]
     assert [one.servers[1] for one in claude] == [str(main), str(main), str(bare)]
     assert [one.hooks.parents[1] for one in claude] == [main, main, tmp_path / "other"]
-    assert places("codex", "project", home.env, tree).hooks.parents[1] == tree
+    codex = places("codex", "project", home.env, tree)
+    assert [codex.hooks.parents[1], codex.server.parents[1], codex.skills.parents[1]] == [main, tree, tree]
 
 
 def test_the_program_is_the_one_that_was_called_by_a_path_that_lasts(tmp_path: Path) -> None:
