@@ -6,12 +6,12 @@ It is written into the user's own state, where a sandboxed shell of Codex cannot
 import os
 import time
 
-from jobwarden_hooks.folders import process, remove, state_of, written
+from jobwarden_hooks.folders import process, remove, session_folder, written
 
 
 def note_thread(session, name):
     """Note for a session that watches something whether its turn goes on or has ended, and by which program."""
-    folder = state_of(session)
+    folder = session_folder(session)
     if not os.path.isdir(folder):
         return
     path = os.path.join(folder, "codex.json")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -24,6 +25,27 @@ pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
 GRANTS = "\n[grants]\ncancel = true\nresubmissions = 5\n"
 SCRIPT = "#!/bin/bash\n#SBATCH --job-name=train\necho run $1\nuntil [ -e {gate} ]; do sleep 0.1; done\n"
+DIVERGES = """#!/bin/bash
+#SBATCH --job-name=diverges --time=5
+#WATCHER_BEGIN
+# name: diverged
+# pattern: "loss: ([0-9.]+)"
+# captures: [loss]
+# condition: float(loss) > 10
+# actions:
+#   - store_metric(name="loss", value="${{loss}}")
+#   - resubmit(modifications={{"time": "7"}})
+#WATCHER_END
+if [ -e {mark} ]; then echo loss: 0.5; exit 0; fi
+touch {mark}; echo loss: 2; echo loss: 12.5; sleep 300
+"""
+TOO_SMALL = """#!/bin/bash
+#SBATCH --job-name=too-small --mem=50M
+#WATCHER pattern="out of memory|OOM" action=resubmit(modifications={{"mem": "100M"}})
+if [ -e {mark} ]; then echo enough; exit 0; fi
+touch {mark}; echo "oom-kill: out of memory: killed process 7"; exit 137
+"""
+"""The rules stand in the scripts, as in the system that this syntax is from."""
 TESTS = Path(__file__).parents[1]
 
 
@@ -46,8 +68,8 @@ async def started(watched: Watched, cluster: Cluster, name: str) -> tuple[JobRec
 
 async def quiet(watched: Watched) -> None:
     """End the watcher: what is looked at here is what one process does."""
-    if watched.home.watcher_pid() is not None:
-        await beside(watched.home.kill_watcher)
+    await watched.until(lambda: watched.home.watcher_pid() is not None, "the watcher has begun")
+    await beside(watched.home.kill_watcher)
 
 
 def record_of(watched: Watched, job: str) -> JobRecord:
@@ -73,7 +95,7 @@ async def test_a_rule_replaces_a_job_by_one_with_a_changed_option_as_an_attempt_
     """The new job waits for the end of the old one; script, argument, options, folder and comment are the old one's."""
     cluster, watched = faulty_cluster, lend(GRANTS)
     record, gate = await started(watched, cluster, "replaced")
-    (done,) = await act(watched.home.env, "one", record.uid, "f1")
+    (done,) = await act(watched.home.env, "one", record.uid, f"{record.uid}/1")
     assert done.outcome == "done", done.text
     old, new = named(cluster, "replaced")
     assert old == record.id
@@ -106,12 +128,13 @@ async def test_a_kill_between_the_submission_and_its_journal_line_does_not_doubl
     cluster, watched = faulty_cluster, lend(GRANTS)
     name = "forgotten" if left else "queued"
     record, gate = await started(watched, cluster, name)
-    argv = [sys.executable, "-m", "support.resubmitting", "one", record.uid, "f1", "die"]
+    argv = [sys.executable, "-m", "support.resubmitting", "one", record.uid, f"{record.uid}/1", "die"]
     env = {**watched.home.env, "PYTHONPATH": str(TESTS)}
     killed = await anyio.to_thread.run_sync(
         lambda: subprocess.run(argv, env=env, cwd=TESTS, check=False, timeout=60, capture_output=True)
     )
     assert killed.returncode == -9, killed.stderr
+    assert killed.stdout.strip().isdigit(), killed
     old, new = named(cluster, name)
     assert record_of(watched, old).resubmitted_as is None
     if left:
@@ -122,5 +145,48 @@ async def test_a_kill_between_the_submission_and_its_journal_line_does_not_doubl
     assert done.outcome == "done", done.text
     assert named(cluster, name) == [old, new]
     attempts = [event.text or "" for event in watched.home.journal("one") if event.event == "attempt"]
-    assert len(attempts) == 1
+    assert len(attempts) == 1, told(watched)
     assert f"Rule diverged submitted it again as {new} with --time=7 --nice=5." in attempts[0]
+
+
+async def test_the_watcher_replaces_what_diverges_and_gives_more_memory_to_what_ran_out_of_it(
+    lend: Callable[..., Watched], faulty_cluster: Cluster
+) -> None:
+    """Each job ends as one with two attempts, of which the second had the changed option and succeeded."""
+    cluster = faulty_cluster
+    watched = lend(GRANTS, rules_least_s=0.5, rules_settle_s=1.0)
+    ids: dict[str, str] = {}
+
+    def submit() -> None:
+        for name, text in (("diverges", DIVERGES), ("too-small", TOO_SMALL)):
+            ids[name] = cluster.sbatch(script=text.format(mark=cluster.home() / f"mark-{name}"))
+
+    await beside(submit)
+    await watched.register(*ids.values())
+    await watched.until(
+        lambda: all(ended(watched, name)[-1:] == ["succeeded"] for name in ids), "both have succeeded", 120.0
+    )
+    for name, flag in (("diverges", "--time=7"), ("too-small", "--mem=100M")):
+        old, new = named(cluster, name)
+        assert old == ids[name]
+        record = last_record(watched, name)
+        assert [run["id"] for run in record["attempts"]] == [old, new]
+        assert f"submitted again as {new} with {flag}" in told(watched)
+    assert "loss = 12.5" in told(watched)
+    assert "loss = 2" not in told(watched)
+
+
+def ended(watched: Watched, name: str) -> list[str]:
+    """Give the phases in which a job of that name ended, in order."""
+    events = [event for event in watched.home.journal("one") if event.event == "finished"]
+    return [str(event.phase) for event in events if event.name == name]
+
+
+def last_record(watched: Watched, name: str) -> dict[str, Any]:
+    events = [event for event in watched.home.journal("one") if event.event == "finished" and event.name == name]
+    assert events[-1].record is not None
+    return events[-1].record
+
+
+def told(watched: Watched) -> str:
+    return "\n".join(event.text or "" for event in watched.home.journal("one"))

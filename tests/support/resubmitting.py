@@ -40,7 +40,7 @@ def die_after_sbatch() -> None:
     async def deadly(
         self: SlurmSource, host: Host, original: Original, changes: Sequence[str], token: str
     ) -> str | None:
-        await submit(self, host, original, changes, token)
+        print(await submit(self, host, original, changes, token), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -50,4 +50,5 @@ def die_after_sbatch() -> None:
 if __name__ == "__main__":
     if sys.argv[4:] == ["die"]:
         die_after_sbatch()
-    anyio.run(act, dict(os.environ), *sys.argv[1:4])
+    session_id, uid, firing_id = sys.argv[1:4]
+    anyio.run(act, dict(os.environ), session_id, uid, firing_id)

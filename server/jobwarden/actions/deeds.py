@@ -58,6 +58,8 @@ class Deed(BaseModel):
     """How many it had had."""
     lineage: str
     """The same for all runs of one job, whatever id they have."""
+    about: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """The job, for the journal: of one that has ended its transactions know nothing any more."""
     target: str = ""
     """Whom it tells, for the limit."""
     step: str = INTENDED
@@ -140,7 +142,8 @@ class Deeds:
 def intend(transaction: Transaction, deed: Deed, firing: Firing, text: str, *, told: bool = False) -> None:
     """Note a deed before it is done; one that is done by being noted has its end as its step."""
     extra: dict[str, JsonValue] = {
-        DEED: deed.model_dump(mode="json"),
+        **deed.about,
+        DEED: deed.model_dump(mode="json", exclude={"about"}),
         "firing": _fired(firing),
         TOLD: told,
     }
@@ -149,7 +152,7 @@ def intend(transaction: Transaction, deed: Deed, firing: Firing, text: str, *, t
 
 def note_after(transaction: Transaction, deed: Deed, after: After, text: str, *, told: bool) -> None:
     """Note what came of a deed."""
-    extra: dict[str, JsonValue] = {AFTER: after.model_dump(mode="json"), "rule": deed.rule, TOLD: told}
+    extra: dict[str, JsonValue] = {**deed.about, AFTER: after.model_dump(mode="json"), "rule": deed.rule, TOLD: told}
     transaction.note(text, kind=EventKind.ACTION, uid=deed.uid, extra=extra)
 
 
@@ -169,7 +172,8 @@ def _take(known: Known, event: Event) -> None:
     extra = event.model_extra or {}
     with suppress(ValidationError):  # written by another version, whose deeds are not ours to go on with
         if DEED in extra:
-            deed = Deed.model_validate(extra[DEED])
+            about = {"type": event.type, "host": event.host, "job_id": event.job_id, "name": event.name}
+            deed = Deed.model_validate({**extra[DEED], "about": about})
             known.deeds.setdefault(deed.id, deed)
             known.said[deed.id] = event.text or ""
         elif AFTER in extra:

@@ -65,6 +65,7 @@ def plan(
         uid=record.uid,
         run=run_of(record),
         runs=len(record.attempts),
+        about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )

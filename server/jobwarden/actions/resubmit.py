@@ -186,7 +186,7 @@ def _follow(
         exit_code=None, signal=None, output_missing_since=None,
     )  # fmt: skip
     if current is None:  # it had ended: the same job, watched again
-        moved = moved.changed(phase=Phase.UNKNOWN, registered_at=None, last_status="", observed_at=None)
+        moved = moved.changed(phase=Phase.UNKNOWN, registered_at=asked_at, last_status="", observed_at=None)
         moved, _ = transaction.register(moved, text=text)
     judgement = judge(moved, told, asked_at=asked_at, now=book.rounds.clock(), clocks=book.rounds.config.clocks)
     for draft in judgement.drafts:

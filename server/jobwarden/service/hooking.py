@@ -90,11 +90,12 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     found = () if begins or event == REWAKE else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
     if event in (STOP, REWAKE) and not any(news.is_urgent(one) for one in told.events):
-        return await _stopped(desk, session, HookView(offers=found))
-    live = [one for one in await desk.known([session]) if one.live] if begins else []
-    jobs = await desk.views(live, caller)
-    fresh = await desk.news.take(session, caller)
-    view = HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
+        view = HookView(offers=found)
+    else:
+        live = [one for one in await desk.known([session]) if one.live] if begins else []
+        jobs = await desk.views(live, caller)
+        fresh = await desk.news.take(session, caller)
+        view = HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
     return await _stopped(desk, session, view) if event == STOP else view
 
 

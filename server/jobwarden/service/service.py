@@ -154,7 +154,7 @@ class Service:
 
         Returns:
             A ticket for `wait_again`; or an answer as `wait` gives where it is over at once; or None where no ticket
-            can be given out (a state folder that cannot be written, too many jobs): then nothing was begun or told.
+            can be given out (a state folder that cannot be written): then nothing was begun or told.
         """
         await self._desk.registrations(caller)
         return await self._long_waits.begin(caller, jobs=jobs, until=until, timeout_s=timeout_s)

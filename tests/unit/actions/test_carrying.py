@@ -107,6 +107,24 @@ async def test_a_job_that_has_ended_is_resubmitted_as_one_more_attempt(stage: St
     (record,) = stage.session.load()
     assert (record.resubmitted_as, [one.id for one in record.attempts]) == ("900", ["100", "900"])
     assert (record.phase, record.exit_code, record.name) == ("pending", None, "train")
+    assert {(event.job_id, event.name, event.type) for event in stage.deeds()} == {("100", "train", "paper")}
+
+
+async def test_a_resubmission_that_has_ended_before_it_was_found_ends_the_job_anew(stage: Stage) -> None:
+    """The answer was lost; when somebody looks, the old run is over and told, and so is the new one."""
+    stage.press.lose_answers = True
+    (done,) = await stage.do(call("resubmit", modifications={}))
+    assert done.outcome == "open"
+    stage.press.states |= {"100": "FAILED", "900": "COMPLETED"}
+    with stage.session.transaction() as transaction:
+        transaction.finish(stage.record.uid, stage.record.changed(phase=Phase.FAILED, last_status="FAILED"))
+    stage.clock.later(minutes=1)
+    (done,) = await stage.actor().take_up(stage.session)
+    assert done.outcome == "done"
+    ends = [event for event in stage.session.journal.read() if event.event == "finished"]
+    assert [event.phase for event in ends] == ["failed", "succeeded"]
+    assert [run["id"] for run in (ends[-1].record or {})["attempts"]] == ["100", "900"]
+    assert stage.session.load() == ()
 
 
 async def test_cancel_and_resubmit_in_one_rule_end_the_old_job_once_and_not_the_new_one(stage: Stage) -> None:
