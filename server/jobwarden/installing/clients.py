@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jobwarden_registry.paths import is_repository
+
 Client = Literal["claude", "codex"]
 Scope = Literal["user", "project"]
 
@@ -73,7 +75,7 @@ def data_folder(env: Mapping[str, str]) -> Path:
 
 def project_of(cwd: Path) -> Path:
     """Give the nearest folder above that is a repository, or this one."""
-    return next((one for one in (cwd, *cwd.parents) if (one / ".git").exists()), cwd)
+    return next((one for one in (cwd, *cwd.parents) if is_repository(one)), cwd)
 
 
 def _repository(project: Path) -> tuple[Path, Path]:
