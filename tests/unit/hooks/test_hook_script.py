@@ -296,7 +296,8 @@ ASKED: list[tuple[str, dict[str, object], tuple[int, int, int], bool]] = [
     ("UserPromptSubmit", {}, (3, 3, 2), True),  # shown, and now to be acknowledged
     ("UserPromptSubmit", {}, (3, 3, 3), False),
     ("Stop", {}, (3, 2, 2), True),
-    ("Stop", {"stop_hook_active": True}, (3, 2, 2), False),
+    ("Stop", {"stop_hook_active": True}, (3, 3, 2), True),  # what it was held for has been seen
+    ("Stop", {"stop_hook_active": True}, (3, 3, 3), False),
     ("Stop", {}, (3, 3, 3), False),
     ("SessionStart", {"source": "resume"}, (3, 3, 3), True),
     ("UserPromptSubmit", {"agent_id": "sub-1"}, (3, 2, 2), False),
@@ -358,3 +359,14 @@ def test_jobwarden_is_asked_when_other_jobs_of_the_user_were_seen_since_it_was_a
     assert fire(home, event("UserPromptSubmit", home), str(program)) == ""
     os.utime(offered, (0, 0))
     assert fire(home, event("Stop", home), str(program)) == "told\n"
+
+
+def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
+    """2 from a hook takes the user's prompt away: an older jobwarden ends so, and uvx without a network."""
+    program = home.root / "older"
+    program.write_text("#!/bin/sh\ncat >/dev/null\necho told\nexit 2\n", encoding="utf-8")
+    program.chmod(0o755)
+    journal = home.places.state / "sessions" / "s-1" / "events.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text('{"seq": 1}\n', encoding="utf-8")
+    assert fire(home, event("UserPromptSubmit", home, prompt="go on"), str(program)) == "told\n"

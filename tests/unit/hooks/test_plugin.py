@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.hook import hook_module
-
 ROOT = Path(__file__).parents[3]
+DAY_S = 86400
 HOOKS = ("hooks/hooks.json", "hooks/hooks.codex.json")
 
 
@@ -30,13 +30,13 @@ def handlers(name: str) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_each_hook_runs_the_one_script_without_site_packages_and_within_a_limit(name: str) -> None:
+def test_each_hook_runs_a_script_of_ours_without_site_packages_and_within_a_limit(name: str) -> None:
     for event, found in handlers(name).items():
         for one in found:
             path = re.fullmatch(r'python3 -I -S "\$\{CLAUDE_PLUGIN_ROOT\}/(\S+)"', one["command"])
             assert path is not None, event
             assert (ROOT / path[1]).is_file()
-            assert 0 < one["timeout"] <= 20
+            assert one["timeout"] == DAY_S if one.get("asyncRewake") else 0 < one["timeout"] <= 20
 
 
 def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() -> None:
@@ -44,7 +44,7 @@ def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() ->
     source = (ROOT / "hooks/jobwarden_hooks/events.py").read_text(encoding="utf-8")
     assert all(f'"{event}"' in source for event in claude)
     assert claude - codex == {"PostToolUseFailure", "PreToolUse"}
-    assert codex < claude
+    assert codex - claude == {"SessionEnd"}
 
 
 @pytest.mark.parametrize("tool", ["mcp__jobwarden__check_status", "mcp__plugin_jobwarden_jobwarden__tail_log"])
@@ -72,24 +72,33 @@ def test_what_the_manifest_for_codex_names_is_there() -> None:
         assert (ROOT / told[key]).exists(), key
 
 
-def test_both_clients_start_the_same_server_from_the_plug_in_itself() -> None:
+def test_each_client_starts_the_server_of_the_plug_in_itself() -> None:
     claude, codex = (read(name)["mcpServers"]["jobwarden"] for name in (".mcp.json", ".mcp.codex.json"))
-    assert claude["args"] == ["--from", "${CLAUDE_PLUGIN_ROOT}", "jobwarden", "serve"]
-    assert codex["args"] == ["--from", ".", "jobwarden", "serve"]
-    assert codex["cwd"] == "."  # Codex 0.169.0 expands nothing in this file, and starts it in the plug-in's folder
-    assert claude["command"] == codex["command"] == "uvx"
+    assert claude["command"] == "python3"
+    assert claude["args"] == ["-I", "-S", "${CLAUDE_PLUGIN_ROOT}/hooks/jobwarden_start.py", "serve"]
+    assert codex["command"] == "sh"
+    assert "cwd" not in codex  # with one, Codex 0.169.0 starts it in the plug-in, and the project cannot be known
 
 
-def test_the_hook_starts_what_is_installed_and_else_the_plug_ins_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_server_for_codex_is_found_where_codex_keeps_its_plug_ins_and_works_in_the_thread_s_folder(
+    tmp_path: Path,
 ) -> None:
-    events: Any = hook_module("events")
-    monkeypatch.setattr("sys.argv", ["jobwarden_hook.py"])
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert events.program() == ["jobwarden"]
-    for name in ("uvx", "jobwarden"):
-        (tmp_path / name).touch(mode=0o755)
-        expected = {"uvx": ["uvx", "--from", os.fspath(ROOT), "jobwarden"], "jobwarden": ["jobwarden"]}
-        assert events.program() == expected[name]
-    monkeypatch.setattr("sys.argv", ["jobwarden_hook.py", "other", "word"])
-    assert events.program() == ["other", "word"]
+    """Codex 0.169.0 expands nothing in its file, and keeps one version of a plug-in below CODEX_HOME."""
+    server = read(".mcp.codex.json")["mcpServers"]["jobwarden"]
+    cached = tmp_path / "my codex" / "plugins" / "cache" / "a marketplace" / "jobwarden" / "0.1.0" / "hooks"
+    cached.mkdir(parents=True)
+    (cached / "jobwarden_start.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:])", encoding="utf-8")
+    assert (ROOT / "hooks" / "jobwarden_start.py").is_file()
+    for env, moved in (({"CODEX_HOME": str(tmp_path / "my codex")}, ".codex"), ({"HOME": str(tmp_path)}, "gone")):
+        done = subprocess.run(
+            [server["command"], *server["args"]],
+            env={"PATH": os.environ["PATH"], **env},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stdout == f"{tmp_path} ['serve']\n", done.stderr
+        next(tmp_path.glob("*codex")).rename(tmp_path / moved)

@@ -40,9 +40,14 @@ def read_queue_part(part: Part, nonce: str, question: str) -> Answer:
 
 def read_account_part(part: Part, nonce: str, question: str) -> Answer:
     """Read sacct's part; without a sacct, or with accounting disabled, the site has none."""
-    if part.status == _NOT_FOUND or (part.status and _DISABLED in part.stderr.lower()):
+    if no_accounting(part):
         return Answer(question=f"{question}  # {_said(part)}", exists=False)
     return _answer(part, nonce, question, read_account, "slurm.accounting_unavailable")
+
+
+def no_accounting(part: Part) -> bool:
+    """Whether sacct's part says that there is no accounting at all."""
+    return part.status == _NOT_FOUND or (part.status != 0 and _DISABLED in part.stderr.lower())
 
 
 def read_unlisted(part: Part) -> str:

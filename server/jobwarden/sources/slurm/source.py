@@ -10,11 +10,13 @@ from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerErr
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
-from jobwarden.sources.slurm import commands
+from jobwarden.sources.resubmitting import NotAgainError, Original
+from jobwarden.sources.slurm import commands, scripts
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
 from jobwarden.sources.slurm.combine import see
+from jobwarden.sources.slurm.identity import ours
 from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
@@ -35,7 +37,15 @@ from jobwarden.sources.slurm.reading import (
     read_unlisted,
     word_of,
 )
-from jobwarden.sources.slurm.resubmission import contested
+from jobwarden.sources.slurm.resubmission import contested, twins
+from jobwarden.sources.slurm.submitting import (
+    original_argv,
+    read_original,
+    read_submission,
+    read_submitted,
+    submit_argv,
+    submitted_argv,
+)
 from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
@@ -48,7 +58,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs` and `Accounts`.
+    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts` and `Resubmits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -128,7 +138,7 @@ class SlurmSource:
         argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=_limit(host))
         told = read_accounted(await _run(host, argv, nonce), nonce)
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
-        known = {name: post_mortem_of(job.id, told, question=question) for name, job in jobs.items()}
+        known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
@@ -136,6 +146,43 @@ class SlurmSource:
         job = parse_id(wanted.resubmitted_as or wanted.id)
         async with hosts("") as host:
             return await logs_of(host, wanted, job, known=known, task=task)
+
+    async def script(self, host: Host, job_id: str) -> str:
+        """See `KeepsScripts.script`."""
+        return await scripts.script(host, parse_id(job_id))
+
+    async def original(self, host: Host, wanted: Wanted) -> Original:
+        """See `Resubmits.original`: three runs."""
+        job = parse_id(wanted.resubmitted_as or wanted.id)
+        if not job.whole or (wanted.elements or 0) > 1:
+            raise NotAgainError("It is an array or a part of a job, and is not submitted again.")
+        asked = await self._look(host, [job.base])
+        if not asked.queue.whole:
+            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+        fitting, accounted = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
+        if len(fitting) < len(asked.queue_rows(job)) or (asked.account_rows(job) and not accounted and not fitting):
+            raise NotAgainError("Another job has its id now.")
+        nonce = new_nonce()
+        argv = original_argv(nonce, job.base, cluster=host.cluster, limit_s=_limit(host))
+        parts = await _run(host, argv, nonce)
+        name = next((row.name for row in fitting), wanted.name)
+        alive = any(row.alive for row in fitting)
+        return read_original(
+            parts, nonce, job.base, user=asked.user, name=name, alive=alive, twins=twins(wanted, job, asked)
+        )
+
+    async def submit(self, host: Host, original: Original, changes: Sequence[str], token: str) -> str | None:
+        """See `Resubmits.submit`: one run."""
+        nonce = new_nonce()
+        argv = submit_argv(nonce, original, changes, token, cluster=host.cluster, limit_s=_limit(host))
+        done = await host.transport.run(argv, timeout_s=host.timeout_s, stdin=original.script)
+        return read_submission(read_parts(done.stdout, nonce))
+
+    async def submitted(self, host: Host, token: str, *, within_s: float) -> str | None:
+        """See `Resubmits.submitted`: one run."""
+        nonce = new_nonce()
+        argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
+        return read_submitted(await _run(host, argv, nonce), nonce, token)
 
     def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
         evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
