@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def active_jobs_path(project: Path, session_id: str) -> Path:
         InvalidIdError: See `check_session_id`.
     """
     return project.joinpath(*AGENTS, check_session_id(session_id), ACTIVE_JOBS)
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a git repository, or a worktree of one, begins in this folder; one that cannot be seen does not.
+
+    An empty `.git` is none: Codex's sandbox (0.169.0) leaves one in each folder that it opens for writing, /tmp too.
+    """
+    there = folder / ".git"
+    with suppress(OSError):
+        return there.is_file() or (there / "HEAD").exists()
+    return False
 
 
 def machine_id(env: Mapping[str, str]) -> str:

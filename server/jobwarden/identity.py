@@ -19,7 +19,7 @@ from typing import cast
 from jobwarden.bindings import Binding, Lineage, binding_of, own_lineage, sub_agent_of
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.index import Index
-from jobwarden_registry.paths import Places, check_session_id
+from jobwarden_registry.paths import Places, check_session_id, is_repository
 from jobwarden_registry.processes import ProcessId
 
 CODEX_TURN = "x-codex-turn-metadata"
@@ -228,7 +228,7 @@ def _project(env: Mapping[str, str], meta: Mapping[str, object], cwd: Path) -> P
         return Path(told).resolve()
     cwd = cwd.resolve()
     for folder in (cwd, *cwd.parents):
-        if _is_there(folder / ".git"):
+        if is_repository(folder):
             return folder
     return cwd
 
@@ -243,12 +243,6 @@ def _is_folder(path: Path) -> bool:
     """Look without failing: what a caller names may be too long, or where nobody may look."""
     with suppress(OSError, ValueError):
         return path.is_dir()
-    return False
-
-
-def _is_there(path: Path) -> bool:
-    with suppress(OSError):
-        return path.exists()
     return False
 
 

@@ -1,4 +1,4 @@
-"""The real Claude Code and our dialogs, connected without hooks; its model is a script on loopback."""
+"""The real Claude Code and our tasks and dialogs. Its model is a script on loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.claude_code import ClaudeCode, claude_program
+from support.claude_code import TOOLS as PLUGIN_TOOLS
+from support.claude_code import ClaudeCode, claude_program, own_programs, plugin_copy
 from support.household import Household, cli, eventually, household
 from support.model import Model, call, standing_in, text
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.node
 
 SESSION = "11111111-2222-4333-8444-555555555555"
 TOOLS = "mcp__jobwarden__"
+ENDED = "ended: failed, exit 3"
 
 
 @dataclass
@@ -31,6 +33,9 @@ class Desk:
     home: Household
     gate: Path
 
+    def open_gate(self) -> None:
+        self.gate.write_text("go\n", encoding="utf-8")
+
 
 @pytest.fixture
 def desk(clean_environment: Path) -> Iterator[Desk]:
@@ -39,8 +44,8 @@ def desk(clean_environment: Path) -> Iterator[Desk]:
         client.mkdir()
         (client / "settings.json").write_text(json.dumps({"permissions": {"allow": ["mcp__jobwarden"]}}))
         names = ("HOME", "PATH", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "JOBWARDEN_CONFIG")
-        server = {"command": sys.executable, "args": ["-m", "jobwarden", "serve"]}
-        server["env"] = {name: home.env[name] for name in names}
+        env = {name: home.env[name] for name in names}
+        server = {"command": sys.executable, "args": ["-m", "jobwarden", "serve"], "env": env}
         Path(home.env["HOME"], ".claude.json").write_text(json.dumps({"mcpServers": {"jobwarden": server}}))
         gate = home.root / "gate"
         os.mkfifo(gate)
@@ -48,6 +53,33 @@ def desk(clean_environment: Path) -> Iterator[Desk]:
         cli(home, "run", "--name", "gated", "--", "sh", "-c", f"read line < {gate}; exit 3").check_returncode()
         del home.env["CLAUDE_CODE_SESSION_ID"]
         yield Desk(ClaudeCode(claude_program(), home, model.url), model, home, gate)
+
+
+def test_an_idle_model_is_woken_once_by_its_task_though_the_hook_waits_too(desk: Desk, tmp_path: Path) -> None:
+    own_programs(desk.home)
+    Path(desk.home.env["HOME"], ".claude.json").unlink()  # the plug-in brings the server
+    assert desk.claude.install(plugin_copy(tmp_path / "plugin"))["outcome"] == "ok"
+    desk.model.then(
+        [call("ToolSearch", query="wait for job")],
+        [call(PLUGIN_TOOLS + "check_status")],
+        [call(PLUGIN_TOOLS + "wait_for_change", until="terminal")],
+        [text("I wait.")],
+        [text("It has failed.")],
+        [text("Nothing more.")],
+    )
+    with desk.claude.terminal(SESSION) as terminal:
+        terminal.enter("please wait for it", lambda: len(desk.model.asked) >= 4, "the wait has begun")
+        eventually((desk.home.places.runtime / "idle" / f"{SESSION}.json").exists, "the hook waits too", within_s=60)
+        desk.open_gate()
+        eventually(lambda: len(desk.model.asked) >= 5, "the model is woken", within_s=90)
+        terminal.enter("what else?", lambda: len(desk.model.asked) >= 6, "the prompt is there")
+    first, loaded, _, begun, woken, prompted = desk.model.asked
+    assert {name for name in first.tools if name.startswith(PLUGIN_TOOLS)} == {PLUGIN_TOOLS + "check_status"}
+    assert PLUGIN_TOOLS + "wait_for_change" in loaded.tools, "found by searching"
+    assert "moved to the background" in begun.new
+    assert re.search(rf"<status>completed</status>.*NEWS.*gated.*{ENDED}", woken.new, re.DOTALL)
+    assert "what else?" in prompted.new
+    assert desk.model.seen.count(ENDED) == 1
 
 
 def test_without_a_person_a_dialog_is_dismissed_nothing_is_cancelled_and_the_named_way_works(desk: Desk) -> None:

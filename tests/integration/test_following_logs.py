@@ -22,7 +22,7 @@ from support.watched import HOST, use_cluster
 RUNS = """#!/bin/sh
 run=${SLURM_RESTART_COUNT:-0}
 echo "run $run begins"
-[ "$run" = 0 ] && sleep 300
+[ "$run" = 0 ] && exec sleep 300
 printf '\\033[31mrun %%s\\033[0m ends\\nno newline' "$run"
 exit %d
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -59,6 +60,19 @@ def tree(*folders: Path) -> dict[str, bytes | None]:
     return {str(path): path.read_bytes() if path.is_file() else None for path in found}
 
 
+def make_worktree(home: Household) -> None:
+    """Let the project be a worktree of a repository beside it, to which clients count it in their own ways."""
+    main = home.root / "main"
+    main.mkdir()
+    shutil.rmtree(home.project)
+    for words in (
+        ["init", "-q"],
+        ["commit", "-q", "--allow-empty", "-m", "x"],
+        ["worktree", "add", "-q", home.project],
+    ):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, cwd=main)
+
+
 @pytest.mark.parametrize("scope", ["user", "project"])
 @pytest.mark.parametrize("client", ["claude", "codex"])
 def test_the_command_shows_does_and_undoes_it_and_doctor_knows(home: Household, client: str, scope: str) -> None:
@@ -93,7 +107,8 @@ def claude(home: Household) -> ClaudeCode:
 @pytest.mark.parametrize("scope", ["user", "project"])
 def test_claude_code_connects_runs_the_hooks_and_knows_the_skills(claude: ClaudeCode, scope: str) -> None:
     home = claude.home
-    subprocess.run(["git", "init", "-q", str(home.project)], check=True)
+    if scope == "project":
+        make_worktree(home)
     jobwarden(claude.env, home.project, "install", "claude", "--scope", scope, "--yes")
     told = claude.run("mcp", "list")
     assert f"jobwarden: {home.root}/bin/jobwarden serve" in told
@@ -168,6 +183,18 @@ def test_codex_takes_the_server_the_hooks_and_the_skills_and_gives_all_back(code
     jobwarden(codex.env, project, "install", "codex", "--uninstall", "--yes")
     assert {name: text for name, text in tree(codex.folder).items() if name in before} == before
     assert not (codex.folder / "hooks.json").exists()
+
+
+@pytest.mark.node
+def test_codex_takes_server_and_hooks_of_a_project_that_is_a_worktree_too(codex: Codex) -> None:
+    project = codex.home.project
+    make_worktree(codex.home)
+    jobwarden(codex.env, project, "install", "codex", "--scope", "project", "--yes")
+    with app_server(codex) as server:
+        thread = server.begin(project)
+        (hooks,) = server.ask("hooks/list", cwds=[str(project)])["data"]
+        assert {one["sourcePath"] for one in hooks["hooks"]} == {str(codex.home.root / "main/.codex/hooks.json")}
+        assert [one["name"] for one in server.ask("mcpServerStatus/list", threadId=thread)["data"]] == ["jobwarden"]
 
 
 @pytest.mark.node

@@ -65,10 +65,13 @@ async def all_well(book: Casebook) -> None:
 
 async def throttled(book: Casebook) -> None:
     """Two run at a time; one element is watched by itself, too, from the time when it waits."""
-    job = await book.sbatch("-a", "1-8%2", "--wrap", FAILS_IN_THE_MIDDLE)
+    job = await book.sbatch("--begin=now+1hour", "-a", "1-8%2", "--wrap", FAILS_IN_THE_MIDDLE)
     case = await book.register("throttled", job)
     alone = await book.register("element 4", f"{job}_4")
     well = await book.register("element 7", f"{job}_7")
+    for one in (well, alone, case):
+        await book.until_phase(one, Phase.PENDING)
+    await book.slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
     await book.until(case, some_failed_some_wait)
     book.views["some failed, some wait"] = await book.shown()
     for one in (well, alone, case):

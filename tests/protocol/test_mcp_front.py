@@ -28,7 +28,7 @@ from protocol.fake_service import FakeService, find_caller
 from support.baking import FILE, MADE_WITH, VERSIONS, Message, answered, bake, listening, opening
 
 ROOT = Path(__file__).parents[2]
-SOON_S = 20.0
+SOON_S = 60.0
 MODERN = VERSIONS[-1]
 AGAIN = "python bench/bench_tools_list.py --write-golden writes it anew"
 CLAUDE: Message = {
@@ -342,9 +342,9 @@ TALKS: Mapping[str, Sequence[Message | str]] = {
     "it listens": [NEW[0], listening(), *NEW[1:]],
     "it listens twice": [NEW[0], listening(), {**listening(), "id": "more"}, *NEW[1:]],
     "it listens first": [listening(), *NEW],
-    "it listens to a job": [
+    "it listens to less": [
         NEW[0],
-        {**listening(), "params": {**ENVELOPE, "notifications": {"resourceSubscriptions": ["jobs://active"]}}},
+        {**listening(), "params": {**ENVELOPE, "notifications": {"toolsListChanged": True}}},
         *NEW[1:],
     ],
     "half an envelope": [*_but(NEW, 1, params={"_meta": {"io.modelcontextprotocol/protocolVersion": MODERN}})],

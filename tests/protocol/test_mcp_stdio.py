@@ -87,7 +87,7 @@ def _ends(pid: int) -> bool:
 async def test_a_client_of_either_era_is_served(mode: str) -> None:
     parameters = StdioServerParameters(command=SERVER[0], args=SERVER[1:], env=dict(os.environ))
     async with Client(parameters, mode=mode) as client:
-        assert len((await client.list_tools()).tools) == 7
+        assert "register_job" in {tool.name for tool in (await client.list_tools()).tools}
         result = await client.call_tool("check_status", {})
         assert not result.is_error
         (block,) = result.content

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import anyio
+import pytest
 from mcp_types import TextContent
 
+from jobwarden.service.tickets import Answer, Ticket, Tickets
 from support.household import household
 from support.mcp_processes import Process, Processes
 from support.task_client import begin, cancel, get
@@ -64,7 +67,15 @@ async def test_the_news_of_a_task_is_told_once_and_the_task_answers_the_same_aga
     assert await get(one.client, handle.task_id) == first
 
 
-async def test_two_that_ask_at_once_are_given_one_answer(world: Processes) -> None:
+async def test_two_that_ask_at_once_are_given_one_answer(world: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Tickets.keep
+
+    def slowly(tickets: Tickets, ticket: Ticket, answer: Answer) -> Answer:
+        if TOLD in answer.text:  # the others would be quicker, and what they say has no news in it
+            time.sleep(0.2)
+        return real(tickets, ticket, answer)
+
+    monkeypatch.setattr(Tickets, "keep", slowly)
     one = await world.start()
     await one.watch("1")
     handle = await begin(one.client, until="terminal")  # which is met also when the news has been told
@@ -224,6 +235,23 @@ async def test_an_error_that_waiting_does_not_mend_completes_the_task_as_the_too
     assert ended.text.startswith("ERROR [registry.untrusted; not retryable]")
     folder.chmod(0o700)
     assert await get(one.client, handle.task_id) == ended
+
+
+async def test_an_error_that_may_pass_leaves_the_task_working_and_nothing_is_lost(clean_environment: Path) -> None:
+    with household(clean_environment, {"floor_s": 0.0, "poll_s": 0.05, "lock_timeout_s": 0.2}) as home:
+        async with AsyncExitStack() as stack:
+            processes = Processes(home, stack)
+            one, other = await processes.start(), await processes.start()
+            await one.watch("1")
+            handle = await begin(one.client)
+            await one.happens("1")
+            session = await other.desk.session(other.caller)
+            assert session is not None
+            with session.locked():
+                held = await get(one.client, handle.task_id)
+            assert held.status == "working"
+            assert held.status_message.startswith("[registry.locked; retryable]")
+            assert TOLD in (await get(one.client, handle.task_id)).text
 
 
 # -- who gets none

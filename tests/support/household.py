@@ -104,6 +104,7 @@ def make_household(root: Path, clocks: Mapping[str, float | str] | None = None, 
     home, run = root / "home", root / "run"
     for folder in (home, run, root / "project" / ".git"):
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    (root / "project" / ".git" / "HEAD").touch()
     config = root / "config.toml"
     lines = [f"{name} = {value}" for name, value in {**QUICK_CLOCKS, **(clocks or {})}.items()]
     config.write_text("[clocks]\n" + "\n".join(lines) + "\n" + extra, encoding="utf-8")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jobwarden_registry.paths import is_repository
+
 Client = Literal["claude", "codex"]
 Scope = Literal["user", "project"]
 
@@ -43,6 +45,8 @@ def places(client: Client, scope: Scope, env: Mapping[str, str], project: Path) 
 
     In a project Claude Code has files that are one person's own (settings.local.json, and its "local" servers); what is
     written names paths of this machine, and has no place in files that a repository shares. Codex has only shared ones.
+    Claude Code counts a worktree as a part of the repository that it belongs to; Codex reads the hooks there, and all
+    else in the worktree.
     """
     home = Path(env.get("HOME") or Path.home())
     if client == "claude":
@@ -51,13 +55,15 @@ def places(client: Client, scope: Scope, env: Mapping[str, str], project: Path) 
         state = (own if given else home) / ".claude.json"
         if scope == "user":
             return Places(client, scope, own / "settings.json", state, ("mcpServers",), own / "skills", own, project)
-        servers = ("projects", str(project), "mcpServers")
+        project, called = _repository(project)
+        servers = ("projects", str(called), "mcpServers")
         local = project / ".claude"
         return Places(client, scope, local / "settings.local.json", state, servers, local / "skills", own, project)
     own = Path(env["CODEX_HOME"]) if env.get("CODEX_HOME") else home / ".codex"
-    base, agents = (own, home) if scope == "user" else (project / ".codex", project)
-    config = base / "config.toml"
-    return Places(client, scope, base / "hooks.json", config, (), agents / ".agents" / "skills", own, project)
+    if scope == "user":
+        return Places(client, scope, own / "hooks.json", own / "config.toml", (), home / ".agents/skills", own, project)
+    hooks = _repository(project)[0] / ".codex" / "hooks.json"
+    return Places(client, scope, hooks, project / ".codex/config.toml", (), project / ".agents/skills", own, project)
 
 
 def data_folder(env: Mapping[str, str]) -> Path:
@@ -69,4 +75,18 @@ def data_folder(env: Mapping[str, str]) -> Path:
 
 def project_of(cwd: Path) -> Path:
     """Give the nearest folder above that is a repository, or this one."""
-    return next((one for one in (cwd, *cwd.parents) if (one / ".git").exists()), cwd)
+    return next((one for one in (cwd, *cwd.parents) if is_repository(one)), cwd)
+
+
+def _repository(project: Path) -> tuple[Path, Path]:
+    """Give the folder whose own settings clients read for a project, and what Claude Code calls the project.
+
+    Both are the repository's main folder, also for a worktree; one of a bare repository is called by that.
+    """
+    try:
+        link = (project / ".git").read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        common = (project / link / "commondir").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return project, project
+    found = (project / link / common).resolve()
+    return (found.parent, found.parent) if found.name == ".git" else (project, found)

@@ -256,5 +256,6 @@ def _check(plan: Plan) -> None:
     for change in plan.changes:
         files.check_writable(change.path)
         if plan.places.scope == "project":
-            files.check_inside(change.path, plan.places.project)
+            for folder in {plan.places.project, plan.places.hooks.parents[1]}:
+                files.check_inside(change.path, folder)
     files.check_writable(plan.data / RECEIPTS)

@@ -17,6 +17,7 @@ from jobwarden.delivery import codex, news
 from jobwarden.identity import Caller
 from jobwarden.service import registering
 from jobwarden.service.desk import Desk
+from jobwarden.service.long_waits import will_tell
 from jobwarden.service.offering import offers
 from jobwarden.service.taking_over import orphans_of_project, take_over
 from jobwarden.service.views import HookView
@@ -89,7 +90,8 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
         return HookView()
     found = () if begins or event == REWAKE else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
-    if event in (STOP, REWAKE) and not any(news.is_urgent(one) for one in told.events):
+    urgent = any(news.is_urgent(one) for one in told.events)
+    if (event in (STOP, REWAKE) and not urgent) or (event == REWAKE and await will_tell(desk, caller)):
         view = HookView(offers=found)
     else:
         live = [one for one in await desk.known([session]) if one.live] if begins else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import anyio
@@ -13,7 +14,7 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.tickets import Answer, Ticket, TicketError, Tickets
 from jobwarden.service.views import StatusView
-from jobwarden.service.waiting import Standing, Until, begin, look_again
+from jobwarden.service.waiting import Standing, Until, begin, is_met, look_again
 from jobwarden_registry.errors import JobwardenError
 
 Say = Callable[[StatusView | JobwardenError], str]
@@ -80,6 +81,7 @@ class LongWaits:
             answer = Answer(how="refused", text=say(error), at=now)
         else:
             if not standing.over:
+                await to_thread.run_sync(self._tickets.asked, ticket, now)
                 return standing
             answer = Answer(how="answered", text=say(standing.view), at=now)
         return await to_thread.run_sync(self._tickets.keep, ticket, answer)
@@ -87,6 +89,22 @@ class LongWaits:
     def _lock(self, ticket: Ticket) -> anyio.Lock:
         """Let one look at a time end a wait: what it told is told once."""
         return self._looking.setdefault(ticket.text, anyio.Lock())
+
+
+async def will_tell(desk: Desk, caller: Caller) -> bool:
+    """Whether a client that asks for a wait of this session is about to be given its end, and with it the news.
+
+    Args:
+        desk: Whose world.
+        caller: The root session's agent, by the name of the client that was told last.
+    """
+    now = desk.world.clock()
+    with suppress(JobwardenError):  # rather told by two than by none
+        tickets = await to_thread.run_sync(Tickets(desk.world.places.state).asked_lately, caller.session_id, now)
+        for ticket in tickets:
+            if ticket.detail is None and await is_met(desk, caller, ticket.wish):
+                return True
+    return False
 
 
 def _check(caller: Caller, ticket: Ticket) -> None:

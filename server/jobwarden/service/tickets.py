@@ -7,6 +7,7 @@ characters. The end of a wait is written down once, beside the ticket: whoever a
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from contextlib import suppress
@@ -26,6 +27,9 @@ _NAME = re.compile(r"jw1-([0-9a-f]{8})-[0-9a-f]{32}")
 _TICKET, _ANSWER = ".json", ".answer.json"
 KEPT_S = 86_400.0
 """An answer can be asked for this long after the wait's time was up: a session may be resumed on the next morning."""
+
+LATELY_S = 60.0
+"""Who has not asked for so long is taken to have gone: clients are told to ask every few seconds."""
 
 
 class TicketError(JobwardenError):
@@ -108,6 +112,31 @@ class Tickets:
                 if now < ticket.forgotten_at:
                     return ticket
         raise TicketError("No such wait, or its answer is no longer kept.", hint="Call wait_for_change again.")
+
+    def asked(self, ticket: Ticket, now: AwareDatetime) -> None:
+        """Note that somebody asks for this one still."""
+        with suppress(OSError):  # it is a hint, and no more
+            os.utime(self._state / WAITS / (ticket.text + _TICKET), (now.timestamp(), now.timestamp()))
+
+    def asked_lately(self, session_id: str, now: AwareDatetime) -> list[Ticket]:
+        """Give a session's waits that go on and that somebody asked for in the last `LATELY_S`.
+
+        Raises:
+            UnreadableError: The disk did not answer.
+        """
+        folder = open_folder(self._state, (WAITS,), Steps(), create=False)
+        if folder is None:
+            return []
+        found: list[Ticket] = []
+        with folder:
+            names = set(folder.names())
+            for text in [name.removesuffix(_TICKET) for name in names if _NAME.fullmatch(name.removesuffix(_TICKET))]:
+                signature = folder.signature(text + _TICKET)
+                if text + _ANSWER in names or not signature or signature[3] / 1e9 < now.timestamp() - LATELY_S:
+                    continue
+                with suppress(ValidationError):
+                    found.append(Ticket.model_validate_json(folder.read(text + _TICKET) or b""))
+        return [ticket for ticket in found if ticket.session_id == session_id]
 
     def answer(self, ticket: Ticket) -> Answer | None:
         """Give how the wait ended; None while it goes on.

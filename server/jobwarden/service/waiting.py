@@ -118,6 +118,16 @@ async def look_again(desk: Desk, caller: Caller, wish: Wish, *, waited_s: float,
     return Standing(view.model_copy(update={"waited_s": waited_s, "met": met}), over)
 
 
+async def is_met(desk: Desk, caller: Caller, wish: Wish) -> bool:
+    """Whether the next look at a wait that was begun will find it met; tells nothing and asks nobody."""
+    sessions = await desk.in_scope(caller, project=False)
+    if not sessions:
+        return False
+    _, goal = await _remembered(desk, sessions, wish)
+    now = anyio.current_time()
+    return await _Waiting(desk, caller, sessions[0], goal, now, now).met()
+
+
 @dataclass(frozen=True, slots=True)
 class _Goal:
     """What is waited for.

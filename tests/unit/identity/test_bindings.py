@@ -27,6 +27,7 @@ HERE = "machine-1"
 def places(tmp_path: Path) -> Places:
     (tmp_path / "run").mkdir(mode=0o700)
     (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").touch()
     return user_places({"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")})
 
 

@@ -29,6 +29,7 @@ def places(tmp_path: Path) -> Places:
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "HEAD").touch()
     (folder / "src").mkdir()
     return folder
 
@@ -89,6 +90,7 @@ def test_a_person_has_one_session_in_a_project_whatever_the_terminal_or_subfolde
 def test_two_projects_of_one_person_are_two_sessions(places: Places, project: Path, tmp_path: Path) -> None:
     second = tmp_path / "second"
     (second / ".git").mkdir(parents=True)
+    (second / ".git" / "HEAD").touch()
     assert caller(places, project).session_id != caller(places, second).session_id
 
 
@@ -97,6 +99,13 @@ def test_a_worktree_is_its_own_root(places: Places, project: Path) -> None:
     worktree.mkdir(parents=True)
     (worktree / ".git").write_text("gitdir: elsewhere", encoding="utf-8")
     assert caller(places, worktree).project == worktree
+
+
+def test_an_empty_folder_of_git_s_name_is_no_repository(places: Places, tmp_path: Path) -> None:
+    """Codex's sandbox leaves one in /tmp, and all that lies there would be one project."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "work").mkdir()
+    assert caller(places, tmp_path / "work").project == tmp_path / "work"
 
 
 def test_a_known_session_keeps_the_project_it_was_first_seen_in(places: Places, project: Path, tmp_path: Path) -> None:

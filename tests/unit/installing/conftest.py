@@ -16,4 +16,5 @@ def home(tmp_path: Path) -> Home:
     program.touch(mode=0o755)
     root = tmp_path / "home"
     (root / "project" / ".git").mkdir(parents=True)
+    (root / "project" / ".git" / "HEAD").touch()
     return Home(root, program, {"HOME": str(root), "PATH": "/usr/bin:/bin"})

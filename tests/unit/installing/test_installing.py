@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobwarden.installing import entries, shipped
-from jobwarden.installing.clients import Client, Scope, data_folder, project_of
+from jobwarden.installing.clients import Client, Scope, data_folder, places, project_of
 from jobwarden.installing.doing import carry_out
 from jobwarden.installing.errors import (
     ForeignEntryError,
@@ -405,14 +405,17 @@ def test_a_link_that_leads_to_no_file_yet_gets_one_where_it_leads(home: Home, tm
     assert (path.is_symlink(), real.exists()) == (True, False)
 
 
-@pytest.mark.parametrize("name", [".claude", ".claude/settings.local.json", ".claude/skills/job-monitor/SKILL.md"])
+@pytest.mark.parametrize(
+    "name", [".claude", ".claude/settings.local.json", ".claude/skills/job-monitor/SKILL.md", ".codex"]
+)
 def test_a_projects_link_that_leads_out_of_it_is_not_followed(home: Home, tmp_path: Path, name: str) -> None:
+    client: Client = "codex" if "codex" in name else "claude"
     link = home.root / "project" / name
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(tmp_path / "elsewhere")
     before = home.tree()
     with pytest.raises(LockedFileError, match="leads out of the project"):
-        home.install("claude", "project")
+        home.install(client, "project")
     assert home.tree() == before
     assert not (tmp_path / "elsewhere").exists()
 
@@ -495,6 +498,27 @@ def test_a_project_is_the_repository_around_the_folder(home: Home) -> None:
     below.mkdir(parents=True)
     assert project_of(below) == home.root / "project"
     assert project_of(home.root) in (home.root, *home.root.parents)
+
+
+def git(*words: str) -> None:
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True)
+
+
+def test_a_worktree_is_a_part_of_the_repository_that_it_belongs_to_to_codex_for_its_hooks_alone(
+    home: Home, tmp_path: Path
+) -> None:
+    """Seen with Claude Code 2.1.328 (`claude mcp add --scope local` names the project) and Codex 0.169.0."""
+    main, tree, bare = tmp_path / "main", tmp_path / "tree", tmp_path / "bare.git"
+    git("init", "-q", str(main))
+    git("-C", str(main), "commit", "-q", "--allow-empty", "-m", "x")
+    git("-C", str(main), "worktree", "add", "-q", str(tree))
+    git("clone", "-q", "--bare", str(main), str(bare))
+    git("-C", str(bare), "worktree", "add", "-q", str(tmp_path / "other"))
+    claude = [places("claude", "project", home.env, folder) for folder in (main, tree, tmp_path / "other")]
+    assert [one.servers[1] for one in claude] == [str(main), str(main), str(bare)]
+    assert [one.hooks.parents[1] for one in claude] == [main, main, tmp_path / "other"]
+    codex = places("codex", "project", home.env, tree)
+    assert [codex.hooks.parents[1], codex.server.parents[1], codex.skills.parents[1]] == [main, tree, tree]
 
 
 def test_the_program_is_the_one_that_was_called_by_a_path_that_lasts(tmp_path: Path) -> None:
