@@ -256,7 +256,7 @@ async def test_rules_of_a_job_that_another_session_takes_over_go_on_where_they_w
             await until_looked(job)
             job.write("hit 1\n")
             await job.until_fired("hit")
-            desk = service._desk
+            desk = service._desk  # pyright: ignore[reportPrivateUsage] -- how a session is gone is another test's matter
             entry = desk.world.sessions.index.get("session-1")
             assert entry is not None
             source = desk.world.sessions.of(entry)
