@@ -165,3 +165,68 @@ def test_a_prompt_without_a_person_ends_though_a_job_runs(desk: Desk) -> None:
     assert messages[-1]["result"] == "It runs."
     assert not desk.idle.exists()
     eventually(lambda: desk.home.active(SESSION), "it is watched all the same", within_s=60)
+
+
+def test_an_idle_session_is_woken_by_an_end_and_told_it_once(desk: Desk) -> None:
+    gate, submit = desk.submission()
+    desk.model.then([submit], [text("It runs.")], [text("It failed.")])
+    with desk.claude.terminal(SESSION) as opened:
+        opened.enter("submit it", desk.asked(1))
+        eventually(desk.idle.exists, "something waits for news", within_s=60)
+        eventually(lambda: desk.home.active(SESSION), "it is watched", within_s=60)
+
+        gate.touch()
+        eventually(desk.asked(3), "it takes a turn by itself", within_s=120)
+        assert ENDED.search(desk.model.asked[2].new)
+        eventually(lambda: not desk.idle.exists(), "nothing is watched, and nothing waits", within_s=60)
+
+        opened.enter("anything new?", desk.asked(4))
+        assert (desk.told(), len(desk.model.asked)) == (1, 4)
+
+
+def test_what_waits_for_news_is_one_process_and_ends_with_the_session(desk: Desk) -> None:
+    _, submit = desk.submission()
+    desk.model.then([submit], [text("It runs.")], [text("Still.")])
+    with desk.claude.terminal(SESSION) as opened:
+        opened.enter("submit it", desk.asked(1))
+        eventually(desk.idle.exists, "something waits for news", within_s=60)
+        first = desk.waiting()
+        opened.enter("go on", desk.asked(3))
+        eventually(lambda: desk.idle.exists() and desk.waiting() != first, "another waits after it", within_s=60)
+        eventually(lambda: not Path(f"/proc/{first}").exists(), "the first has gone", within_s=60)
+        last = desk.waiting()
+    eventually(lambda: not Path(f"/proc/{last}").exists(), "the last went with the session", within_s=60)
+
+
+def test_a_sub_agents_job_is_its_root_sessions_and_its_news_are_told_to_both(desk: Desk) -> None:
+    gate, submit = desk.submission()
+
+    def wait(asked: Asked) -> Sequence[Json]:
+        gate.touch()
+        return [call(TOOLS + "wait_for_change", timeout_s=110)]
+
+    task = call(
+        "Agent",
+        description="submit",
+        prompt="Submit the job.",
+        subagent_type="general-purpose",
+        run_in_background=False,
+    )
+    desk.model.then(
+        [task],
+        tools("wait_for_change"),
+        [submit],
+        wait,
+        [text("The job has failed.")],
+        [text("I see.")],
+        [text("Done.")],
+    )
+    messages = desk.claude.prompt("have it submitted")
+    session = str(messages[-1]["session_id"])
+    assert desk.told() == 2  # once to the sub-agent, and once to its root, whose stop was held for it
+    assert ENDED.search(desk.model.asked[6].new)
+    registered = desk.home.journal(session)[0]
+    assert registered.record is not None
+    owner = registered.record["owner"]
+    assert (owner["agent"], owner["session_id"]) == ("claude-code", session)
+    assert owner["detail"]
