@@ -1,6 +1,6 @@
 # `make demo` and `make test` do everything on a fresh machine; the scripts say what they need and get it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check wheel bench cluster-up cluster-down clean
+.PHONY: help setup demo test test-long check wheel mcpb bench cluster-up cluster-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -23,6 +23,9 @@ check: ## lock, style, imports, types
 
 wheel: ## the built wheel in a clean environment
 	@scripts/wheel.sh
+
+mcpb: ## the bundle for desktop clients, into dist/
+	@scripts/mcpb.sh
 
 bench: ## the benchmarks; prints ratios
 	@scripts/setup.sh dev

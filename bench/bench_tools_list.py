@@ -1,6 +1,7 @@
 """How much of a model's context the tools take: characters of `tools/list` and of the instructions.
 
-`--write-golden` writes the list that tests/protocol/test_mcp_tools.py compares with.
+`--write-golden` writes the list that tests/protocol/test_mcp_tools.py compares with, and the answers that the server
+gives before the SDK is loaded (server/jobwarden/mcp_server/front.json).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from jobwarden.mcp_server.app import build_server  # noqa: E402 -- as the line above
 from protocol.fake_service import FakeService, find_caller  # noqa: E402 -- the path is set above
+from support import baking  # noqa: E402 -- likewise
 
 GOLDEN = ROOT / "tests" / "protocol" / "tools_list.json"
 MOST, MOST_INSTRUCTIONS = 9000, 2000
@@ -45,3 +47,5 @@ def _size(part: object) -> int:
 
 if __name__ == "__main__":
     anyio.run(main)
+    if "--write-golden" in sys.argv:
+        baking.write()

@@ -24,6 +24,7 @@ work=$(mktemp -d)
 trap 'env "${clean[@]}" jobwarden watcher stop >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
 mkdir -m 700 "$work/home" "$work/run" "$work/project"
 clean=(-u CLAUDE_CODE_SESSION_ID -u CODEX_THREAD_ID -u CODEX_SESSION_ID -u CLAUDE_PROJECT_DIR -u JOBWARDEN_CONFIG
-  -u XDG_STATE_HOME -u XDG_CONFIG_HOME HOME="$work/home" XDG_RUNTIME_DIR="$work/run" PATH="$PWD/.venv/bin:$PATH")
+  -u XDG_STATE_HOME -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u CLAUDE_CONFIG_DIR -u CODEX_HOME
+  HOME="$work/home" XDG_RUNTIME_DIR="$work/run" PATH="$PWD/.venv/bin:$PATH")
 cd "$work/project"
 env "${clean[@]}" bash -euo pipefail -c "$block"

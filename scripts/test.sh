@@ -19,7 +19,11 @@ status=0
 cache=$(mktemp -d)
 trap 'rm -rf "$cache"' EXIT
 # A test that hangs shows where, and ends the run: no test takes five minutes.
-options=(-m "not long" -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true --durations=15 --durations-min=5)
+# Most of the time is waiting for Slurm: several files at once, each of them in one process. In their order, for those
+# that wait come first; with arguments in one process, as a developer looks for a fault.
+together=()
+[ $# = 0 ] && together=(-n "${JOBWARDEN_TEST_WORKERS:-$(($(nproc) + 1))}" --dist loadfile --no-loadscope-reorder)
+options=(${together[@]+"${together[@]}"} -m "not long" -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true --durations=15 --durations-min=5)
 .venv/bin/python -m pytest "${options[@]}" -o cache_dir="$cache" "$@" || status=$?
 # Real schedulers have moments: a few tests of real parts get a second try, announced (docs/decisions/0019).
 if [ $status = 1 ]; then

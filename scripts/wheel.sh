@@ -45,6 +45,15 @@ retry "$UV" pip install --quiet --python "$work/venv" --requirement "$work/requi
 "$work/venv/bin/jobwarden" version
 "$work/venv/bin/jobwarden" --help >/dev/null
 
+say "what it brings along for clients"
+mkdir -m 700 "$work/home" "$work/home/empty"
+for client in claude codex; do
+  (cd "$work/home/empty" && env -i HOME="$work/home" PATH="$PATH" "$work/venv/bin/jobwarden" install "$client" --yes >/dev/null)
+done
+cmp hooks/jobwarden_hook.py "$work/home/.local/share/jobwarden/hooks/jobwarden_hook.py"
+cmp skills/job-monitor/SKILL.md "$work/home/.claude/skills/job-monitor/SKILL.md"
+cmp skills/job-monitor/SKILL.md "$work/home/.agents/skills/job-monitor/SKILL.md"
+
 say "tests/unit, tests/contract, tests/protocol against the wheel on $("$work/venv/bin/python" --version)"
 mkdir "$work/tree"
 tar -cf - --exclude=node_modules --exclude=__pycache__ tests bench corpus docs scripts hooks skills .claude-plugin .codex-plugin .mcp.json .mcp.codex.json Makefile README.md AGENTS.md CHANGELOG.md LICENSE \
@@ -52,5 +61,6 @@ tar -cf - --exclude=node_modules --exclude=__pycache__ tests bench corpus docs s
 cd "$work/tree"
 unset JOBWARDEN_REQUIRE # the real parts are tested in the other run
 "$work/venv/bin/python" -c 'import jobwarden, sys; assert "site-packages" in jobwarden.__file__, jobwarden.__file__'
-"$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m "not long and not slurm and not sshd and not node" \
+"$work/venv/bin/python" -m pytest -q -n "$(nproc)" --dist loadfile -p no:cacheprovider \
+  -m "not long and not slurm and not sshd and not node" \
   tests/unit tests/contract tests/protocol "$@"

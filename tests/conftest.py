@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import settings
@@ -24,7 +25,8 @@ REAL_PARTS = {
 _KEPT = ("JOBWARDEN_REQUIRE", "JOBWARDEN_TEST", "JOBWARDEN_CLUSTER")
 _CACHES = {"npm_config_cache": ".npm", "UV_CACHE_DIR": ".cache/uv", "PYENV_ROOT": ".pyenv"}
 
-_markers_of = pytest.StashKey[dict[str, frozenset[str]]]()
+_MEETS = "real parts"
+"""The property of a test, and so of its reports, that says which of them it meets."""
 _private = pytest.StashKey[tuple[Path, pytest.MonkeyPatch]]()
 
 
@@ -116,32 +118,31 @@ def anyio_backend() -> str:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember the markers: a report knows only names, and a folder may be called `slurm` too."""
-    config.stash[_markers_of] = {item.nodeid: frozenset(mark.name for mark in item.iter_markers()) for item in items}
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the reports tell the markers: they know only names, and may come from another process."""
+    for item in items:
+        parts = sorted(REAL_PARTS.keys() & {mark.name for mark in item.iter_markers()})
+        item.user_properties.append((_MEETS, parts))
 
 
-def _markers(config: pytest.Config) -> Mapping[str, frozenset[str]]:
-    nothing: dict[str, frozenset[str]] = {}
-    return config.stash.get(_markers_of, nothing)
-
-
-def _count(reporter: pytest.TerminalReporter, markers: Mapping[str, frozenset[str]], part: str) -> tuple[int, int]:
+def _count(reporter: pytest.TerminalReporter, part: str) -> tuple[int, int]:
     """Count the tests of one real part: (ran, skipped)."""
 
     def tests(*outcomes: str) -> set[str]:
         reports = (report for outcome in outcomes for report in reporter.stats.get(outcome, []))
-        names = {str(getattr(report, "nodeid", "")) for report in reports}
-        return {name for name in names if part in markers.get(name, frozenset())}
+        return {report.nodeid for report in reports if isinstance(report, pytest.TestReport) and part in _meets(report)}
 
     return len(tests("passed", "failed", "error", "xfailed", "xpassed")), len(tests("skipped"))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def _meets(report: pytest.TestReport) -> Iterable[str]:
+    return next((cast("list[str]", parts) for name, parts in report.user_properties if name == _MEETS), ())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests met the real thing, so that a green run that met nothing shows."""
-    markers = _markers(config)
     for part, called in REAL_PARTS.items():
-        ran, skipped = _count(terminalreporter, markers, part)
+        ran, skipped = _count(terminalreporter, part)
         if ran or skipped or part in required_parts(os.environ):
             terminalreporter.write_line(f"{called}: {ran} ran, {skipped} skipped")
 
@@ -151,7 +152,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if not isinstance(reporter, pytest.TerminalReporter):
         return
-    markers = _markers(session.config)
-    skipped = {part: _count(reporter, markers, part)[1] for part in required_parts(os.environ) & REAL_PARTS.keys()}
+    skipped = {part: _count(reporter, part)[1] for part in required_parts(os.environ) & REAL_PARTS.keys()}
     if any(skipped.values()) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -25,7 +25,7 @@ def handle(data):
             return
     elif name == "PreToolUse":
         note_call(event)
-    elif name in ("SessionStart", "UserPromptSubmit", "Stop"):
+    elif name in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
         news(event)
 
 
@@ -195,8 +195,14 @@ def news(event):
     """Bind the session to the client; where there may be something to tell, let jobwarden tell it."""
     told = caller(event)
     name = event["hook_event_name"]
-    before = None if name == "Stop" else bind(told)
-    if told["detail"] is not None or (name == "Stop" and event.get("stop_hook_active")):
+    before = None if name in ("Stop", "SessionEnd") else bind(told)
+    if told["detail"] is not None:
+        return
+    if told["agent"] == "codex":
+        from jobwarden_hooks.threads import note_thread
+
+        note_thread(told["session_id"], name)
+    if name == "SessionEnd":
         return
     if name == "UserPromptSubmit":
         end_idleness(told["session_id"])
@@ -208,4 +214,5 @@ def news(event):
     if not known and not (begins and others_watch(os.environ.get("CLAUDE_PROJECT_DIR") or told["cwd"])):
         return
     told["event"], told["source"], told["previous"] = name, str(event.get("source") or ""), before
+    told["held"] = name == "Stop" and bool(event.get("stop_hook_active"))
     ask(told)

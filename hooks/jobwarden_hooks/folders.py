@@ -153,8 +153,8 @@ def announce(session):
     return name
 
 
-def state_of(session):
-    """Name a session's folder."""
+def session_folder(session):
+    """Name a session's folder in the user's own state."""
     state = os.environ.get("XDG_STATE_HOME", "")
     state = state if state.startswith("/") else os.path.join(os.environ.get("HOME", "/"), ".local/state")
     return os.path.join(state, "jobwarden", "sessions", session)
@@ -162,7 +162,7 @@ def state_of(session):
 
 def has_news(session, begins):
     """Whether a session watches something, and, but at its beginning, has not been told or acknowledged all of it."""
-    folder = state_of(session)
+    folder = session_folder(session)
     try:
         with open(os.path.join(folder, "events.jsonl"), "rb") as file:
             if begins:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from jobwarden_hooks.events import caller
-from jobwarden_hooks.folders import is_plain, modified, process, read_json, remove, runtime, state_of, written
+from jobwarden_hooks.folders import is_plain, modified, process, read_json, remove, runtime, session_folder, written
 
 STEP_S = 2.0
 SETTLE_S = 2.0
@@ -60,7 +60,7 @@ def can_be_woken(event):
 def wait(told, path):
     """Follow the session's journal until there is something to tell, or nobody to tell it to."""
     session, client = told["session_id"], process(told["pid"])
-    journal, end = os.path.join(state_of(session), "events.jsonl"), 0
+    journal, end = os.path.join(session_folder(session), "events.jsonl"), 0
     pause(SETTLE_S)
     while is_mine(path) and (client is None or process(told["pid"]) == client):
         watches = is_announced(session) or is_watching(session)
@@ -91,7 +91,7 @@ def is_mine(path):
 
 def is_watching(session):
     """Whether the session's list of jobs has something in it."""
-    project = str(read_json(os.path.join(state_of(session), "session.json")).get("project") or "/")
+    project = str(read_json(os.path.join(session_folder(session), "session.json")).get("project") or "/")
     return size(os.path.join(project, ".claude", "agents", session, "active_jobs.json")) > 4
 
 
@@ -108,7 +108,7 @@ def is_announced(session):
 
 def is_news(session, journal, begin):
     """Whether something stands in the journal that is worth a turn, and that nobody has told yet."""
-    root = (read_json(os.path.join(state_of(session), "cursors.json")).get("consumers") or {}).get("root") or {}
+    root = (read_json(os.path.join(session_folder(session), "cursors.json")).get("consumers") or {}).get("root") or {}
     try:
         with open(journal, "rb") as file:
             file.seek(begin)

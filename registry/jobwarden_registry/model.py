@@ -176,6 +176,9 @@ class JobRecord(_Frozen):
     """For a service: it runs before it is up."""
     ready_at: Utc | None = None
     """When it was first seen to be up; of an earlier run, where it lies before `started_at`."""
+    rules: tuple[str, ...] = ()
+    """What is looked for about it, and done then: one rule a line, in the #WATCHER syntax. Never from a hand-written
+    entry."""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     """What this type's source needs to ask about it (a pid and its start time, a path of `nel`). Never secret;
     never taken from a hand-written entry."""

@@ -7,13 +7,14 @@ with a repository and can only tighten; what it may hold is `ProjectConfig`.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobwarden_registry.errors import JobwardenError
 
@@ -101,6 +102,10 @@ class Clocks(_Section):
     keepalive_s: Seconds = 15.0
     recent_s: Pause = 86400.0
     """How long an ended job counts in "2 of 4 completed"."""
+    rules_least_s: Seconds = 5.0
+    """Between two looks at one job's logs for its rules, whatever interval these want."""
+    rules_settle_s: Pause = 10.0
+    """After a job's end its logs are read once more when this has passed: network file systems lag."""
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""
 
@@ -111,6 +116,9 @@ class Limits(_Section):
     answer_chars: int = Field(default=10_000, ge=3000, le=100_000)
     channels: Count = 3
     """Commands at once on one connection."""
+    rules_per_job: int = Field(default=10, ge=0, le=1000)
+    pattern_chars: int = Field(default=1000, ge=1, le=100_000)
+    """Of one rule's pattern."""
 
 
 class HostConfig(_Section):
@@ -129,12 +137,79 @@ class HostConfig(_Section):
     """Folders on that host whose files may be read as logs, beside the scheduler's own."""
 
 
+class Waking(_Section):
+    """Agents that rest."""
+
+    codex: bool = True
+    """Whether an idle thread of Codex is sent a message when one of its jobs has ended, is lost or is stuck."""
+    after_s: Pause = 20.0
+    """How long it must have been idle: a person who sits before it is about to write, and is told then."""
+
+
+class GrantsConfig(_Section):
+    """What rules may do by themselves, beside telling, logging, storing a metric and pausing."""
+
+    cancel: bool = False
+    """Cancel the job that the rule belongs to."""
+    resubmissions: int = Field(default=0, ge=0, le=10_000)
+    """How many jobs the rules of one session may submit in all."""
+    gpu_hours: Pause = 0.0
+    """How many GPU-hours these may ask for in all: GPUs times time limit."""
+
+
+class CommandConfig(_Section):
+    """One `[commands.NAME]` table: a program that rules may run on this machine."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    """Program and arguments. `{name}` stands for what a rule gives as `name`, inside one word, never split."""
+    timeout_s: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _no_code(self) -> CommandConfig:
+        """What a rule gives is data: it may be no program, and no text that a shell or interpreter would read."""
+        names = [word.rpartition("/")[2] for word in self.argv]
+        if FILL.search(self.argv[0]):
+            raise ValueError("the program itself cannot be filled in")
+        for at, word in enumerate(self.argv):
+            code = at > 0 and self.argv[at - 1].startswith("-") and self.argv[at - 1].rstrip("=")[-1:] in ("c", "e")
+            if FILL.search(word) and (names[at - 1] == "eval" or (code and _READS_CODE.search(" ".join(names[:at])))):
+                raise ValueError("what is filled in would be read as a program; give it as an argument after one")
+        return self
+
+    @property
+    def fills(self) -> frozenset[str]:
+        """The arguments that a rule must give."""
+        return frozenset(name for word in self.argv for name in FILL.findall(word))
+
+
+class NotifyConfig(_Section):
+    """One `[notify.NAME]` table: somebody whom rules may tell."""
+
+    url: str = ""
+    """Where to: `mailtos://user:password@smtp.example.org?to=me@example.org`, `slack://...`, what Apprise knows."""
+    env: str = ""
+    """Or the environment variable that holds that URL, so that no secret is in the file."""
+    to: tuple[str, ...] = ()
+    """Further recipients (of e-mail) that a rule may name."""
+    per_hour: Count = 30
+    """Messages in an hour; what is more is not sent, and said."""
+
+
+_READS_CODE = re.compile(r"(?:^| )(?:(?:ba|da|z|k|c|tc|fi)?sh|busybox|python[\d.]*|perl|ruby|node|php|awk|ssh)(?: |$)")
+
+FILL = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}")
+
+
 class Config(_Section):
     """The user's whole configuration."""
 
     clocks: Clocks = Clocks()
     limits: Limits = Limits()
+    waking: Waking = Waking()
     hosts: Mapping[str, HostConfig] = Field(default_factory=dict[str, HostConfig])
+    grants: GrantsConfig = GrantsConfig()
+    commands: Mapping[str, CommandConfig] = Field(default_factory=dict[str, CommandConfig])
+    notify: Mapping[str, NotifyConfig] = Field(default_factory=dict[str, NotifyConfig])
 
     def host(self, name: str) -> HostConfig:
         """Give the host's settings, or the defaults. `user@host` has those of `host`, but for the user."""
@@ -145,8 +220,22 @@ class Config(_Section):
         return found or HostConfig()
 
 
+class ProjectGrants(_Section):
+    """`[grants]` of a project: less than the user's own, never more. What is not named stays as the user has it."""
+
+    cancel: bool = True
+    resubmissions: int | None = Field(default=None, ge=0)
+    gpu_hours: Pause | None = None
+    commands: tuple[str, ...] | None = None
+    """Of the user's commands, those that the rules of this project may run."""
+    notify: tuple[str, ...] | None = None
+    """Of the user's targets, those that they may tell."""
+
+
 class ProjectConfig(_Section):
     """What a project may say: only what tightens."""
+
+    grants: ProjectGrants = ProjectGrants()
 
     poll_s: float | None = Field(default=None, gt=0, le=_SLOWEST_POLL_S)
     """The watcher asks about this project's jobs no more often; at most an hour, so that no job is forgotten."""
@@ -196,7 +285,26 @@ def tightened(config: Config, project: ProjectConfig) -> Config:
         clocks = clocks.model_copy(update={"poll_s": max(clocks.poll_s, project.poll_s)})
     if project.answer_chars is not None:
         limits = limits.model_copy(update={"answer_chars": min(limits.answer_chars, project.answer_chars)})
-    return config.model_copy(update={"clocks": clocks, "limits": limits})
+    return _granting_less(config.model_copy(update={"clocks": clocks, "limits": limits}), project.grants)
+
+
+def _granting_less(config: Config, less: ProjectGrants) -> Config:
+    mine = config.grants
+    grants = GrantsConfig(
+        cancel=mine.cancel and less.cancel,
+        resubmissions=_least(mine.resubmissions, less.resubmissions),
+        gpu_hours=_least(mine.gpu_hours, less.gpu_hours),
+    )
+    commands = {name: one for name, one in config.commands.items() if less.commands is None or name in less.commands}
+    notify = {name: one for name, one in config.notify.items() if less.notify is None or name in less.notify}
+    return config.model_copy(update={"grants": grants, "commands": commands, "notify": notify})
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _least(mine: _Number, less: _Number | None) -> _Number:
+    return mine if less is None else min(mine, less)
 
 
 def _parse(data: bytes, path: Path | None, section: type[_S]) -> _S:

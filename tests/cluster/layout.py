@@ -23,7 +23,7 @@ PORT_NAMES: tuple[str, ...] = ("slurmctld", "slurmdbd", "mariadbd", *NODES, *SSH
 PORT_RANGE = range(21000, 32000, len(PORT_NAMES))
 # Shared by all clusters of the machine: who has which ports, and the lock under which they are given.
 MACHINE_DIR = Path("/run/jobwarden-test-clusters")
-FLAVORS = ("plain", "cgroup")
+FLAVORS = ("plain", "cgroup", "patient")
 # Where clusters of another Debian release see that release: outside their own folders, which are removed whole.
 SYSTEMS_DIR = MACHINE_DIR / "systems"
 

@@ -23,6 +23,9 @@ TRACKING = {
     "plain": "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none",
     "cgroup": "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup",
 }
+TRACKING["patient"] = TRACKING["plain"]
+PATIENCE_S = {"patient": 300}
+"""How long a node may be silent before its jobs are lost: as at sites, for outages that last; else 10 s."""
 
 
 def slurm_conf(layout: Layout) -> str:
@@ -66,7 +69,7 @@ SlurmdParameters=config_overrides
 PropagateResourceLimits=NONE
 # --- times
 SlurmctldTimeout=10
-SlurmdTimeout=10
+SlurmdTimeout={PATIENCE_S.get(layout.flavor, 10)}
 InactiveLimit=0
 KillWait=2
 MinJobAge=5

@@ -66,10 +66,13 @@ async def heterogeneous(book: Casebook) -> None:
 
 
 async def a_part_cancelled(book: Casebook) -> None:
-    case = await book.submit("a part cancelled", "-n1", ":", "-n1", "--wrap", "sleep 8")
+    gate = book.cluster.home() / "gate-part"
+    script = f"until [ -e {gate} ]; do sleep 0.2; done"
+    case = await book.submit("a part cancelled", "-n1", ":", "-n1", "--wrap", script)
     await book.until_shown(case, "RUNNING 2")
     await book.do(lambda: book.cluster.run(["scancel", f"{case.job}+1"]))
     await book.until_shown(case, "RUNNING 1, CANCELLED 1")
+    gate.touch()
     await book.again_when_forgotten(case)
 
 
@@ -98,7 +101,8 @@ async def odd_names(book: Casebook) -> None:
 
 
 async def suspended(book: Casebook) -> None:
-    script = "for _ in $(seq 6); do sleep 1; done"
+    gate = book.cluster.home() / "gate-suspended"
+    script = f"until [ -e {gate} ]; do sleep 0.2; done"
     case = await book.submit("suspended", "--wrap", script)
     stopped = await book.submit("stopped", "--wrap", script)
     await book.until_shown(case, "RUNNING")
@@ -109,6 +113,9 @@ async def suspended(book: Casebook) -> None:
     await book.until_shown(stopped, "STOPPED")
     await book.slurm("scancel", "-s", "CONT", stopped.job)
     await book.slurm("scontrol", "resume", case.job)
+    for one in (case, stopped):
+        await book.until_shown(one, "RUNNING")
+    gate.touch()
     for one in (case, stopped):
         await book.until_ended(one)
 
@@ -138,7 +145,7 @@ async def slow_epilog(book: Casebook) -> None:
 async def words_that_nobody_knows(book: Casebook) -> None:
     """No Slurm says them: the squeue and the sacct of the far side are doctored, as a later release's would be."""
     alive = await book.submit("a new word", "--wrap", "sleep 300")
-    over = await book.submit("a new end", "--wrap", "sleep 2")
+    over = await book.submit("a new end", "-H", "--wrap", "sleep 2")
     await book.until_shown(alive, "RUNNING")
     for word in ("HIBERNATING", "RUNNING", "HIBERNATING"):
         _doctor(book.cluster, "squeue", f"s/\\|{alive.job}(\\|.*\\|)RUNNING\\|/|{alive.job}\\1{word}|/")
@@ -151,6 +158,7 @@ async def words_that_nobody_knows(book: Casebook) -> None:
         f"s/\\|{over.job}(\\|.*\\|)COMPLETED\\|/|{over.job}\\1ASCENDED|/",
     )
     _doctor(book.cluster, "sacct", f"/^{over.job}jw/s/COMPLETED/ASCENDED/")
+    await book.slurm("scontrol", "release", over.job)
     await book.do(lambda: book.cluster.wait_until_forgotten(over.job))
     over.marks["forgotten"] = len(over.looks)
     await book.until(over, lambda case: len(case.looks) > case.marks["forgotten"] + 8)

@@ -45,6 +45,8 @@ async def stuck(book: Casebook) -> None:
     await book.slurm("scontrol", "hold", cases["held by an administrator"].job)
     for label, case in cases.items():
         await settle(book, case, STUCK[label][1])
+    for case in cases.values():
+        await book.until_ended(case)
 
 
 async def waits(book: Casebook) -> None:
@@ -53,6 +55,7 @@ async def waits(book: Casebook) -> None:
     for label, (words, reason) in WAITS.items():
         case = await book.submit(label, *(word.format(held=held) for word in words), "--wrap", "true")
         await settle(book, case, reason)
+        await book.until_ended(case)
     await book.slurm("scancel", held, first)
 
 
@@ -60,6 +63,7 @@ async def never_satisfied(book: Casebook) -> None:
     failing = await book.sbatch("--wrap", "exit 1")
     case = await book.submit("dependency never satisfied", f"--dependency=afterok:{failing}", "--wrap", "true")
     await settle(book, case, "DependencyNeverSatisfied")
+    await book.until_ended(case)
 
 
 async def released(book: Casebook) -> None:
@@ -73,8 +77,9 @@ async def resources(book: Casebook) -> None:
     first = await book.sbatch("-p", "frail", "--exclusive", "-t", "2", "--wrap", "sleep 60")
     await book.do(lambda: book.cluster.wait_for(first, {"RUNNING"}))
     case = await book.submit("for resources", "-p", "frail", "--exclusive", "-t", "2", "--wrap", "true")
-    await book.until(case, lambda case: case.record.expected_start_at is not None)
+    await book.until(case, lambda case: any(one.expected_start_at is not None for one in case.seen))
     await book.slurm("scancel", first, case.job)
+    await book.until_ended(case)
 
 
 def note(case: Case, stage: int) -> str:

@@ -15,6 +15,7 @@ import pytest
 from support.agent import Agent, agent
 from support.cluster import Cluster
 from support.household import Household, cli, eventually, household
+from support.watched import gated
 
 pytestmark = pytest.mark.slurm
 
@@ -131,11 +132,13 @@ def test_a_person_sees_all_four_ends_on_the_command_line(home: Household, cluste
 async def test_after_kill_9_of_the_watcher_the_next_call_carries_on_and_the_end_is_reported_once(
     home: Household, cluster: Cluster
 ) -> None:
-    job = cluster.sbatch("--wrap", "sleep 3; exit 7")
+    held = await anyio.to_thread.run_sync(lambda: gated(cluster, status=7))
+    job = held.id
     async with agent(home) as reader:
         await reader.call("register_job", type="slurm", id=job, host=HOST)
         await anyio.to_thread.run_sync(eventually, home.watcher_pid, "the watcher runs")
         killed = home.kill_watcher()
+        held.open()
         await anyio.to_thread.run_sync(cluster.wait_until_accounted, job, {"FAILED"})
         said = [await reader.call("check_status") for _ in range(3)]
         assert home.watcher_pid() != killed

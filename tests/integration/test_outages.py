@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from support.agent import agent
-from support.cluster import Cluster
+from support.cluster import Cluster, require_slurm, temporary_cluster
 from support.watched import Gated, Watched, end_of, submit
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
@@ -48,6 +48,14 @@ def killed(cluster: Cluster, daemon: str) -> AbstractContextManager[object]:
             cluster.start(daemon)
 
     return fault()
+
+
+@pytest.fixture(scope="module")
+def faulty_cluster() -> Generator[Cluster]:
+    """One whose nodes are not given up in an outage that a busy machine makes longer than 10 s."""
+    require_slurm()
+    with temporary_cluster(flavor="patient") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

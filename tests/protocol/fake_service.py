@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from jobwarden.identity import Caller
+from jobwarden.service.tickets import Ticket, TicketError
 from jobwarden.service.views import (
     CancelRow,
     CancelView,
@@ -24,6 +25,7 @@ from jobwarden.service.views import (
     ReadView,
     RegisterView,
     ResourcesView,
+    RulesView,
     StatusView,
     TailView,
 )
@@ -133,6 +135,7 @@ class FakeService(Service):
         self.troubles: tuple[str, ...] = ()
         self.met = False
         self.found = DiscoverView(watched=0, jobs=())
+        self.rules = RulesView(job=a_job(), rules=())
         self.error: BaseException | None = None
         self.calls: list[tuple[str, Caller, dict[str, Any]]] = []
         self.steps: list[tuple[float, str]] = []
@@ -179,9 +182,10 @@ class FakeService(Service):
         log_path: str | None = None,
         expect: Sequence[str] = (),
         ready: str | None = None,
+        rules: Sequence[str] = (),
     ) -> RegisterView:
         asked = {"user": user, "description": description, "name": name, "tags": list(tags), "log_path": log_path}
-        asked |= {"expect": list(expect), "ready": ready}
+        asked |= {"expect": list(expect), "ready": ready, "rules": list(rules)}
         self._note("register", caller, type=type, ids=list(ids), host=host, **asked)
         known = {job.id for job in self.jobs}
         created = tuple(id_ not in known for id_ in ids)
@@ -220,6 +224,16 @@ class FakeService(Service):
             counts=counted(self.jobs), news=self._told(), jobs=tuple(self.jobs), waited_s=timeout_s, met=self.met
         )
 
+    async def begin_wait(
+        self, caller: Caller, *, jobs: Sequence[str] = (), until: Any = "change", timeout_s: float
+    ) -> Ticket | StatusView | None:
+        """Have no tickets: every wait blocks."""
+        _ = caller, jobs, until, timeout_s
+        return None
+
+    async def wait_ticket(self, text: str) -> Ticket:
+        raise TicketError(f"No such wait: {text[:20]}.")
+
     async def tail(self, caller: Caller, job: str, *, lines: int = 80, **more: str | int | None) -> TailView:
         self._note("tail", caller, job=job, lines=lines, **{name: value for name, value in more.items() if value})
         found = self._find(job)
@@ -247,6 +261,12 @@ class FakeService(Service):
         outcome = "would cancel" if dry_run else "accepted"
         return CancelView(rows=tuple(CancelRow(job=job, outcome=outcome, text="", ended=False) for job in chosen))
 
+    async def to_cancel(
+        self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
+    ) -> tuple[JobView, ...]:
+        self._note("to_cancel", caller, jobs=list(jobs), all_jobs=all_jobs, force=force)
+        return tuple(self.jobs if all_jobs else [self._find(name) for name in jobs])
+
     async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
         self._note("diagnose", caller, job=job)
         return a_diagnosis(self._find(job), **self.diagnosis)
@@ -261,6 +281,10 @@ class FakeService(Service):
     ) -> DiscoverView:
         self._note("discover", caller, host=host, type=type, adopt=list(adopt))
         return self.found
+
+    async def watch_log(self, caller: Caller, job: str, *, action: str = "list", rule: str | None = None) -> RulesView:
+        self._note("watch_log", caller, job=job, action=action, rule=rule)
+        return self.rules
 
     async def job(self, caller: Caller, job: str) -> JobView:
         self._note("job", caller, job=job)

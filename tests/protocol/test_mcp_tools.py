@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -81,6 +82,61 @@ async def test_the_instructions_say_when_to_look_for_the_tools_and_name_each(cli
         assert word in INSTRUCTIONS
 
 
+def _score(tool: Tool, query: str) -> int:
+    """Rank a tool as the search of Claude Code 2.1.328 does: a word counts in the name, the hint, the description."""
+    parts, hint = tool.name.split("_"), str((tool.meta or {})["anthropic/searchHint"])
+    score = 0
+    for word in query.lower().split():
+        score += 12 if word in parts else 6 if any(word in part for part in parts) else 0
+        score += 4 if re.search(rf"\b{re.escape(word)}\b", hint) else 0
+        score += 2 if re.search(rf"\b{re.escape(word)}\b", (tool.description or "").lower()) else 0
+    return score
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("slurm job status", "check_status"),
+        ("squeue", "check_status"),
+        ("sacct", "check_status"),
+        ("nel status", "check_status"),
+        ("training finished", "check_status"),
+        ("jobs running", "check_status"),
+        ("sbatch", "register_job"),
+        ("track a slurm run", "register_job"),
+        ("watch job", "register_job"),
+        ("wait for job", "wait_for_change"),
+        ("sleep poll until done", "wait_for_change"),
+        ("slurm log output", "tail_log"),
+        ("stderr traceback", "tail_log"),
+        ("why did it fail error", "diagnose_job"),
+        ("oom crash", "diagnose_job"),
+        ("scancel", "cancel_job"),
+        ("stop job", "cancel_job"),
+        ("kill", "cancel_job"),
+        ("find my jobs", "discover_jobs"),
+    ],
+)
+async def test_an_agent_that_searches_for_a_tool_finds_the_right_one_among_the_first_two(
+    client: Client, query: str, wanted: str
+) -> None:
+    tools = (await client.list_tools()).tools
+    ranked = sorted(tools, key=lambda tool: -_score(tool, query))
+    assert wanted in [tool.name for tool in ranked[:2] if _score(tool, query)], query
+
+
+async def test_every_tool_can_be_found_by_the_word_that_the_instructions_name(client: Client) -> None:
+    assert 'search your tools for "job"' in INSTRUCTIONS
+    assert all(_score(tool, "job") for tool in (await client.list_tools()).tools)
+
+
+async def test_one_tool_is_loaded_without_a_search_and_takes_little_room(client: Client) -> None:
+    loaded = [tool for tool in (await client.list_tools()).tools if (tool.meta or {}).get("anthropic/alwaysLoad")]
+    assert [tool.name for tool in loaded] == ["check_status"]
+    seen = [loaded[0].name, loaded[0].description, loaded[0].input_schema]
+    assert len(json.dumps(seen, separators=(",", ":"))) < 800, "at four characters a token, 200 tokens of every session"
+
+
 async def test_every_tool_and_argument_is_described_and_every_tool_annotated(client: Client) -> None:
     for tool in (await client.list_tools()).tools:
         assert tool.title, tool.name
@@ -155,6 +211,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         log_path="/l",
         expect="out/*.ckpt",
         ready="8000/health",
+        rules="pattern=x",
     )
     verb, _caller, given = service.calls.pop()
     assert (verb, given.pop("ids")) == ("register", ["1"])
@@ -168,6 +225,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         "log_path": "/l",
         "expect": ["out/*.ckpt"],
         "ready": "8000/health",
+        "rules": ["pattern=x"],
     }
     await _call(client, "check_status", jobs="1", refresh=False, scope="project")
     assert service.calls.pop()[2] == {"jobs": ["1"], "refresh": False, "scope": "project"}
@@ -183,6 +241,8 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
     assert service.calls.pop()[2] == asked
     await _call(client, "discover_jobs", host="cluster-a", type="slurm", adopt=77)
     assert service.calls.pop()[2] == {"host": "cluster-a", "type": "slurm", "adopt": ["77"]}
+    await _call(client, "watch_log", job=77, action="add", rule="pattern=x")
+    assert service.calls.pop()[2] == {"job": "77", "action": "add", "rule": "pattern=x"}
 
 
 # -- who calls

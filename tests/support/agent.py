@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
 from mcp_types import TextContent
 
 from support.household import Household
@@ -43,11 +43,13 @@ async def agent(home: Household, session: str = "session-1", mode: str = "auto")
     """Start the real server as a client does, and end it with the client."""
     parameters = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "jobwarden.cli.main", "serve"],
+        args=["-m", "jobwarden", "serve"],
         env={**home.env, "CLAUDE_CODE_SESSION_ID": session},
         cwd=str(home.project),
     )
     async with Client(parameters, mode=mode) as client:
+        with suppress(MCPError):
+            await client.get_prompt("none")  # answered when the whole server is there: jobs' times begin after that
         yield Agent(client)
 
 

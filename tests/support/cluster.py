@@ -1,12 +1,13 @@
 """The test cluster (tests/cluster) as tests use it."""
 
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cluster import database, faults, install, layout, lifecycle, second
@@ -15,6 +16,7 @@ from cluster.processes import identify, wait_until
 from support.require import require
 
 SSHD_HOSTS = ("cluster-a", "cluster-b")
+_CGROUP_TURN = Path("/run/jobwarden-test-cgroup.lock")
 
 
 class Cluster:
@@ -288,16 +290,19 @@ def require_slurm() -> None:
 
 @contextmanager
 def temporary_cluster(*, flavor: str | None = None, release: str | None = None) -> Generator[Cluster]:
-    """Have a cluster of one's own; its folder's path is short, as Unix sockets need."""
-    folder = Path(tempfile.mkdtemp(prefix="jw-", dir="/tmp"))
-    try:
+    """Have a cluster of one's own; its folder's path is short, as Unix sockets need.
+
+    One with cgroups waits until no other test process has such a one: only one may be up.
+    """
+    with ExitStack() as stack:
+        if flavor == "cgroup":
+            turn = stack.enter_context(_CGROUP_TURN.open("w", encoding="utf-8"))
+            fcntl.flock(turn, fcntl.LOCK_EX)
+        folder = Path(tempfile.mkdtemp(prefix="jw-", dir="/tmp"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         cluster = Cluster.bring_up(folder, flavor=flavor, release=release)
-        try:
-            yield cluster
-        finally:
-            cluster.bring_down()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        stack.callback(cluster.bring_down)
+        yield cluster
 
 
 def _say_nothing(text: str) -> None:

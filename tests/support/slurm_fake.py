@@ -85,7 +85,7 @@ class FakeSlurm:
     """Answers look, detail, by-id, log and cancel questions.
 
     `queue`, `by_id` and `account` are rows, or a Trouble; `line` is the submit line of every job, whose path nobody
-    knows but by that.
+    knows but by that. `queue_s` is how long squeue takes.
     """
 
     queue: Said = ()
@@ -98,6 +98,7 @@ class FakeSlurm:
     noise: str = ""
     cut: int | None = None
     clock: int = T0
+    queue_s: int = 0
     host: str = "paper"
     asked: list[list[str]] = field(default_factory=list[list[str]])
 
@@ -121,8 +122,9 @@ class FakeSlurm:
                 + framed(nonce, "clock", f"{self.clock}\n")
             )
             text += _part(nonce, "squeue", self.queue, _queue_text)
-            told = words[2] and not isinstance(self.queue, Trouble)
-            text += _part(nonce, "sacct", _of(self.account, words[2]), _account_text) if told else ""
+            if words[2]:
+                text += framed(nonce, "later", f"{self.clock + self.queue_s}\n")
+                text += _part(nonce, "sacct", _of(self.account, words[2]), _account_text)
         elif 'ask_sacct "$fields"' in body:
             text = "".join(framed(nonce, f"job.{one}", self.scontrol) for one in words[3:])
             text += _part(nonce, "sacct", _of(self.account, words[2]), _account_text) if words[2] else ""

@@ -25,24 +25,30 @@ def test_slurm_is_only_in_the_name(): pass
 """
 
 
-def _run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *, require: str) -> pytest.RunResult:
+def _run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *, require: str, workers: int = 0
+) -> pytest.RunResult:
     pytester.makeconftest(_CONFTEST.read_text(encoding="utf-8"))
     pytester.makeini("[pytest]\nmarkers =\n  slurm: s\n  sshd: s\n  node: n\n")
     pytester.makepyfile(test_real=_TESTS)
     monkeypatch.setenv("JOBWARDEN_REQUIRE", require)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", str(workers))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 def test_the_summary_counts_tests_that_met_the_real_thing(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    result = _run(pytester, monkeypatch, require="")
+    result = _run(pytester, monkeypatch, require="", workers=workers)
     result.stdout.fnmatch_lines(["real-cluster tests: 1 ran, 1 skipped", "real-sshd tests: 0 ran, 1 skipped"])
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_a_skip_of_a_required_part_fails_the_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _run(pytester, monkeypatch, require="slurm").ret == pytest.ExitCode.TESTS_FAILED
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_skip_of_a_required_part_fails_the_run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    assert _run(pytester, monkeypatch, require="slurm", workers=workers).ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_a_required_part_that_no_test_met_shows_as_zero(

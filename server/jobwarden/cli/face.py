@@ -15,6 +15,7 @@ from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
     from jobwarden.identity import Caller
+    from jobwarden.mcp_server.lifeline import Lifeline
     from jobwarden.service.service import Service
 
 _T = TypeVar("_T")
@@ -38,12 +39,14 @@ class Face:
         cwd: The folder that it was started in.
         clock: The present.
         open_service: Opens what answers; the real one unless a test gives another.
+        lifeline: For `serve`: what reads the client already.
     """
 
     env: Mapping[str, str]
     cwd: Path
     clock: Clock
     open_service: OpenService | None = None
+    lifeline: Lifeline | None = None
 
     def ask(self, session: str | None, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
         """Run one conversation with the service, from opening to closing it.
@@ -51,9 +54,9 @@ class Face:
         Raises:
             JobwardenError: As the service says.
         """
-        import anyio
+        from jobwarden.cli.running import run
 
-        return anyio.run(self._ask, session, work)
+        return run(self._ask, session, work)
 
     def ask_as(self, caller: Caller, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
         """As `ask`, for a caller that is known already.
@@ -61,9 +64,9 @@ class Face:
         Raises:
             JobwardenError: As the service says.
         """
-        import anyio
+        from jobwarden.cli.running import run
 
-        return anyio.run(self._ask_as, caller, work)
+        return run(self._ask_as, caller, work)
 
     def with_path(self, folders: Sequence[str]) -> Face:
         """Give a face that also finds programs in these folders, after those of PATH."""

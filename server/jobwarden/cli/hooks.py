@@ -59,7 +59,8 @@ def news(face: Face) -> ExitCode:
     event, previous = str(told.get("event")), told.get("previous")
 
     async def work(service: Service, caller: Caller) -> HookView:
-        return await service.tell(caller, event=event, previous=previous if isinstance(previous, str) else None)
+        before = previous if isinstance(previous, str) else None
+        return await service.tell(caller, event=event, previous=before, held=told.get("held") is True)
 
     try:
         view = face.ask_as(_caller(face, told), work)

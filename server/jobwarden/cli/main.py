@@ -7,14 +7,18 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from jobwarden.cli import demo, diagnosing, discovering, exit_codes, hooks, jobs, upkeep
+from jobwarden.cli import demo, diagnosing, discovering, exit_codes, hooks, install, jobs, ruling, upkeep
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import JobwardenError
+
+if TYPE_CHECKING:
+    from jobwarden.mcp_server.lifeline import Lifeline
 
 _HELP = """Keep watch over long-running jobs, on clusters and on this machine.
 
@@ -62,7 +66,9 @@ def build() -> click.Group:
     for command in (
         *commands,
         discovering.discover,
+        ruling.rules,
         upkeep.watch,
+        install.install,
         upkeep.doctor,
         upkeep.watcher,
         upkeep.serve,
@@ -80,6 +86,7 @@ def main(
     open_service: OpenService | None = None,
     env: Mapping[str, str] | None = None,
     clock: Clock = utc_now,
+    lifeline: Lifeline | None = None,
 ) -> int:
     """Run one command and give its exit code.
 
@@ -88,9 +95,10 @@ def main(
         open_service: What answers instead of the real service.
         env: The environment; None: the process's own.
         clock: The present.
+        lifeline: For `serve`: what reads the client already.
     """
     words = sys.argv[1:] if args is None else list(args)
-    face = Face(os.environ if env is None else env, Path.cwd(), clock, open_service)
+    face = Face(os.environ if env is None else env, Path.cwd(), clock, open_service, lifeline)
     try:
         code = _invoke(words, face)
         sys.stdout.flush()

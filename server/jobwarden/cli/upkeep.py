@@ -49,7 +49,7 @@ def serve(face: Face, *, http: bool, host: str, port: int, token_file: Path | No
     if http:
         server.serve_http(face.env, host=host, port=port, token_file=token_file, names=names)
     else:
-        server.serve_stdio(face.env)
+        server.serve_stdio(face.env, face.lifeline)
     return ExitCode.OK
 
 

@@ -16,26 +16,7 @@ from jobwarden_registry.session import Session
 ROOT = "root"
 _CLIENTS_KEPT = 16
 _SUPERSEDED = frozenset({EventKind.STATUS_CHANGE, EventKind.UNREACHABLE, EventKind.REACHABLE})
-_TOLD = frozenset(
-    {
-        EventKind.STATUS_CHANGE,
-        EventKind.ATTEMPT,
-        EventKind.REQUEUED,
-        EventKind.STUCK,
-        EventKind.UNREACHABLE,
-        EventKind.REACHABLE,
-        EventKind.STALLED,
-        EventKind.READY,
-        EventKind.RULE_FIRED,
-        EventKind.LOST,
-        EventKind.FOUND_AGAIN,
-        EventKind.FINISHED,
-        EventKind.REMOVED,
-        EventKind.NOTE,
-    }
-)
-
-
+_PASSING = _SUPERSEDED | {EventKind.ATTEMPT, EventKind.REQUEUED}
 _URGENT = frozenset(
     {
         EventKind.STUCK,
@@ -49,7 +30,10 @@ _URGENT = frozenset(
         EventKind.NOTE,
     }
 )
+_TOLD = _PASSING | _URGENT
 
+TOLD = "told"
+"""In an action's extra fields: whether it is news. What an agent did itself is none; what a rule did may be."""
 BY_SESSION = "by_session"
 """In an event's extra fields: the session that did it, where that may be another one than the journal's."""
 
@@ -121,12 +105,14 @@ def is_news(event: Event) -> bool:
     """Whether an agent is told about it at all; its own requests and our bookkeeping are no news to it."""
     if event.event == EventKind.CANCEL_REQUESTED:
         return bool((event.model_extra or {}).get(BY_SESSION, event.session) != event.session)
+    if event.event == EventKind.ACTION:
+        return (event.model_extra or {}).get(TOLD) is True
     return event.event in _TOLD
 
 
 def is_urgent(event: Event) -> bool:
     """Whether an agent that is about to stop is held for it: what it may act on, and not that a job has begun."""
-    return is_news(event) and event.event in _URGENT
+    return is_news(event) and (event.event in _URGENT or event.event == EventKind.ACTION)
 
 
 def coalesce(events: Iterable[Event]) -> tuple[Event, ...]:

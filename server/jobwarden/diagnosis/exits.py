@@ -120,7 +120,12 @@ def exit_of(outcome: Outcome) -> tuple[int | None, int | None]:
 
 
 def said_by_scheduler(outcome: Outcome) -> Fact | None:
-    """Give the cause that the scheduler itself names in its state or reason."""
+    """Give the cause that the scheduler itself names in its state or reason.
+
+    Of a living job none: what it waits for (`PartitionTimeLimit`) has ended nothing.
+    """
+    if not outcome.ended:
+        return None
     state = outcome.state.upper().replace(" ", "_")
     for word, category, kind in _STATES:
         if word in state:

@@ -17,15 +17,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from jobwarden.ledger.encoding import Encoder
 from jobwarden.ledger.snapshot import LedgerKey, Snapshot, Stored, Wants
 from jobwarden_registry.model import utc_text
 
 MAX_BYTES = 32 * 1024 * 1024
 """A file that has grown beyond this is not read: it is not one of ours."""
-
-_STORED = TypeAdapter(Stored)
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -70,12 +69,11 @@ class KeyFiles:
 
     # -- writing
 
-    def write(self, snapshot: Snapshot, lock: AskingLock) -> bool:
+    def write(self, snapshot: Snapshot, lock: AskingLock, encoder: Encoder) -> bool:
         """Replace the stored answer, unless the lock has been broken meanwhile: then its new holder's answer stands."""
         if not lock.held():
             return False
-        stored = Stored.model_construct(key=self._key, **dict(snapshot))
-        _replace(self._answer, _bounded(stored))
+        _replace(self._answer, _bounded(encoder.encode(snapshot)))
         return True
 
     def change_wants(self, change: Callable[[Wants], Wants]) -> tuple[tuple[int, ...], Wants]:
@@ -192,12 +190,11 @@ def _load(path: Path, model: type[_M]) -> _M | None:
         return None
 
 
-def _bounded(stored: Stored) -> bytes:
-    """Encode it; when it is too big, without the raw lines: the verdicts need them not, `explain` would show them."""
-    encoded = _STORED.dump_json(stored)
+def _bounded(encoded: bytes) -> bytes:
+    """When it is too big, leave out the raw lines: the verdicts need them not, `explain` would show them."""
     if len(encoded) <= MAX_BYTES // 2:
         return encoded
-    plain = stored.model_dump(mode="json")
+    plain = json.loads(encoded)
     for sighting in plain["answered"].values():
         sighting["evidence"]["lines"] = []
     return json.dumps(plain).encode()

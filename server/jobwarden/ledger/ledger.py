@@ -12,11 +12,12 @@ import anyio
 from anyio import to_thread
 
 from jobwarden.config import Clocks
+from jobwarden.ledger.agreeing import Agreed, agree
+from jobwarden.ledger.encoding import Encoder
 from jobwarden.ledger.files import AskingLock, Busy, KeyFiles
 from jobwarden.ledger.rules import (
     Ask,
     Turn,
-    all_wanted,
     answered,
     failed,
     must_renew,
@@ -80,10 +81,12 @@ class Ledger:
         """Why this process alone could not ask."""
         self._memory: dict[LedgerKey, Snapshot] = {}
         """Answers that could not be written."""
+        self._encoders: dict[LedgerKey, Encoder] = {}
         self._seen: dict[LedgerKey, tuple[tuple[int, ...], Snapshot]] = {}
         """The file's signature when it was last read, and what it held."""
         self._wanted: dict[LedgerKey, tuple[tuple[int, ...], Wants]] = {}
         """The same of the file of wants."""
+        self._agreed: dict[LedgerKey, Agreed] = {}
 
     @property
     def _keep_s(self) -> float:
@@ -157,9 +160,7 @@ class Ledger:
     async def _ask_now(self, call: _Call, lock: AskingLock | None) -> Snapshot:
         """Ask, unless somebody did so just before the lock was ours."""
         snapshot = await self._read(call)
-        wants = await to_thread.run_sync(self._wants, call)
-        # This call's own ids are asked about even when they could not be written down.
-        wanted = all_wanted(wants.wants, call.ask.wanted, self._clock(), self._keep_s)
+        wanted = await to_thread.run_sync(self._all_wanted, call)
         open_ones = open_questions(snapshot, wanted)
         its_turn = self._turn(call, snapshot)
         if not its_turn.ask or not open_ones:
@@ -197,7 +198,8 @@ class Ledger:
     def _keep(self, call: _Call, snapshot: Snapshot, lock: AskingLock | None) -> None:
         try:
             if lock is not None:
-                if call.files.write(snapshot, lock):
+                encoder = self._encoders.setdefault(call.key, Encoder(call.key))
+                if call.files.write(snapshot, lock, encoder):
                     self._seen[call.key] = call.files.signature(), snapshot
                 self._memory.pop(call.key, None)
                 return
@@ -220,14 +222,25 @@ class Ledger:
                 return
 
     def _write_wants(self, call: _Call) -> None:
-        now = self._clock()
-        if not must_renew(self._wants(call).wants, call.ask.wanted, now, self._keep_s):
+        now, wants = self._clock(), self._wants(call)
+        if self._is_agreed(call, wants, now) or not must_renew(wants.wants, call.ask.wanted, now, self._keep_s):
             return
 
         def change(wants: Wants) -> Wants:
             return wants.model_copy(update={"wants": renewed(wants.wants, call.ask.wanted, now, self._keep_s)})
 
         self._wanted[call.key] = call.files.change_wants(change)
+
+    def _all_wanted(self, call: _Call) -> Sequence[Wanted]:
+        """Give what everybody wants, this call's own jobs among it even when they could not be written down."""
+        now, wants = self._clock(), self._wants(call)
+        if not self._is_agreed(call, wants, now):
+            self._agreed[call.key] = agree(wants, call.ask.wanted, now, self._keep_s)
+        return self._agreed[call.key].all
+
+    def _is_agreed(self, call: _Call, wants: Wants, now: datetime) -> bool:
+        agreed = self._agreed.get(call.key)
+        return agreed is not None and agreed.holds(wants, call.ask.wanted, now)
 
     def _wants(self, call: _Call) -> Wants:
         """Read the wants, anew only when they were written."""

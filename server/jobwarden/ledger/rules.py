@@ -73,10 +73,13 @@ def turn(snapshot: Snapshot, ask: Ask, *, own: Failure | None, now: datetime, cl
     failing = snapshot.failure is not None or _unanswered_since(own, snapshot)
     if paused(snapshot.failure, now) or paused(own, now):
         return Turn(ask=ask.person and age_s >= clocks.floor_s)
+    due = age_s >= clocks.floor_s and (age_s > ask.max_age_s or failing)
+    if due and not snapshot.silent:
+        return _YES
     covered = covers(snapshot, ask.wanted)
     if covered and snapshot.silent and age_s < clocks.floor_s * 2.0 ** min(snapshot.silent, 3) and not ask.person:
         return _NO
-    if age_s >= clocks.floor_s and (not covered or age_s > ask.max_age_s or failing):
+    if due or (age_s >= clocks.floor_s and not covered):
         return _YES
     early = not covered or (ask.quick and age_s > ask.max_age_s)
     if early and len(spent(snapshot.quick, now, clocks)) < clocks.quick_budget:
@@ -115,6 +118,11 @@ def _covers(snapshot: Snapshot, one: Wanted) -> bool:
     return asked_at is not None and not (_newer(one, asked_at) and _ended(snapshot.answered.get(one.id)))
 
 
+def ended(snapshot: Snapshot) -> dict[str, Seen]:
+    """Give those jobs of which the end was seen."""
+    return {job: one for job, one in snapshot.answered.items() if isinstance(one, Seen) and one.phase.final}
+
+
 def _ended(sighting: Sighting | None) -> bool:
     return isinstance(sighting, Seen) and sighting.phase.final
 
@@ -126,13 +134,18 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
 
 def open_questions(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Wanted]:
     """Give what to ask about: all that is wanted, but for what is known to have ended, unless that is wanted too."""
-    return [_with_facts(one, snapshot) for one in wanted if one.after_end or not _remembered(snapshot, one)]
+    known, over = snapshot.answered, ended(snapshot)
+    return [
+        _with_facts(one, snapshot) if one.id in known and known[one.id].facts else one
+        for one in wanted
+        if one.id not in over or one.after_end or not _remembered(snapshot, one)
+    ]
 
 
 def _with_facts(one: Wanted, snapshot: Snapshot) -> Wanted:
     """Tell a source what it wanted to be told, though whoever asks has read a record from before that answer."""
-    sighting, asked_at = snapshot.answered.get(one.id), snapshot.asked.get(one.id)
-    if sighting is None or asked_at is None or not sighting.facts or _newer(one, asked_at):
+    sighting, asked_at = snapshot.answered[one.id], snapshot.asked.get(one.id)
+    if asked_at is None or _newer(one, asked_at):
         return one
     return one.model_copy(update={"facts": {**one.facts, **sighting.facts}})
 
@@ -163,13 +176,11 @@ def answered(
     could not be written just then must still learn of it. Only a newer sighting of the job replaces it.
     What nobody wants any more is dropped.
     """
-    sightings: dict[str, Sighting] = {}
-    moments: dict[str, datetime] = {}
-    for one in asked:
-        sightings[one.id] = answer.get(one.id) or _left_out(at)
-        moments[one.id] = at
+    sightings = {one.id: answer.get(one.id) or _left_out(at) for one in asked}
+    moments = dict.fromkeys(sightings, at)
+    over = ended(old)
     for one in wanted:
-        if not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
+        if one.id in over and not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
             sightings[one.id], moments[one.id] = old.answered[one.id], old.asked[one.id]
     silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
     return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)

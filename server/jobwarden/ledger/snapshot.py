@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobwarden.sources.base import Sighting, Wanted
 from jobwarden_registry.model import Utc
@@ -61,8 +61,7 @@ class Snapshot(_Frozen):
 
     asked_at: Utc | None = None
     """When the last whole answer was asked for."""
-    # As what each is: to find out which of the union it is takes as long as to write it (pydantic 2.14).
-    answered: Mapping[str, SerializeAsAny[Sighting]] = Field(default_factory=dict[str, Sighting])
+    answered: Mapping[str, Sighting] = Field(default_factory=dict[str, Sighting])
     """One sighting for every id in `asked`, and no other key."""
     asked: Mapping[str, Utc] = Field(default_factory=dict[str, datetime])
     """When the sighting of each id was asked for: `asked_at`, or earlier where a job's end is remembered."""

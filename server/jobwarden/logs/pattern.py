@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import re2  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs] -- it ships no types
@@ -19,17 +20,32 @@ class PatternError(JobwardenError):
     code: str = "log.bad_pattern"
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One line that matches.
+
+    Attributes:
+        start: Where the line begins.
+        end: Where it ends, without its line break.
+        groups: The whole match, then each group; None for one that took no part.
+    """
+
+    start: int
+    end: int
+    groups: tuple[bytes | None, ...]
+
+
 class Pattern:
     """What is looked for in single lines: `^` and `$` are a line's ends, and nothing matches a line break."""
 
-    def __init__(self, text: str) -> None:
-        """Take the pattern, in RE2's syntax.
+    def __init__(self, text: str, *, most_chars: int = _MOST_CHARS) -> None:
+        """Take the pattern, in RE2's syntax, of at most so many characters.
 
         Raises:
             PatternError: It is none, or asks for what cannot be done in linear time.
         """
-        if not text or len(text) > _MOST_CHARS:
-            raise PatternError(f"A pattern has 1 to {_MOST_CHARS} characters.")
+        if not text or len(text) > most_chars:
+            raise PatternError(f"A pattern has 1 to {most_chars} characters.")
         options = _re2.Options()
         options.log_errors = False
         options.never_nl = True
@@ -41,6 +57,25 @@ class Pattern:
             raise PatternError(
                 f"The pattern {ascii(text)[:200]} cannot be used: {_said(error)}.", hint=_HINT
             ) from error
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of its groups in their order; empty for one without a name."""
+        names = {int(number): str(name) for name, number in self._compiled.groupindex.items()}
+        return tuple(names.get(number, "") for number in range(1, int(self._compiled.groups) + 1))
+
+    def matches(self, data: bytes) -> Iterator[Match]:
+        """Give the first match of each line that has one, ascending."""
+        at = 0
+        while at <= len(data):
+            found = self._compiled.search(data, at)
+            if found is None:
+                return
+            start = data.rfind(b"\n", 0, int(found.start())) + 1
+            end = data.find(b"\n", max(start, int(found.end())))
+            end = len(data) if end < 0 else end
+            yield Match(start, end, (found.group(), *found.groups()))
+            at = end + 1
 
     def lines(self, data: bytes) -> Iterator[int]:
         """Give where the lines that match begin, ascending."""

@@ -56,6 +56,14 @@ class Callers:
         session = session_id or headers.get(SESSION_HEADER) or None
         return await anyio.to_thread.run_sync(lambda: self._find(meta=meta, session_id=session))
 
+    async def holder(self, request: Request, session_id: str) -> Caller:
+        """Give the caller of a request that belongs to this session by what it holds, a task's id.
+
+        The one who answers must still compare: a client may say, or be known, that it is of another session.
+        """
+        headers = cast("Mapping[str, str]", getattr(request.request, "headers", None) or {})
+        return await self.of(request, headers.get(SESSION_HEADER) or session_id)
+
     async def reader(self, request: Request) -> Caller:
         """Give the caller of a resource.
 

@@ -2,19 +2,23 @@
 
 mcp 2.3.0 ends at end-of-file on its standard input and at nothing else. That is not enough: some grandchild of a
 killed client may hold the pipe open, a client may close only our output, and a reader thread inside the SDK blocks
-in `read` and cannot be cancelled. So the SDK reads from a socket of our own, which two threads feed and close.
+in `read` and cannot be cancelled. So the SDK reads from a socket of our own, which two threads feed and close; a signal
+closes it, too. They run before the SDK is imported, and so import nothing that is slow.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from jobwarden.mcp_server.front import Front
 
 LAUNCHERS = frozenset({"uv", "uvx", "sh", "bash", "dash", "zsh", "env", "npx", "npm", "timeout", "nice", "stdbuf"})
 """Programs that only start another and wait for it: their own parent is watched too."""
@@ -27,19 +31,26 @@ class Lifeline:
     """Feeds file descriptor 0 from the real standard input, and ends it when the client is gone.
 
     Args:
+        front: Answers until its `hand_over`; None: the SDK is fed from the first byte on.
         exit_after_s: After the end, how long the program may take to finish before it is ended by force.
-        gone: Called once, from a thread, when the client is gone.
+
+    Attributes:
+        front: See above.
+        why: The reason for the end; "" before it.
     """
 
-    def __init__(self, *, exit_after_s: float = 10.0, gone: Callable[[str], None] = lambda _why: None) -> None:
+    def __init__(self, front: Front | None = None, *, exit_after_s: float = 10.0) -> None:
+        self.front = front
+        self.why = ""
         self._exit_after_s = exit_after_s
-        self._gone = gone
         self._over = threading.Lock()
         self._ours, theirs = socket.socketpair()
         self._client, self._reader = os.dup(0), os.dup(1)  # the SDK moves 0 and 1 elsewhere while it serves
         os.dup2(theirs.fileno(), 0)
         theirs.close()
         self._ancestors = list(_ancestors())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _frame: self.end(f"signal {number}"))
         for job in (self._pump, self._watch):
             threading.Thread(target=job, daemon=True, name=f"jobwarden {job.__name__}").start()
 
@@ -49,18 +60,20 @@ class Lifeline:
             return
         with suppress(OSError):
             self._ours.shutdown(socket.SHUT_RDWR)
-        self._gone(why)
+        self.why = why
         last = threading.Timer(self._exit_after_s, os._exit, (0,))
         last.daemon = True
         last.start()
 
     def _pump(self) -> None:
         try:
+            for kept in self.front.pass_on(self._client) if self.front is not None else ():
+                self._ours.sendall(kept)
             while piece := os.read(self._client, _PIECE):
                 self._ours.sendall(piece)
         except OSError as error:
             self.end(f"standard input: {error}")
-        else:
+        finally:
             self.end("end of input")
 
     def _watch(self) -> None:

@@ -20,6 +20,7 @@ _WORDS = {
     EventKind.STALLED: "log stands still",
     EventKind.READY: "",
     EventKind.RULE_FIRED: "rule fired",
+    EventKind.ACTION: "",
     EventKind.CANCEL_REQUESTED: "cancel requested",
     EventKind.LOST: "lost: nowhere to be found, how it ended is not known",
     EventKind.FOUND_AGAIN: "found again",

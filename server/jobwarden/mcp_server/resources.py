@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
 from jobwarden.mcp_server.edge import Callers, Request, resource_errors
+from jobwarden.mcp_server.prompting import JOB_ARGUMENT, TRIAGE
 from jobwarden.mcp_server.updates import ACTIVE, RECENT
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class Resources:
         _context: CompletionContext | None,
     ) -> Completion:
         """Complete a job's name from the session's latest events, which costs no question to any host."""
-        if not isinstance(ref, ResourceTemplateReference) or ref.uri not in {JOB, LOG} or argument.name != "job":
+        of_resource = isinstance(ref, ResourceTemplateReference) and ref.uri in {JOB, LOG}
+        of_prompt = isinstance(ref, PromptReference) and ref.name == TRIAGE
+        if not (of_resource or of_prompt) or argument.name != JOB_ARGUMENT:
             return Completion(values=[])
         caller = await self._callers.reader(request)
         events = await self._service.recent(caller, limit=1000)

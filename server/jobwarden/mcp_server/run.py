@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from jobwarden.mcp_server.app import JobwardenServer
     from jobwarden.mcp_server.edge import FindCaller
+    from jobwarden.mcp_server.front import Front
     from jobwarden.mcp_server.lifeline import Lifeline
 
 HOST = "127.0.0.1"
@@ -38,8 +38,12 @@ class CannotListenError(JobwardenError):
     code: str = "http.cannot_listen"
 
 
-def serve_stdio(env: Mapping[str, str]) -> None:
+def serve_stdio(env: Mapping[str, str], lifeline: Lifeline | None = None) -> None:
     """Serve one client on standard input and output, until it is gone.
+
+    Args:
+        env: The process's environment.
+        lifeline: What reads the client, where that has begun already; it may have a front that answers until now.
 
     Raises:
         JobwardenError: As `open_service`; nothing was served.
@@ -48,12 +52,13 @@ def serve_stdio(env: Mapping[str, str]) -> None:
 
     _log_to_stderr()
     with _nothing_collected():
-        lifeline = Lifeline(gone=lambda why: _log.info("ending: %s", why))
+        lifeline = lifeline or Lifeline()
         import_module("jobwarden.mcp_server.app")
     try:
-        anyio.run(_serve_stdio, env, lifeline)
+        anyio.run(_serve_stdio, env, lifeline.front)
     except* (BrokenPipeError, ConnectionResetError):
-        _log.info("ending: the client does not read any more")
+        _log.info("the client does not read any more")
+    _log.info("ended: %s", lifeline.why)
 
 
 def serve_http(
@@ -100,17 +105,11 @@ def http_app(server: JobwardenServer, *, token: str, names: Sequence[str] = ()) 
     return Guard(server.streamable_http_app(transport_security=checked), token=token, names={*LOOPBACK, *names})
 
 
-async def _serve_stdio(env: Mapping[str, str], lifeline: Lifeline) -> None:
-    async with _open_server(env, http=False) as server, anyio.create_task_group() as group:
-        group.start_soon(_end_on_signal, lifeline)
-        await server.run_stdio_async()
-        group.cancel_scope.cancel()
+async def _serve_stdio(env: Mapping[str, str], front: Front | None) -> None:
+    from jobwarden.mcp_server.takeover import take_over
 
-
-async def _end_on_signal(lifeline: Lifeline) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async for number in signals:
-            lifeline.end(f"signal {number.name}")
+    async with _open_server(env, http=False) as server:
+        await (server.run_stdio_async() if front is None else take_over(server, front))
 
 
 async def _serve_http(

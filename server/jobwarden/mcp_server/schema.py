@@ -14,13 +14,20 @@ from mcp_types import ToolAnnotations
 from pydantic import ValidationError
 
 
-def strict_tool(fn: Callable[..., Any], *, title: str, annotations: ToolAnnotations) -> Tool:
+def strict_tool(
+    fn: Callable[..., Any], *, title: str, annotations: ToolAnnotations, meta: Mapping[str, Any] | None = None
+) -> Tool:
     """Make a tool that answers in text, refuses unknown arguments, and has a slim schema.
 
     Name, description and arguments are the function's own.
     """
     tool = Tool.from_function(
-        fn, title=title, annotations=annotations, description=_one_line(fn.__doc__ or ""), structured_output=False
+        fn,
+        title=title,
+        annotations=annotations,
+        description=_one_line(fn.__doc__ or ""),
+        meta=dict(meta or {}),
+        structured_output=False,
     )
     model = tool.fn_metadata.arg_model
     model.model_config["extra"] = "forbid"

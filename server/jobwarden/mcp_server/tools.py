@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from mcp.server.mcpserver import Context
@@ -10,8 +11,10 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from jobwarden.mcp_server.consent import Given, refusal
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
+from jobwarden.mcp_server.rules import rules_text
 from jobwarden.mcp_server.schema import strict_tool
 from jobwarden.mcp_server.text import (
     ANSWER_CHARS,
@@ -22,11 +25,26 @@ from jobwarden.mcp_server.text import (
     tail_text,
     wait_text,
 )
+from jobwarden.mcp_server.waits import TASK_BEGUN, begun_as_task
+from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import Clock
 
 if TYPE_CHECKING:
     from jobwarden.service.service import Service
 
+SEARCH_HINTS = {
+    "register_job": "sbatch submitted monitor track slurm",
+    "check_status": "slurm squeue sacct jobs training finished nel",
+    "wait_for_change": "job done sleep poll",
+    "tail_log": "job output stderr traceback",
+    "diagnose_job": "error crash oom triage",
+    "cancel_job": "scancel kill stop",
+    "discover_jobs": "find squeue",
+    "watch_log": "loss alert pattern",
+}
+"""What a client that loads tools by search looks through beside name and description; no model reads it."""
+ALWAYS_LOADED = frozenset({"check_status"})
+"""What such a client loads at once: the one to begin with, for some 190 tokens; its answers name the others."""
 LONGEST_WAIT_S = 1500.0
 """Below the half hour after which Claude Code 2.1.328 gives up a call without progress."""
 
@@ -55,6 +73,7 @@ Session = Annotated[str | None, Field(description="Only if an answer asks for it
 Ctx = Context[Any, Any]
 Until = Literal["change", "ready", "terminal", "all_terminal"]
 Scope = Literal["session", "project"]
+RuleAction = Literal["add", "list", "pause", "resume", "remove", "test", "trigger"]
 
 
 class Tools:
@@ -68,16 +87,17 @@ class Tools:
 
     def all(self) -> list[Tool]:
         """Give the tools, in the order in which they are listed."""
+        read, change = _annotated(read_only=True), _annotated(read_only=False)
+        cancel = _annotated(read_only=False, destructive=True)
         return [
-            strict_tool(self.register_job, title="Watch a job", annotations=_annotated(read_only=False)),
-            strict_tool(self.check_status, title="Where the jobs stand", annotations=_annotated(read_only=True)),
-            strict_tool(self.wait_for_change, title="Wait for jobs", annotations=_annotated(read_only=True)),
-            strict_tool(self.tail_log, title="End of a job's log", annotations=_annotated(read_only=True)),
-            strict_tool(self.diagnose_job, title="Why a job failed", annotations=_annotated(read_only=True)),
-            strict_tool(
-                self.cancel_job, title="Cancel jobs", annotations=_annotated(read_only=False, destructive=True)
-            ),
-            strict_tool(self.discover_jobs, title="Find unwatched jobs", annotations=_annotated(read_only=False)),
+            _tool(self.register_job, "Watch a job", change),
+            _tool(self.check_status, "Where the jobs stand", read),
+            _tool(self.wait_for_change, "Wait for jobs", read),
+            _tool(self.tail_log, "End of a job's log", read),
+            _tool(self.diagnose_job, "Why a job failed", read),
+            _tool(self.cancel_job, "Cancel jobs", cancel),
+            _tool(self.discover_jobs, "Find unwatched jobs", change),
+            _tool(self.watch_log, "Rules on a job's log", change),
         ]
 
     async def register_job(
@@ -101,6 +121,7 @@ class Tools:
         ready: Annotated[
             str | None, Field(description='For a service, when it is up: "8000", "8000/health" or "~ REGEX" of its log')
         ] = None,
+        rules: Annotated[Words, Field(description="As in watch_log")] = [],  # noqa: B006 -- likewise
         session_id: Session = None,
     ) -> str:
         """Watch a cluster job in the background until it has really ended.
@@ -122,6 +143,7 @@ class Tools:
                 log_path=log_path,
                 expect=expect,
                 ready=ready,
+                rules=rules,
             )
         return register_text(view, self._clock(), self._most)
 
@@ -153,14 +175,19 @@ class Tools:
             ),
         ] = "change",
         timeout_s: Annotated[
-            float, Field(ge=0, le=LONGEST_WAIT_S, description="Your client's own limit may be lower (Codex: 60)")
+            float,
+            Field(
+                ge=0,
+                le=LONGEST_WAIT_S,
+                description="Clients may allow less (Codex: 60). In the background, by default a day",
+            ),
         ] = 45.0,
         session_id: Session = None,
     ) -> str:
         """Wait until jobs change or end, instead of sleeping and polling.
 
         Returns at the first such change, or when the time is up (then call it again). News not told yet returns at
-        once.
+        once. Where your client can, it goes on in the background and you are told.
         """
 
         async def progress(waited_s: float, message: str) -> None:
@@ -168,7 +195,11 @@ class Tools:
 
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
-            view = await self._service.wait(caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+            view = await begun_as_task(self._service, caller, jobs, until, timeout_s)
+            if isinstance(view, Ticket):
+                return TASK_BEGUN
+            if view is None:
+                view = await self._service.wait(caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
         return wait_text(view, self._clock(), self._most)
 
     async def tail_log(
@@ -220,8 +251,15 @@ class Tools:
         dry_run: Annotated[bool, Field(description="Only say what would be cancelled")] = False,  # noqa: FBT002 -- a tool's argument, always named
         force: Annotated[bool, Field(description="Also another session's job")] = False,  # noqa: FBT002 -- likewise
         session_id: Session = None,
+        *,
+        given: Given,
     ) -> str:
-        """Cancel watched jobs of this user, and look whether their end comes. One row a job."""
+        """Cancel watched jobs of this user, and look whether their end comes. One row a job.
+
+        The person may be asked before all are, or another session's.
+        """
+        if refused := refusal(given, all_jobs=all):
+            return refused
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.cancel(
@@ -245,6 +283,36 @@ class Tools:
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.discover(caller, host=host, type=type, adopt=adopt)
         return discover_text(view, self._clock(), self._most)
+
+    async def watch_log(
+        self,
+        ctx: Ctx,
+        job: Annotated[Word, Field(description="Id, type:id, host:id or name")],
+        action: Annotated[RuleAction, Field(description="What to do")] = "list",
+        rule: Annotated[
+            str | None,
+            Field(
+                description='add, test: pattern="loss (.+)" captures=[loss] condition="float(loss) > 5" action=notify; '
+                "instead of pattern: silence=30m, state=[failed], time=2h. Else a rule's name"
+            ),
+        ] = None,
+        session_id: Session = None,
+    ) -> str:
+        """Have rules watch a job's log: when a line matches you are told, and the rule's actions are done.
+
+        test: for which lines of the present log it would have fired.
+        """
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            view = await self._service.watch_log(caller, job, action=action, rule=rule)
+        return rules_text(view, self._clock(), self._most)
+
+
+def _tool(fn: Callable[..., Any], title: str, annotations: ToolAnnotations) -> Tool:
+    meta: dict[str, str | bool] = {"anthropic/searchHint": SEARCH_HINTS[fn.__name__]}
+    if fn.__name__ in ALWAYS_LOADED:
+        meta["anthropic/alwaysLoad"] = True
+    return strict_tool(fn, title=title, annotations=annotations, meta=meta)
 
 
 def _annotated(*, read_only: bool, destructive: bool = False) -> ToolAnnotations:

@@ -37,6 +37,7 @@ from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import Event, EventKind
 
 if TYPE_CHECKING:
+    from jobwarden.mcp_server.consent import Consents
     from jobwarden.service.service import Service
 
 ACTIVE = "jobs://active"
@@ -48,9 +49,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What lives as long as the server: the tasks that tell legacy connections."""
+    """What lives as long as the server.
+
+    Attributes:
+        group: The tasks that tell legacy connections.
+        consents: Who asks the person.
+    """
 
     group: TaskGroup
+    consents: Consents
 
 
 @dataclass(slots=True)

@@ -68,7 +68,10 @@ async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
     if (by := await _asked_to_end(desk, one)) is not None:
         outcome = replace(outcome, cancelled_by=by)
     logs = tuple(read.log for read in findings.gathered.logs)
-    found = await to_thread.run_sync(diagnose, logs, outcome)
+    if one.record.stuck and not outcome.ended:
+        found = Diagnosis(Category.STUCK, "waiting", one.record.stuck, Confidence.HIGH, (), Retryable.NO, "")
+    else:
+        found = await to_thread.run_sync(diagnose, logs, outcome)
     return await _view(desk, caller, one, found, outcome, findings)
 
 

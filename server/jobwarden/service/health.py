@@ -12,6 +12,8 @@ from anyio import to_thread
 
 from jobwarden.config import load_project
 from jobwarden.identity import Caller
+from jobwarden.installing.clients import NAMES
+from jobwarden.installing.looking import look
 from jobwarden.service.desk import Desk
 from jobwarden.service.finding import PROGRAMS, Found, find_slurm
 from jobwarden.service.views import Check, DoctorView, WatcherView
@@ -27,6 +29,7 @@ OK, WARNING, PROBLEM = "ok", "warning", "problem"
 async def doctor(desk: Desk, caller: Caller, *, hosts: Sequence[str]) -> DoctorView:
     """See `Service.doctor`."""
     checks = [*_configuration(desk), *_folders(desk, caller), *_plugins(desk), _watcher(desk), _lingering(desk)]
+    checks += await to_thread.run_sync(_clients, desk, caller)
     checks += [*await _project(caller), *await _sessions(desk)]
     for host in hosts or await all_hosts(desk):
         checks += await _host(desk, host)
@@ -104,6 +107,13 @@ def _lingering(desk: Desk) -> Check:
         text="this machine may end your processes when you log out, the watcher among them",
         mend="loginctl enable-linger",
     )
+
+
+def _clients(desk: Desk, caller: Caller) -> list[Check]:
+    return [
+        Check(subject=NAMES[one.client], outcome=one.outcome, text=one.text, mend=one.mend)
+        for one in look(desk.world.env, caller.project)
+    ]
 
 
 async def _project(caller: Caller) -> list[Check]:

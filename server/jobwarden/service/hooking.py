@@ -13,7 +13,7 @@ from anyio import to_thread
 from pydantic import BaseModel, ConfigDict
 
 from jobwarden.bindings import registered
-from jobwarden.delivery import news
+from jobwarden.delivery import codex, news
 from jobwarden.identity import Caller
 from jobwarden.service import registering
 from jobwarden.service.desk import Desk
@@ -65,7 +65,7 @@ async def submitted(desk: Desk, caller: Caller, jobs: Sequence[Submission], *, a
         registered(desk.world.places, announcement)
 
 
-async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
     """Say what this agent is to be told at an event of its client; empty where there is nothing. Asks no host.
 
     Args:
@@ -73,6 +73,7 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
         caller: The root session's agent.
         event: `SessionStart`, `UserPromptSubmit` or `Stop`, as both clients call them, or `Rewake`.
         previous: The session that this client was in until now, where this one takes its place (`/clear`).
+        held: See `Service.tell`.
     """
     begins = event == SESSION_START
     earlier: tuple[Event, ...] = ()
@@ -83,14 +84,26 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     if session is None:
         return HookView(orphans=orphans)
     caller = replace(caller, client=await _client(desk, session, begins=begins))
+    if held:
+        await desk.news.acknowledge(session, caller)
+        return HookView()
     found = () if begins or event == REWAKE else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
     if event in (STOP, REWAKE) and not any(news.is_urgent(one) for one in told.events):
-        return HookView(offers=found)
-    live = [one for one in await desk.known([session]) if one.live] if begins else []
-    jobs = await desk.views(live, caller)
-    fresh = await desk.news.take(session, caller)
-    return HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
+        view = HookView(offers=found)
+    else:
+        live = [one for one in await desk.known([session]) if one.live] if begins else []
+        jobs = await desk.views(live, caller)
+        fresh = await desk.news.take(session, caller)
+        view = HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
+    return await _stopped(desk, session, view) if event == STOP else view
+
+
+async def _stopped(desk: Desk, session: Session, view: HookView) -> HookView:
+    """Note of an agent that is held at its stop that it does not rest."""
+    if view.news or view.offers:
+        await desk.world.sessions.call(session, codex.turn_goes_on)
+    return view
 
 
 async def _register(desk: Desk, caller: Caller, job: Submission) -> None:

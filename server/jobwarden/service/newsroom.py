@@ -64,6 +64,18 @@ class Newsroom:
             session, lambda session: news.unseen(session, consumer=consumer, client=client)
         )
 
+    async def acknowledge(self, session: Session, caller: Caller) -> None:
+        """Note that this caller has seen what it was shown; what it was not shown stays news."""
+        told = await self.unseen(session, caller)
+        seen = news.Told(begin=told.begin, latest=told.begin)
+        consumer, client = caller.detail or news.ROOT, caller.client
+        try:
+            await self._sessions.call(
+                session, lambda session: news.shown(session, seen, consumer=consumer, client=client)
+            )
+        except UnwritableError as error:
+            log.warning("session %s: %s", session.entry.session_id, error)
+
     async def greet(self, session: Session, caller: Caller) -> None:
         """Let the news of a sub-agent that has not been here before begin now."""
         if caller.detail is None:

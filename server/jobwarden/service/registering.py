@@ -12,11 +12,14 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from jobwarden.identity import Caller
+from jobwarden.rules.building import read_rules
 from jobwarden.service.desk import Desk
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
 from jobwarden.service.readying import read_readiness
+from jobwarden.service.ruling import add_at_registration, limits_and_check
+from jobwarden.service.script_rules import add_from_scripts, tell_later
 from jobwarden.service.taking_over import orphans, take_over
 from jobwarden.service.views import RegisterView
 from jobwarden.sources.base import Concludes, Found
@@ -58,11 +61,28 @@ class Registration:
     log_path: str | None = None
     expect: Sequence[str] = ()
     ready: str | None = None
+    rules: Sequence[str] = ()
 
 
 async def register(desk: Desk, caller: Caller, asked: Registration) -> RegisterView:
     """See `Service.register`."""
-    return await _answer(desk, caller, *await _take(desk, caller, await _recorded(desk, caller, asked)))
+    session, taken, notes = await _take_with_rules(desk, caller, asked)
+    return await _answer(desk, caller, session, taken, notes)
+
+
+async def _take_with_rules(
+    desk: Desk, caller: Caller, asked: Registration
+) -> tuple[Session, list[tuple[JobRecord, bool]], list[str]]:
+    """Register, and give the jobs their rules: those that the caller names, and those in their scripts."""
+    records = await _recorded(desk, caller, asked)
+    session = await desk.session(caller, create=True)
+    assert session is not None  # create=True
+    limits, check = await limits_and_check(desk, session)
+    read_rules(asked.rules, limits=limits, check=check)  # what cannot be is refused before anything is written
+    session, taken, notes = await _take(desk, caller, records)
+    notes += await add_at_registration(desk, session, taken, asked.rules)
+    notes += await add_from_scripts(desk, session, [record for record, created in taken if created])
+    return session, taken, notes
 
 
 async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> None:
@@ -71,7 +91,8 @@ async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> No
     Raises:
         As `register`.
     """
-    session, taken, _ = await _take(desk, caller, await _recorded(desk, caller, asked))
+    session, taken, notes = await _take_with_rules(desk, caller, asked)
+    await tell_later(desk, session, notes)
     await desk.ensure_watcher()
     await desk.refresh([session], about={record.uid for record, _ in taken})
 

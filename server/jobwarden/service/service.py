@@ -21,13 +21,17 @@ from jobwarden.service import (
     reading,
     recording,
     registering,
+    ruling,
     stopping,
+    waiting,
 )
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
-from jobwarden.service.looking import Progress, Scope, Until
+from jobwarden.service.long_waits import LongWaits, Say
+from jobwarden.service.looking import Scope
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
+from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
 from jobwarden.service.views import (
     CancelView,
@@ -39,10 +43,12 @@ from jobwarden.service.views import (
     JobView,
     RecordingView,
     RegisterView,
+    RulesView,
     StatusView,
     TailView,
     WatcherView,
 )
+from jobwarden.service.waiting import Progress, Standing, Until
 from jobwarden.verdict.world import open_world
 from jobwarden.watcher.presence import is_running, ring
 from jobwarden_registry.events import Event
@@ -70,6 +76,7 @@ class Service:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._long_waits = LongWaits(desk)
 
     async def register(
         self,
@@ -85,14 +92,16 @@ class Service:
         log_path: str | None = None,
         expect: Sequence[str] = (),
         ready: str | None = None,
+        rules: Sequence[str] = (),
     ) -> RegisterView:
         """Watch these jobs from now on; idempotent. Looks at them once, and starts the watcher.
 
         Raises:
             InvalidIdError: An id, host or type that cannot be one; nothing was registered.
+            InvalidRuleError: A rule that cannot be, or is not allowed; nothing was registered.
             UnwritableError: The registry cannot be written.
         """
-        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready)
+        asked = registering.Registration(type, ids, host, user, description, name, tags, log_path, expect, ready, rules)
         return await registering.register(self._desk, caller, asked)
 
     async def run_process(
@@ -136,7 +145,49 @@ class Service:
         News that the caller has not been told ends `until="change"` at once.
         """
         await self._desk.registrations(caller)
-        return await looking.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+        return await waiting.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
+
+    async def begin_wait(
+        self, caller: Caller, *, jobs: Sequence[str] = (), until: Until = "change", timeout_s: float
+    ) -> Ticket | StatusView | None:
+        """Begin a wait that this process need not see the end of.
+
+        Returns:
+            A ticket for `wait_again`; or an answer as `wait` gives where it is over at once; or None where no ticket
+            can be given out (a state folder that cannot be written): then nothing was begun or told.
+        """
+        await self._desk.registrations(caller)
+        return await self._long_waits.begin(caller, jobs=jobs, until=until, timeout_s=timeout_s)
+
+    async def wait_ticket(self, text: str) -> Ticket:
+        """Give the ticket that a text stands for.
+
+        Raises:
+            TicketError: It is none of this user's, or its answer is no longer kept.
+        """
+        return await self._long_waits.read(text)
+
+    async def wait_again(self, caller: Caller, ticket: Ticket, say: Say) -> Standing | Answer:
+        """Say how a wait stands. Its end is told, and noted as shown, once; asked again, the answer is the same.
+
+        Args:
+            caller: Of the session that began it, with the ticket's sub-agent.
+            ticket: The wait.
+            say: Writes down the end.
+
+        Raises:
+            TicketError: It is another session's.
+            JobwardenError: What a later call may not meet; the wait goes on.
+        """
+        return await self._long_waits.again(caller, ticket, say)
+
+    async def give_up_wait(self, caller: Caller, ticket: Ticket) -> None:
+        """End a wait without an answer; one that has its answer keeps it.
+
+        Raises:
+            TicketError: It is another session's.
+        """
+        await self._long_waits.give_up(caller, ticket)
 
     async def tail(
         self,
@@ -198,6 +249,22 @@ class Service:
             self._desk, caller, jobs, lines=lines, stream=stream, task=task, tell=tell
         )
 
+    async def watch_log(self, caller: Caller, job: str, *, action: str = "list", rule: str | None = None) -> RulesView:
+        """Add, list, pause, resume, remove, test or trigger the rules of a job.
+
+        Args:
+            caller: Who asks. Only the session that watches the job changes its rules.
+            job: Which.
+            action: One of these.
+            rule: For `add` the rule in the #WATCHER syntax, for `test` one, a name, or nothing for all; else its name.
+
+        Raises:
+            InvalidRuleError: The rule cannot be, or is not allowed; the hint says what to write.
+            InvalidIdError: No such action or rule, or the job has ended.
+            LogRefusedError, TransportError: For `test`: the log cannot be read.
+        """
+        return await ruling.watch_log(self._desk, caller, job, action=action, rule=rule)
+
     async def cancel(
         self,
         caller: Caller,
@@ -213,6 +280,16 @@ class Service:
         return await stopping.cancel(
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
         )
+
+    async def to_cancel(
+        self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
+    ) -> tuple[JobView, ...]:
+        """Give the living jobs that `cancel` would ask the end of; asks no host and tells no news.
+
+        Raises:
+            JobNotFoundError, AmbiguousJobError: As `cancel`.
+        """
+        return await stopping.to_cancel(self._desk, caller, jobs=jobs, all_jobs=all_jobs, force=force)
 
     async def discover(
         self,
@@ -236,15 +313,16 @@ class Service:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
         await hooking.submitted(self._desk, caller, jobs, announcement=announcement)
 
-    async def tell(self, caller: Caller, *, event: str, previous: str | None = None) -> HookView:
+    async def tell(self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.
 
         Args:
             caller: The root session's agent.
             event: `SessionStart`, `UserPromptSubmit` or `Stop`.
             previous: The session that this one takes the place of (`/clear`): its jobs come along.
+            held: The agent was held at this stop already, and has seen what for: nothing more is told.
         """
-        return await hooking.tell(self._desk, caller, event=event, previous=previous)
+        return await hooking.tell(self._desk, caller, event=event, previous=previous, held=held)
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         """Say why a job, live or ended, is in the state that it is in."""

@@ -10,7 +10,7 @@ from jobwarden.actions.cancel import CancelReport, Doomed, Order, Reports, reque
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known, find_jobs
-from jobwarden.service.views import CancelRow, CancelView
+from jobwarden.service.views import CancelRow, CancelView, JobView
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.phases import Phase
 
@@ -47,6 +47,21 @@ async def cancel(
     if any(report.outcome in ("accepted", "failed") for report in made):
         await _see_the_end(desk, doomed)
     return await _view(desk, caller, chosen, reports)
+
+
+async def to_cancel(
+    desk: Desk, caller: Caller, *, jobs: Sequence[str], all_jobs: bool, force: bool
+) -> tuple[JobView, ...]:
+    """See `Service.to_cancel`."""
+    if bool(jobs) == all_jobs:
+        return ()
+    chosen = await _choose(desk, caller, jobs, force=force)
+    living = [one for one in chosen if one.live and not one.record.phase.closed]
+    return await desk.views([one for one in living if force or _owns(caller, one)], caller)
+
+
+def _owns(caller: Caller, one: Known) -> bool:
+    return one.session.entry.session_id == caller.session_id
 
 
 async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, force: bool) -> CancelReport | None:

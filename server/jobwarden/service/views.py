@@ -5,6 +5,8 @@ Moments are UTC; durations are seconds; sizes are bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict
 
 from jobwarden_registry.events import Event
@@ -102,6 +104,57 @@ class RegisterView(_View):
     """Beside each job: whether it is new, or was watched already."""
     news: tuple[Event, ...]
     notes: tuple[str, ...] = ()
+
+
+class RuleView(_View):
+    """One rule of a job."""
+
+    name: str
+    kind: str
+    text: str
+    """As it is kept, in the #WATCHER syntax."""
+    actions: tuple[str, ...]
+    matches: int
+    """Lines that matched, whatever the condition said."""
+    fired: int
+    last_fired_at: Utc | None
+    paused: bool
+    disabled: str | None
+    """Why it is not looked at any more."""
+
+
+class HitView(_View):
+    """A line for which a rule would have fired. The text is data from the job."""
+
+    line: int
+    text: str
+    captures: Mapping[str, str]
+
+
+class HitsView(_View):
+    """What a rule would have done with the log that is there."""
+
+    rule: str
+    fired: int
+    matches: int
+    failed: int
+    """Lines for which the condition had no value."""
+    lines: int
+    """So many lines were looked at."""
+    whole: bool
+    """Whether that is all of the log."""
+    hits: tuple[HitView, ...]
+    """The first of them."""
+
+
+class RulesView(_View):
+    """The answer of watch_log."""
+
+    job: JobView
+    rules: tuple[RuleView, ...]
+    tried: tuple[HitsView, ...] | None = None
+    notes: tuple[str, ...] = ()
+    news: tuple[Event, ...] = ()
 
 
 class OfferView(_View):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
@@ -77,6 +78,18 @@ class Seen(_Answer):
     """Of a job that has ended: living jobs of its user that may be its resubmission under another id (the same name and
     working directory, submitted after it), with that id in `attempts`. None that somebody watches already."""
     outputs: tuple[Output, ...] = ()
+    stands: bool = False
+    """Whether its source gives the very same object again for as long as it would say the same. It holds as of when the
+    latest answer was asked for, whatever moment its evidence has: see `as_of`."""
+
+    def as_of(self, asked_at: datetime) -> Seen:
+        """Say it as the answer to a question that was asked then; what does not stand is of its own moment already."""
+        if not self.stands:
+            return self
+        moment = max(asked_at, self.evidence.asked_at)
+        return self.model_copy(
+            update={"stands": False, "evidence": self.evidence.model_copy(update={"asked_at": moment})}
+        )
 
 
 class Absent(_Answer):

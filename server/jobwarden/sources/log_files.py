@@ -71,6 +71,14 @@ class JobLogs:
     note: str = ""
 
 
+def files_of(log: LogPaths | None) -> tuple[LogFile, ...]:
+    """Give the files of what `Seen.log` told; none where it told nothing."""
+    if log is None:
+        return ()
+    both = (("stdout", log.stdout), ("stderr", log.stderr))
+    return tuple(LogFile(stream, path, log.host or "") for stream, path in both if path)
+
+
 @runtime_checkable
 class KeepsLogs(Protocol):
     """A source that knows more about its jobs' logs than `Seen.log` tells: tasks, other files, forgotten jobs."""

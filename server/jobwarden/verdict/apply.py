@@ -9,6 +9,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from jobwarden.config import Clocks
+from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.engine import judge
@@ -82,7 +83,7 @@ class Answer:
         sighting, asked_at = self.snapshot.answered.get(record.id), self.snapshot.asked.get(record.id)
         if asked_at is None or self.snapshot.failure is not None or is_late(asked_at, record.observed_at, self.now):
             return False
-        return isinstance(sighting, Seen) and _alike(sighting, seen)
+        return sighting is seen or (isinstance(sighting, Seen) and _alike(sighting, seen))
 
     def judge(self, record: JobRecord) -> Judgement:
         """Apply what was answered about this job, then what has failed since."""
@@ -157,9 +158,8 @@ def endings(session: Session, answer: Answer) -> list[JobRecord]:
     Raises:
         RegistryError: The session cannot be read.
     """
-    told = answer.snapshot.answered
-    ended = {job for job, sighting in told.items() if isinstance(sighting, Seen) and sighting.phase.final}
-    records = [record for record in session.load() if record.id in ended and answer.concerns(record)]
+    over = ended(answer.snapshot)
+    records = [record for record in session.load() if record.id in over and answer.concerns(record)]
     judgements = [answer.judge(record) for record in records]
     return [judgement.record for judgement in judgements if judgement.finished]
 
@@ -167,10 +167,12 @@ def endings(session: Session, answer: Answer) -> list[JobRecord]:
 def _brings_news(answer: Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
     still: Quiet = {}
     news = False
-    for record in (record for record in records if answer.concerns(record)):
+    for record in records:
         known = quiet.get(record.uid)
         if known is not None and known[0] is record and answer.repeats(*known):
             still[record.uid] = known
+        elif not answer.concerns(record):
+            continue
         elif answer.judge(record).drafts:
             news = True
         elif (seen := answer.living(record)) is not None:
@@ -200,7 +202,7 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
         extra["jobs"] = outage.jobs
         transaction.note(outage.text, kind=outage.kind, extra=extra)
     for draft in (draft for judgement in judgements for draft in judgement.drafts):
-        _write_draft(transaction, draft, causes)
+        write_draft(transaction, draft, causes)
         kinds.append(draft.kind)
     return Applied(
         changed=sum(1 for judgement in judgements if judgement.drafts),
@@ -209,7 +211,8 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
     )
 
 
-def _write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
+def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
+    """Write what was decided of one job; `causes` by uid."""
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)

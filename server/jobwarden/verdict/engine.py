@@ -54,6 +54,8 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
     """
     if record.phase.final:
         return Judgement(record)
+    if isinstance(sighting, Seen):
+        sighting = sighting.as_of(asked_at)
     told = record.changed(facts={**record.facts, **sighting.facts})
     if told == record:
         return _judge(record, sighting, asked_at, now, clocks)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from jobwarden.logs.allowed import Readable
 from jobwarden.sources.base import Wanted
-from jobwarden.sources.log_files import JobLogs, KeepsLogs, LogFile, SlurmLogs
+from jobwarden.sources.log_files import JobLogs, KeepsLogs, LogFile, SlurmLogs, files_of
 from jobwarden.sources.plugins import guarded
+from jobwarden.sources.process.state import processes_folder
 from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Target
 from jobwarden.verdict.wanting import wanted_of
@@ -39,6 +41,30 @@ def file_of(files: Sequence[LogFile], stream: str) -> LogFile | None:
     return found
 
 
+def with_claimed(record: JobRecord, logs: JobLogs) -> JobLogs:
+    """Put the path first that the caller gave when the job was registered; it is read only where it may be."""
+    # Of a job that lives on under another id the caller's path is the earlier attempt's.
+    if record.log_path is None or record.resubmitted_as is not None or logs.task is not None:
+        return logs
+    others = [file for file in logs.files if file.stream != "stdout"]
+    host = record.log.host if record.log is not None else None
+    return replace(logs, files=(LogFile("stdout", record.log_path, host or ""), *others))
+
+
+def readable_at(rounds: Rounds, record: JobRecord, logs: JobLogs, file: LogFile, env: Mapping[str, str]) -> Readable:
+    """Say where this file of the job's may lie."""
+    host = file.host or record.host
+    known = record.log or LogPaths()
+    claimed = file.path == record.log_path and file.path not in (known.stdout, known.stderr)
+    local = rounds.here(record.site) and host == record.host
+    return Readable(
+        log=known if claimed else LogPaths(stdout=file.path),
+        work_dir=record.work_dir if claimed else logs.work_dir or record.work_dir,
+        folders=rounds.config.host(host).read,
+        kept=str(processes_folder(env)) if local else None,
+    )
+
+
 async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) -> JobLogs:
     """Say which files a job has; of a job with tasks those of one, by default of the first that failed.
 
@@ -46,7 +72,7 @@ async def logs_of(rounds: Rounds, record: JobRecord, task: str | None = None) ->
         InvalidIdError: It has no such task.
         JobwardenError: It could not be asked for, and nothing is known.
     """
-    known = _known(record.log)
+    known = files_of(record.log)
     try:
         source = rounds.source(record)
         if not isinstance(source, KeepsLogs):
@@ -84,13 +110,6 @@ def _without_tasks(logs: JobLogs, task: str | None) -> JobLogs:
     if task is not None:
         raise InvalidIdError("This kind of job has no tasks whose logs could be told apart.")
     return logs
-
-
-def _known(log: LogPaths | None) -> tuple[LogFile, ...]:
-    if log is None:
-        return ()
-    both = (("stdout", log.stdout), ("stderr", log.stderr))
-    return tuple(LogFile(stream, path, log.host or "") for stream, path in both if path)
 
 
 async def _with_slurm(rounds: Rounds, target: Target, logs: JobLogs, slurm: SlurmLogs) -> JobLogs:

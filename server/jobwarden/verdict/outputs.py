@@ -20,6 +20,9 @@ from jobwarden_registry.phases import Phase
 GONE = "GONE"
 """The word for a job that its scheduler has forgotten and that its output shows to have succeeded."""
 
+OUTPUT_MISSING = "expected output is missing"
+"""In the reason of a job that failed by its completion check alone."""
+
 
 def with_outputs(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime, clocks: Clocks) -> Seen | Judgement:
     """Say what a success is worth by the job's expected outputs; anything else is passed on.
@@ -43,7 +46,7 @@ def with_outputs(record: JobRecord, seen: Seen, asked_at: datetime, now: datetim
         return Judgement(after, (Draft(EventKind.UPDATED, after, evidence=evidence),))
     if (asked_at - since).total_seconds() < clocks.expect_again_s:
         return Judgement(record)
-    reason = f"{seen.status}, but expected output is missing: {missing}"
+    reason = f"{seen.status}, but {OUTPUT_MISSING}: {missing}"
     return seen.model_copy(update={"phase": Phase.FAILED, "reason": reason, "evidence": evidence})
 
 

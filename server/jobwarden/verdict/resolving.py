@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from jobwarden.ledger.ledger import Ledger, Question, Snapshot
-from jobwarden.sources.base import Concludes, CouldNotAsk, DependsOn, Host, Sighting, Wanted
+from jobwarden.sources.base import Concludes, CouldNotAsk, DependsOn, Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.targets import Target
@@ -80,7 +80,7 @@ class SlurmThroughLedger:
         """An end that was seen stands whatever fails later; anything else is as old as the failure."""
         known, failure = snapshot.answered.get(slurm_id), snapshot.failure
         if known is not None and (failure is None or (known.kind == "seen" and known.phase.final)):
-            return known
+            return known.as_of(snapshot.asked[slurm_id]) if isinstance(known, Seen) else known
         if failure is not None:
             return self._could_not(failure.code, failure.text)
         return self._could_not("slurm.not_asked", f"Slurm has not been asked about {slurm_id} yet.")

@@ -203,7 +203,7 @@ class Rounds:
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
-            wanted_of_all(group.records, self._made.setdefault(target.key, {})),
+            wanted_of_all(group.records, self._made.setdefault(target.key, Made())),
             partial(self._observe, target),
             max_age_s=max_age_s,
             person=person,

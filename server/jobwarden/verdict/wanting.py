@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import is_
 
 from jobwarden.ledger.merging import merged
 from jobwarden.sources.base import Wanted
@@ -29,29 +31,36 @@ def wanted_of(record: JobRecord) -> Wanted:
     )
 
 
-Made = dict[int, tuple[JobRecord, Wanted]]
-"""By the `id` of a record: the record itself, and what was made of it."""
+@dataclass(slots=True)
+class Made:
+    """What was made of which records: of one that has not changed nothing is made anew.
+
+    Attributes:
+        records: The records.
+        each: What each of them wants.
+        wanted: All that together.
+    """
+
+    records: Sequence[JobRecord] = ()
+    each: Sequence[Wanted] = ()
+    wanted: Sequence[Wanted] = ()
 
 
-def wanted_of_all(records: Sequence[JobRecord], made: Made | None = None) -> list[Wanted]:
+def wanted_of_all(records: Sequence[JobRecord], made: Made | None = None) -> Sequence[Wanted]:
     """Ask once for each id, with all that the sessions that watch it know.
 
     Args:
         records: What is watched.
-        made: What is remembered from one call to the next, to make nothing anew of a record that has not changed.
+        made: What is remembered from one call to the next; of the very same records the very same is given again.
     """
-    before: Made = {} if made is None else made.copy()
-    now: Made = {id(record): _again(record, before) for record in records}
-    if made is not None:
-        made.clear()
-        made.update(now)
+    made = Made() if made is None else made
+    if len(records) == len(made.records) and all(map(is_, records, made.records)):
+        return made.wanted
+    known = dict(zip(map(id, made.records), made.each, strict=True))
+    each = [known.get(id(record)) or wanted_of(record) for record in records]
     wanted: dict[str, Wanted] = {}
-    for _, one in now.values():
-        known = wanted.get(one.id)
-        wanted[one.id] = one if known is None else merged(known, one)
-    return list(wanted.values())
-
-
-def _again(record: JobRecord, made: Made) -> tuple[JobRecord, Wanted]:
-    known = made.get(id(record))
-    return known if known is not None and known[0] is record else (record, wanted_of(record))
+    for one in each:
+        before = wanted.get(one.id)
+        wanted[one.id] = one if before is None else merged(before, one)
+    made.records, made.each, made.wanted = tuple(records), each, list(wanted.values())
+    return made.wanted

@@ -14,10 +14,13 @@ from anyio.abc import TaskGroup
 
 from jobwarden.ledger.cadence import Cadence, Due, KeyState
 from jobwarden.ledger.ledger import LedgerKey
+from jobwarden.rules.looking import Looker
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
+from jobwarden.watcher.bells import Bells
 from jobwarden.watcher.leasing import Leasing
 from jobwarden.watcher.presence import Presence, WatcherInfo
+from jobwarden.watcher.ruling import Ruling
 from jobwarden.watcher.survey import Board, Surveyor
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.phases import Phase
@@ -45,6 +48,13 @@ class Watcher:
         self._info = info
         self._cadence = Cadence(world.config.clocks, seed=world.machine_id)
         self._surveyor = Surveyor(world, leasing)
+        self._bells = Bells(world)
+        self._ruling = Ruling(
+            Looker(world.rounds, world.env),
+            leasing,
+            retry_s=world.config.clocks.backoff_first_s,
+            wake=self._stir,
+        )
         self._board = Board()
         self._busy: set[LedgerKey] = set()
         self._rest: dict[LedgerKey, float] = {}
@@ -58,6 +68,7 @@ class Watcher:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._listen)
             tasks.start_soon(self._beat)
+            tasks.start_soon(self._bells.run)
             await self._watch(tasks)
             tasks.cancel_scope.cancel()
         await self._leasing.release_all()
@@ -69,6 +80,9 @@ class Watcher:
         self._ending = self._ending or why
         self._wake.set()
 
+    def _stir(self) -> None:
+        self._wake.set()
+
     async def _watch(self, tasks: TaskGroup) -> None:
         clocks = self._world.config.clocks
         idle_since: float | None = None
@@ -78,11 +92,13 @@ class Watcher:
                 if self._wait_s(key, due) <= 0:
                     self._busy.add(key)
                     tasks.start_soon(self._check, self._board.groups[key], due, self._board.tokens)
-            if self._busy or not self._board.empty:
+            self._ruling.begin(tasks, self._board)
+            if self._busy or self._ruling.busy or not self._board.empty:
                 idle_since = None
             else:
                 idle_since = anyio.current_time() if idle_since is None else idle_since
-                if anyio.current_time() - idle_since >= clocks.linger_s and await self._nothing_left():
+                lingered = anyio.current_time() - idle_since >= clocks.linger_s
+                if lingered and not await self._bells.look() and await self._nothing_left():
                     return
             await self._sleep()
 
@@ -103,7 +119,7 @@ class Watcher:
     async def _sleep(self) -> None:
         waits = [self._wait_s(key, due) for key, due in self._dues().items()]
         wait_s = min([_STEP_S, self._world.config.clocks.scan_s, *waits])
-        with anyio.move_on_after(max(0.02, wait_s)):
+        with anyio.move_on_after(max(0.02, min(wait_s, self._ruling.wait_s()))):
             await self._wake.wait()
         self._wake = anyio.Event()
 

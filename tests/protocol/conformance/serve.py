@@ -20,6 +20,7 @@ from jobwarden.mcp_server.app import JobwardenServer, build_server
 from jobwarden.mcp_server.run import http_app
 from protocol.conformance.contents import add_contents, schema_tool
 from protocol.conformance.questions import add_questions
+from protocol.conformance.tasks import add_tasks
 from protocol.fake_service import FakeService, find_caller
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def conformance_server() -> JobwardenServer:
     server = build_server(FakeService(), find_caller=find_caller)
     add_contents(server)
     add_questions(server)
+    add_tasks(server)
     server._tool_manager._tools["json_schema_2020_12_tool"] = schema_tool()  # pyright: ignore[reportPrivateUsage] -- add_tool takes functions only
 
     async def set_level(_ctx: object, _params: SetLevelRequestParams) -> EmptyResult:

@@ -58,7 +58,7 @@ def test_the_example_configuration_can_be_used_and_shows_the_real_defaults(readm
 
 
 def test_the_blocks_that_ci_runs_are_there(readme: str) -> None:
-    assert re.findall(r"<!-- run: ([a-z-]+) -->\n```sh\n", readme) == ["demo", "test", "command-line"]
+    assert re.findall(r"<!-- run: ([a-z-]+) -->\n```sh\n", readme) == ["demo", "test", "install", "command-line"]
 
 
 def test_files_that_the_readme_links_to_exist(readme: str) -> None:

@@ -58,3 +58,9 @@ def test_who_cancelled_it_is_told_by_its_state_until_accounting_names_somebody()
 def test_how_long_a_log_is_quiet_counts_for_the_living_alone() -> None:
     assert outcome_of(job(phase=Phase.RUNNING, last_status="RUNNING"), quiet_s=9).quiet_s == 9
     assert outcome_of(job(phase=Phase.FAILED, last_status="FAILED"), quiet_s=9).quiet_s is None
+
+
+def test_what_a_waiting_job_waits_for_has_not_ended_it() -> None:
+    """A pending job with the reason PartitionTimeLimit was said to have reached its time limit."""
+    record = job(phase=Phase.PENDING, last_status="PENDING", reason="PartitionTimeLimit")
+    assert diagnose((), outcome_of(record)).category is Category.NONE

@@ -296,7 +296,8 @@ ASKED: list[tuple[str, dict[str, object], tuple[int, int, int], bool]] = [
     ("UserPromptSubmit", {}, (3, 3, 2), True),  # shown, and now to be acknowledged
     ("UserPromptSubmit", {}, (3, 3, 3), False),
     ("Stop", {}, (3, 2, 2), True),
-    ("Stop", {"stop_hook_active": True}, (3, 2, 2), False),
+    ("Stop", {"stop_hook_active": True}, (3, 3, 2), True),  # what it was held for has been seen
+    ("Stop", {"stop_hook_active": True}, (3, 3, 3), False),
     ("Stop", {}, (3, 3, 3), False),
     ("SessionStart", {"source": "resume"}, (3, 3, 3), True),
     ("UserPromptSubmit", {"agent_id": "sub-1"}, (3, 2, 2), False),

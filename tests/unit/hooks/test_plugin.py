@@ -6,7 +6,9 @@ That the clients take it is for a test with the real ones; here is what needs no
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() ->
     source = (ROOT / "hooks/jobwarden_hooks/events.py").read_text(encoding="utf-8")
     assert all(f'"{event}"' in source for event in claude)
     assert claude - codex == {"PostToolUseFailure", "PreToolUse"}
-    assert codex < claude
+    assert codex - claude == {"SessionEnd"}
 
 
 @pytest.mark.parametrize("tool", ["mcp__jobwarden__check_status", "mcp__plugin_jobwarden_jobwarden__tail_log"])
@@ -74,6 +76,29 @@ def test_each_client_starts_the_server_of_the_plug_in_itself() -> None:
     claude, codex = (read(name)["mcpServers"]["jobwarden"] for name in (".mcp.json", ".mcp.codex.json"))
     assert claude["command"] == "python3"
     assert claude["args"] == ["-I", "-S", "${CLAUDE_PLUGIN_ROOT}/hooks/jobwarden_start.py", "serve"]
-    assert codex["args"] == ["--from", ".", "jobwarden", "serve"]
-    assert codex["cwd"] == "."  # Codex 0.169.0 expands nothing in this file, and starts it in the plug-in's folder
-    assert codex["command"] == "uvx"
+    assert codex["command"] == "sh"
+    assert "cwd" not in codex  # with one, Codex 0.169.0 starts it in the plug-in, and the project cannot be known
+
+
+def test_the_server_for_codex_is_found_where_codex_keeps_its_plug_ins_and_works_in_the_thread_s_folder(
+    tmp_path: Path,
+) -> None:
+    """Codex 0.169.0 expands nothing in its file, and keeps one version of a plug-in below CODEX_HOME."""
+    server = read(".mcp.codex.json")["mcpServers"]["jobwarden"]
+    cached = tmp_path / "my codex" / "plugins" / "cache" / "a marketplace" / "jobwarden" / "0.1.0" / "hooks"
+    cached.mkdir(parents=True)
+    (cached / "jobwarden_start.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:])", encoding="utf-8")
+    assert (ROOT / "hooks" / "jobwarden_start.py").is_file()
+    for env, moved in (({"CODEX_HOME": str(tmp_path / "my codex")}, ".codex"), ({"HOME": str(tmp_path)}, "gone")):
+        done = subprocess.run(
+            [server["command"], *server["args"]],
+            env={"PATH": os.environ["PATH"], **env},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stdout == f"{tmp_path} ['serve']\n", done.stderr
+        next(tmp_path.glob("*codex")).rename(tmp_path / moved)

@@ -475,3 +475,14 @@ async def test_a_part_that_has_ended_is_asked_about_again_while_the_whole_lives(
     bench.answers["1"] = seen("PENDING")
     assert (await slurm.resolve("", ["1", "2"]))["1"] == seen("PENDING")
     assert bench.asked == [("1", "2")] * 3
+
+
+async def test_a_part_that_is_given_again_is_of_when_it_was_asked_for_last(bench: Bench) -> None:
+    async def target(host: str) -> Target:
+        return Target(KEY, host)
+
+    slurm = SlurmThroughLedger(bench.ledger, target, lambda _: bench.source, "c", 0.0, lambda: bench.now)
+    bench.answers = {"1": seen("RUNNING", stands=True)}
+    for seconds in (0, 60):
+        assert (await slurm.resolve("", ["1"]))["1"].evidence.asked_at == at(seconds)
+        bench.later(60)

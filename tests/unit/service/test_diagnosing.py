@@ -43,6 +43,7 @@ class Accountable(Paper):
         logs: Id to path.
         work_dir: Of all of them.
         told: Id to what is said of its end.
+        stuck: Id to why it will never start.
         asked_about: The ids of each question about ends.
         mute: Whether such a question is never answered.
         trouble: What comes instead of such an answer.
@@ -51,6 +52,7 @@ class Accountable(Paper):
     logs: dict[str, str] = field(default_factory=dict[str, str])
     work_dir: str | None = None
     told: dict[str, PostMortem] = field(default_factory=dict[str, PostMortem])
+    stuck: dict[str, str] = field(default_factory=dict[str, str])
     asked_about: list[list[str]] = field(default_factory=list[list[str]])
     mute: bool = False
     trouble: Exception | None = None
@@ -64,7 +66,8 @@ class Accountable(Paper):
             return one
         log = LogPaths(stdout=self.logs[job]) if job in self.logs else None
         exit_code = 1 if one.phase is Phase.FAILED else None
-        return one.model_copy(update={"log": log, "work_dir": self.work_dir, "exit_code": exit_code})
+        more = {"log": log, "work_dir": self.work_dir, "exit_code": exit_code, "stuck": self.stuck.get(job)}
+        return one.model_copy(update=more)
 
     async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
         assert host.timeout_s <= 60
@@ -352,3 +355,14 @@ async def test_whoever_cancelled_through_us_is_named(service: Service, home: Hou
     found = await service.diagnose(home.caller(), "1")
     assert found.category == Category.CANCELLED
     assert "wrong data" in found.cause
+
+
+async def test_of_a_job_that_waits_for_what_time_cannot_bring_that_is_the_cause(
+    service: Service, home: Household, paper: Accountable
+) -> None:
+    """It was said that nothing shows a failure."""
+    paper.stuck["1"] = "held by its user; `scontrol release 1` lets it go"
+    paper.states["1"] = "PENDING"
+    await service.register(home.caller(), type="paper", ids=["1"])
+    found = await service.diagnose(home.caller(), "1")
+    assert (found.category, found.cause) == (Category.STUCK, paper.stuck["1"])

@@ -127,6 +127,24 @@ async def test_what_a_client_that_died_was_shown_last_is_told_again_at_the_next_
     assert await told(service, home, START) == []
 
 
+async def test_what_a_stop_was_held_for_has_been_seen_when_the_agent_stops_again_and_what_came_meanwhile_has_not(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    paper.states |= {"1": "RUNNING"}
+    await look(service, home)
+    paper.states["1"] = "SUSPENDED"
+    await look(service, home)
+    paper.states["1"] = "FAILED"
+    await look(service, home)
+    assert "FAILED" in await told(service, home, STOP)
+    paper.states["2"] = "FAILED"
+    await service.submitted(hook(home), [Submission(type="paper", id="2")])
+    assert await told(service, home, STOP, held=True) == []
+    said = await told(service, home, START)  # the client ends, and another one takes the session up
+    assert said.count("FAILED") == 1
+    assert [event.job_id for event in home.journal() if event.event == "finished"] == ["1", "2"]
+
+
 async def test_the_start_of_a_session_names_what_is_watched(service: Service, home: Household, paper: Paper) -> None:
     assert await service.tell(hook(home), event=START) == (await service.tell(hook(home), event=PROMPT))
     paper.states["1"] = "RUNNING"

@@ -103,6 +103,25 @@ async def test_another_sessions_job_needs_force_and_its_agent_is_told_who_did_it
     assert "session session-1" in (told[0].text or "")
 
 
+async def test_what_a_cancellation_would_end_is_known_before_it_without_asking_anybody(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    await register(service, home, paper, "1", "2")
+    await register(service, home, paper, "9", session="other")
+    paper.states["2"] = "COMPLETED"
+    await service.status(home.caller())
+    asked = len(paper.asked)
+
+    async def doomed(*jobs: str, **how: bool) -> list[tuple[str, bool]]:
+        return [(job.id, job.mine) for job in await service.to_cancel(home.caller(), jobs=jobs, **how)]
+
+    assert await doomed(all_jobs=True) == await doomed(all_jobs=True, force=True) == [("1", True)]
+    assert await doomed("1", "2", "9") == [("1", True)], "the third will be refused"
+    assert await doomed("9", force=True) == [("9", False)]
+    assert await doomed() == await doomed("1", all_jobs=True) == [], "neither is a request"
+    assert (len(paper.asked), paper.cancelled) == (asked, [])
+
+
 async def test_ones_own_request_is_no_news(service: Service, home: Household, paper: Paper) -> None:
     await register(service, home, paper, "1")
     view = await service.cancel(home.caller(), jobs=["1"])

@@ -1,4 +1,4 @@
-"""Waiting for jobs: when it ends, and that nothing else ends it or holds it up (`jobwarden.service.looking`)."""
+"""Waiting for jobs: when it ends, and that nothing else ends it or holds it up (`jobwarden.service.waiting`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import get_args
 import anyio
 import pytest
 
-from jobwarden.service.looking import Until
 from jobwarden.service.service import Service
 from jobwarden.service.views import StatusView
+from jobwarden.service.waiting import Until
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session

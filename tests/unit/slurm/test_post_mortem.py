@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def parts(*rows: Mapping[str, str], line: bool = True, uid: str = "1001") -> dic
 
 
 def told(job: str, *rows: Mapping[str, str], line: bool = True) -> PostMortem:
-    found = post_mortem_of(parse_id(job), read_accounted(parts(*rows, line=line), NONCE))
+    found = post_mortem_of(Wanted(id=job), parse_id(job), read_accounted(parts(*rows, line=line), NONCE))
     assert found is not None
     return found
 
@@ -107,7 +108,15 @@ def test_without_submit_lines_and_with_newlines_in_names_records_stay_whole() ->
 
 
 def test_a_job_that_accounting_does_not_know_has_no_post_mortem() -> None:
-    assert post_mortem_of(parse_id("99"), read_accounted(parts(row("12")), NONCE)) is None
+    assert post_mortem_of(Wanted(id="99"), parse_id("99"), read_accounted(parts(row("12")), NONCE)) is None
+
+
+def test_the_end_of_a_later_job_under_the_same_id_is_not_this_jobs() -> None:
+    mine = Wanted(id="12", name="train", submitted_at=datetime(2026, 11, 1, tzinfo=UTC))
+    later = parts(row("12", Submit="1795219200", JobName="theirs"))
+    assert post_mortem_of(mine, parse_id("12"), read_accounted(later, NONCE)) is None
+    requeued = parts(row("12", Submit="1795219200", JobName="train"))
+    assert post_mortem_of(mine, parse_id("12"), read_accounted(requeued, NONCE)) is not None
 
 
 @pytest.mark.parametrize(

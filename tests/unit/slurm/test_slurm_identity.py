@@ -120,6 +120,14 @@ async def test_a_job_that_accounting_calls_running_is_nowhere_when_another_one_r
     assert alone.phase is Phase.RUNNING
 
 
+async def test_a_job_is_not_nowhere_by_another_ones_row_while_its_own_id_could_not_be_asked_for() -> None:
+    """squeue of the user alone does not show ours if it runs as somebody else now; by its id it would."""
+    ours = account_row("7", "RUNNING", name="old", submit=T0 - 9 * 86400, end="Unknown")
+    theirs = account_row("7", "RUNNING", name="other", end="Unknown")
+    slurm = FakeSlurm(account=[ours, theirs], by_id=Trouble(1, "Unable to contact slurm controller"))
+    assert not isinstance(await look(slurm, OLD), Absent)
+
+
 async def test_a_job_of_which_accounting_has_only_the_beginnings_is_not_absent_while_its_id_is_its_own() -> None:
     submit = T0 - 9 * 86400
     stub = account_row("7", "RUNNING", name="", partition="", submit=submit, end="Unknown")

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from jobwarden.sources.base import Host, Wanted
+from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import LogPaths
-from support.slurm_fake import NOW, T0, FakeSlurm, Rows, account_row, queue_row
+from support.slurm_fake import NOW, T0, FakeSlurm, Rows, Trouble, account_row, queue_row
 from support.slurm_fake import host as host_of
 
 LINE = "sbatch -a 0-9 -o logs/%A_%a_%j.out run.sh"
@@ -109,3 +110,14 @@ async def test_a_job_whose_submit_line_does_not_tell_has_no_path_rather_than_a_w
     told = await logs(slurm, "5")
     assert told.files == ()
     assert "does not tell it" in told.note
+
+
+@pytest.mark.parametrize("down", ["queue", "account"])
+async def test_a_job_that_could_not_be_asked_about_is_not_called_forgotten(down: str) -> None:
+    slurm = forgetful()
+    setattr(slurm, down, Trouble(1, "slurm_load_jobs error: Unable to contact slurm controller"))
+    note = (await logs(slurm, "7")).note
+    assert "Unable to contact" in note
+    assert "does not know" not in note
+    with pytest.raises(SourceUnavailableError, match="Unable to contact"):
+        await logs(slurm, "7", "1")

@@ -83,10 +83,18 @@ def anyio_backend() -> str:
 
 
 async def told(source: SlurmSource, slurm: FakeSlurm, wanted: Sequence[Wanted]) -> Mapping[str, Sighting] | str:
+    """Give what is said, all of one moment, and with no more of the questions than who was asked."""
     try:
-        return await source.observe(host(slurm), wanted)
+        return {name: dated(one) for name, one in (await source.observe(host(slurm), wanted)).items()}
     except SourceUnavailableError as error:
         return error.text
+
+
+def dated(sighting: Sighting) -> Sighting:
+    sighting = sighting.as_of(NOW) if isinstance(sighting, Seen) else sighting
+    programs = tuple(question.split()[0] for question in sighting.evidence.question)
+    evidence = sighting.evidence.model_copy(update={"asked_at": NOW, "question": programs})
+    return sighting.model_copy(update={"evidence": evidence})
 
 
 LATER = queue_row("9", "RUNNING", submit=T0 - 20)
@@ -125,7 +133,8 @@ async def test_a_job_is_made_out_anew_only_when_a_row_about_it_or_what_is_wanted
     for _ in range(3):
         moving.now += timedelta(seconds=1)
         sightings = await source.observe(host(slurm), wanted)
-        assert {one.evidence.asked_at for one in sightings.values()} == {moving.now}
+        of_now = [one.as_of(moving.now) for one in sightings.values() if isinstance(one, Seen) and one.stands]
+        assert [one.evidence.asked_at for one in of_now] == [moving.now, moving.now]
     assert made == ["5", "7"]
     slurm.account = [account_row("7_0", "FAILED", raw=8, code="3:0")]
     await source.observe(host(slurm), wanted)
@@ -142,13 +151,24 @@ async def test_the_elements_of_a_known_array_are_asked_about_in_the_run_that_ask
     assert (seen.status, len(slurm.asked)) == ("RUNNING 1, PENDING 3, COMPLETED 1", 1)
 
 
-async def test_sacct_is_asked_after_a_squeue_that_failed_only_once_that_is_known() -> None:
-    """Else it would wait for its own time to run out after squeue's, with nobody there to read it."""
-    slurm = FakeSlurm(queue=SQUEUE_DOWN, account=[account_row("7_0", "COMPLETED", end=T0 - 600)])
-    sightings = await SlurmSource(lambda: NOW).observe(host(slurm), [Wanted(id="7", elements=1)])
-    (seen,) = sightings.values()
-    assert isinstance(seen, Seen)
-    assert (seen.status, len(slurm.asked)) == ("COMPLETED 1", 2)
+@pytest.mark.parametrize(("account", "runs"), [([account_row("7_0", "COMPLETED", end=T0 - 600)], 1), (SACCT_DOWN, 2)])
+async def test_sacct_is_asked_again_beside_a_squeue_that_failed_only_where_it_has_failed_too(
+    account: Said, runs: int
+) -> None:
+    """Its time may have run out while it waited for squeue's: alone it may answer."""
+    slurm = FakeSlurm(queue=SQUEUE_DOWN, account=account)
+    said = await told(SlurmSource(lambda: NOW), slurm, [Wanted(id="7", elements=1)])
+    assert len(slurm.asked) == runs
+    statuses = [one.status for one in said.values() if isinstance(one, Seen)] if isinstance(said, Mapping) else None
+    assert statuses == (["COMPLETED 1"] if runs == 1 else None)
+
+
+@pytest.mark.parametrize(("queue_s", "runs"), [(5, 1), (6, 2)])
+async def test_what_sacct_said_long_before_squeue_answered_is_asked_for_anew(queue_s: int, runs: int) -> None:
+    """Else an element that has ended twice meanwhile, and been forgotten, would have the first end."""
+    slurm = FakeSlurm(queue=ARRAY, account=[account_row("7_4", "COMPLETED")], queue_s=queue_s)
+    await told(SlurmSource(lambda: NOW), slurm, [Wanted(id="7", elements=5)])
+    assert len(slurm.asked) == runs
 
 
 async def test_a_sacct_that_did_not_answer_about_the_arrays_is_not_asked_about_the_other_jobs() -> None:

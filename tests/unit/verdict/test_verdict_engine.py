@@ -37,6 +37,14 @@ def kinds(judgement: Judgement) -> list[EventKind]:
 # -- seen, and alive
 
 
+def test_the_evidence_of_what_is_given_again_is_of_when_it_was_asked_for_last() -> None:
+    standing = seen("RUNNING", stands=True, evidence=proof(10, "row"))
+    (draft,) = look(job(), standing, 600).drafts
+    assert draft.evidence == proof(600, "row")
+    (draft,) = look(job(), seen("RUNNING", evidence=proof(10, "row")), 600).drafts
+    assert draft.evidence == proof(10, "row")
+
+
 def test_the_first_sighting_fills_the_record_and_tells_the_word() -> None:
     sighting = seen(
         "RUNNING",

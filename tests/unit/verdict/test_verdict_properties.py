@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Output, Seen, Sighting
@@ -122,6 +122,7 @@ def step(record: JobRecord, asked_at: datetime, now: datetime, sighting: Sightin
 
 @settings(max_examples=300, deadline=None)
 @given(RECORDS, STORIES)
+@example(job(), [(at(seconds), at(seconds), absent()) for seconds in (120, 300, 420, 90_420)])
 def test_no_job_goes_back_from_its_end_and_each_ends_at_most_once(
     record: JobRecord, story: list[tuple[datetime, datetime, Sighting | None]]
 ) -> None:
@@ -133,7 +134,8 @@ def test_no_job_goes_back_from_its_end_and_each_ends_at_most_once(
             assert judgement == Judgement(before)
         kinds = [draft.kind for draft in judgement.drafts]
         assert kinds.count(EventKind.FINISHED) == int(judgement.finished)
-        assert (record is before) == (not kinds)
+        # What was lost for long is watched no more, and that is all there is to say of it.
+        assert (record is before) == (not kinds) or (record.phase is Phase.LOST and judgement.finished)
         if kinds:
             assert judgement.drafts[-1].record is record
         if judgement.finished:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobwarden.sources.base import Wanted
-from jobwarden.sources.log_files import Hosts, JobLogs, LogFile
+from jobwarden.sources.log_files import Hosts, JobLogs, LogFile, files_of
 from jobwarden.sources.nel.answers import Task, read_kept
 from jobwarden.sources.nel.asking import TASKS
 from jobwarden.sources.nel.judging import links_of
@@ -24,7 +24,7 @@ async def logs_of(hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task:
     """See `KeepsLogs.logs`: one look into the run folder of the task."""
     tasks = read_kept(wanted.facts.get(TASKS))
     if not tasks:
-        return JobLogs(_known(known), wanted.work_dir, note="nel has not told of its tasks yet.")
+        return JobLogs(files_of(known), wanted.work_dir, note="nel has not told of its tasks yet.")
     failed = wanted.facts.get(FAILED)
     one, why = _chosen(tasks, failed if isinstance(failed, list) else [], task)
     async with hosts(one.host) as host:
@@ -33,19 +33,12 @@ async def logs_of(hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task:
     job = links[-1] if links else None
     several = len(tasks) > 1
     return JobLogs(
-        files=_files(one, found, job) or _known(known),
+        files=_files(one, found, job) or files_of(known),
         work_dir=one.folder or wanted.work_dir,
         task=one.id if several else None,
         tasks=tuple(each.id for each in tasks) if several else (),
         why=why if several else "",
     )
-
-
-def _known(log: LogPaths | None) -> tuple[LogFile, ...]:
-    if log is None:
-        return ()
-    both = (("stdout", log.stdout), ("stderr", log.stderr))
-    return tuple(LogFile(stream, path, log.host or "") for stream, path in both if path)
 
 
 def _chosen(tasks: Sequence[Task], failed: Sequence[object], task: str | None) -> tuple[Task, str]:

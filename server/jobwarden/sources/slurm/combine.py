@@ -61,7 +61,7 @@ def see(wanted: Wanted, job: SlurmId, asked: Asked) -> Sighting:
 
 def _took_its_id(wanted: Wanted, account: Sequence[Row], rows: Sequence[Row], asked: Asked) -> list[Row]:
     """Give rows of later jobs under the id, where accounting has no end of ours: an id has one living job, not two."""
-    whole = asked.queue.whole and asked.account is not None and asked.account.whole
+    whole = all(part is not None and part.whole for part in (asked.queue, asked.account, asked.by_id))
     endless = bool(account) and all(row.alive for row in account)
     if not whole or not endless or wanted.submitted_at is None:
         return []

@@ -51,14 +51,23 @@ ask_sacct() { ask sacct sacct -n -P -X -D "--delimiter=$jw_nonce" -o "$1" -j "$2
 """Nothing of the user's environment changes an answer; `ask PART PROGRAM WORDS` adds the cluster, the first word."""
 
 _LOOK = r"""
-jw_uid=$(id -u)
-plain_part user "$(id -un)"
-plain_part uid "$jw_uid"
-plain_part clock "$(date +%s)"
-ask squeue squeue -h -a -t all -u "$jw_uid" -o "$1"
-if [ -n "$2" ] && [ "$jw_rc" -eq 0 ]; then ask_sacct "$3" "$2"; fi
+format=$1 ids=$2 fields=$3
+look() {
+  jw_uid=$(id -u)
+  plain_part user "$(id -un)"
+  plain_part uid "$jw_uid"
+  plain_part clock "$(date +%s)"
+  ask squeue squeue -h -a -t all -u "$jw_uid" -o "$format"
+}
+if [ -n "$ids" ]; then
+  ask_sacct "$fields" "$ids" | { look </dev/null; plain_part later "$(date +%s)"; cat; }
+else
+  look
+fi
 jw_done
 """
+"""sacct spends most of its time waiting for slurmdbd, so that squeue is asked meanwhile; `cat` puts its part after
+squeue's. What it prints beyond a pipe's room waits for that."""
 
 _DETAIL = r"""
 fields=$1 ids=$2; shift 2
@@ -88,7 +97,7 @@ def queue_format(nonce: str) -> str:
 def look_argv(nonce: str, *, account: Sequence[int] = (), cluster: str, limit_s: float) -> list[str]:
     """Ask for all jobs of the login user: parts `user`, `uid`, `clock`, `squeue`.
 
-    And, once squeue has answered, ask sacct about these ids (part `sacct`); not where squeue failed.
+    And at the same time ask sacct about these ids: part `sacct`, and `later`, the clock after squeue's answer.
     """
     ids = ",".join(str(one) for one in account)
     words = (queue_format(nonce), ids, ",".join(ACCOUNT_FIELDS))

@@ -56,6 +56,14 @@ def ours(wanted: Wanted, queue: Sequence[Row], account: Sequence[Row]) -> tuple[
     return tuple(row for row in queue if _fits(row, runs.get(row.id, ()), known_by, wanted)), tuple(kept)
 
 
+def may_be_ours(wanted: Wanted, submitted: datetime | None, name: str) -> bool:
+    """Whether accounting's latest record of an id may be of our job, by when and as what it was submitted alone."""
+    known_by = _known_by(wanted)
+    if known_by is None or submitted is None or submitted <= known_by:
+        return True
+    return not wanted.name or _lossy(name) == _lossy(wanted.name)
+
+
 def _known_by(wanted: Wanted) -> datetime | None:
     """Give the latest moment at which it can have been submitted: by Slurm's own word, else by our clock.
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from jobwarden.sources.base import Host, Wanted
-from jobwarden.sources.errors import UnreadableAnswerError
+from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts
-from jobwarden.sources.log_files import JobLogs, LogFile
+from jobwarden.sources.log_files import JobLogs, files_of
 from jobwarden.sources.slurm.answers import Row, read_shown
 from jobwarden.sources.slurm.commands import ACCOUNT_FIELDS, queue_format, slurm_argv
 from jobwarden.sources.slurm.elements import is_many, latest
@@ -49,13 +49,16 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 async def logs_of(host: Host, wanted: Wanted, job: SlurmId, *, known: LogPaths | None, task: str | None) -> JobLogs:
     """See `KeepsLogs.logs`. Asks nothing about an ordinary job whose log is known."""
     if known is not None and task is None and wanted.elements is None:
-        return JobLogs(_files(known), wanted.work_dir)
-    rows = await _rows(host, wanted, job)
+        return JobLogs(files_of(known), wanted.work_dir)
+    rows, trouble = await _rows(host, wanted, job)
     elements = latest(rows) if is_many(job, rows) else {}
     if task is not None and not elements:
+        if trouble:
+            raise SourceUnavailableError(f"Its elements are not known: {trouble}.", code="slurm.unavailable")
         raise InvalidIdError(f"Slurm job {job} is no array, or Slurm has forgotten its elements: it has no tasks.")
     if not rows:
-        return JobLogs(_files(known), wanted.work_dir, note="Slurm does not know this job any more.")
+        note = f"Its log was not asked for: {trouble}." if trouble else "Slurm does not know this job any more."
+        return JobLogs(files_of(known), wanted.work_dir, note=note)
     key, why = _chosen(elements, task) if elements else (None, "")
     row = rows[-1] if key is None else elements[key]
     one = job if key is None else _part(row, job, key)
@@ -65,20 +68,13 @@ async def logs_of(host: Host, wanted: Wanted, job: SlurmId, *, known: LogPaths |
     if log is None and key is None:
         log = known
     return JobLogs(
-        files=_files(log),
+        files=files_of(log),
         work_dir=row.work_dir or wanted.work_dir,
         task=None if key is None else str(key),
         tasks=names,
         why=why,
         note=note,
     )
-
-
-def _files(log: LogPaths | None) -> tuple[LogFile, ...]:
-    if log is None:
-        return ()
-    both = (("stdout", log.stdout), ("stderr", log.stderr))
-    return tuple(LogFile(stream, path) for stream, path in both if path)
 
 
 def _chosen(elements: Mapping[int, Row], task: str | None) -> tuple[int, str]:
@@ -99,16 +95,26 @@ def _part(row: Row, job: SlurmId, key: int) -> SlurmId:
     return SlurmId(job.base, part=key) if row.id.id.part is not None else SlurmId(job.base, element=key)
 
 
-async def _rows(host: Host, wanted: Wanted, job: SlurmId) -> Sequence[Row]:
-    """Give accounting's rows, oldest run first, and then slurmctld's; none about another job that had this id."""
+async def _rows(host: Host, wanted: Wanted, job: SlurmId) -> tuple[Sequence[Row], str]:
+    """Give accounting's rows, oldest run first, and then slurmctld's; none about another job that had this id.
+
+    And what was not answered, where that is so: what is not in these rows may be there all the same.
+    """
     nonce = new_nonce()
     words = (str(job), queue_format(nonce), ",".join(ACCOUNT_FIELDS))
     parts = await _run(host, slurm_argv(_ROWS, nonce, *words, cluster=host.cluster, limit_s=host.timeout_s / 2), nonce)
-    queue = read_queue_part(parts["squeue"], nonce, "squeue").rows.of(job) if "squeue" in parts else ()
-    account = read_account_part(parts["sacct"], nonce, "sacct").rows.of(job) if "sacct" in parts else ()
-    oldest_first = sorted(account, key=lambda row: row.submitted or _LONG_AGO)
-    queue, account = ours(wanted, queue, oldest_first)
-    return (*account, *queue)
+    squeue = read_queue_part(_part_of(parts, "squeue"), nonce, "squeue")
+    sacct = read_account_part(_part_of(parts, "sacct"), nonce, "sacct")
+    trouble = next((f"{one.question}: {one.trouble}" for one in (squeue, sacct) if one.trouble), "")
+    oldest_first = sorted(sacct.rows.of(job), key=lambda row: row.submitted or _LONG_AGO)
+    queue, account = ours(wanted, squeue.rows.of(job), oldest_first)
+    return (*account, *queue), trouble
+
+
+def _part_of(parts: Mapping[str, Part], name: str) -> Part:
+    if name not in parts:
+        raise UnreadableAnswerError(f"The answer has no part of {name}.")
+    return parts[name]
 
 
 async def _paths(host: Host, row: Row, job: SlurmId) -> tuple[LogPaths | None, str]:
@@ -133,9 +139,13 @@ async def _paths(host: Host, row: Row, job: SlurmId) -> tuple[LogPaths | None, s
     )
     line = (_text(parts, "line").strip("\n").split("\n") or [""])[-1]
     stored = stored_log(line, script_of(_text(parts, "script"), str(job)), row.work_dir, names)
-    if stored is None:
-        return None, "Slurm has forgotten where it wrote, and its submit line does not tell it."
-    return stored, "The path is by its submit line and script, as accounting keeps them."
+    if stored is not None:
+        return stored, "The path is by its submit line and script, as accounting keeps them."
+    silent = parts.get("line")
+    if silent is None or silent.status:
+        why = silent.stderr.strip()[:200] if silent is not None else "no answer"
+        return None, f"slurmctld does not tell where it wrote, and accounting did not answer: {why}."
+    return None, "Slurm has forgotten where it wrote, and its submit line does not tell it."
 
 
 async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:

@@ -10,10 +10,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from jobwarden.sources.base import Wanted
 from jobwarden.sources.errors import UnreadableAnswerError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.post_mortem import PostMortem, Step
 from jobwarden.sources.slurm import commands
+from jobwarden.sources.slurm.answers import read_time
+from jobwarden.sources.slurm.identity import may_be_ours
 from jobwarden.sources.slurm.ids import RowId, SlurmId, parse_row_id
 from jobwarden.sources.slurm.step_logs import StepRun, step_logs
 from jobwarden.sources.slurm.vocabulary import read_state
@@ -21,7 +24,8 @@ from jobwarden_registry.phases import Phase
 
 FIELDS = (
     "JobIDRaw", "JobID", "User", "State", "ExitCode", "DerivedExitCode", "ElapsedRaw", "TimelimitRaw", "ReqMem",
-    "ReqTRES", "AllocTRES", "NNodes", "NTasks", "NodeList", "MaxRSS", "TRESUsageInMax", "Reason", "WorkDir", "JobName",
+    "ReqTRES", "AllocTRES", "NNodes", "NTasks", "NodeList", "MaxRSS", "TRESUsageInMax", "Reason", "Submit",
+    "WorkDir", "JobName",
 )  # fmt: skip
 """All known to sacct of Slurm 20.11 and later."""
 _LINE = "SubmitLine"
@@ -126,12 +130,13 @@ def _laid(pieces: Sequence[str], columns: Sequence[str]) -> tuple[Row, ...] | No
     return tuple(rows)
 
 
-def post_mortem_of(job: SlurmId, told: Accounted, *, question: str = "") -> PostMortem | None:
-    """Say what accounting knows of a job; None where it does not know it.
+def post_mortem_of(wanted: Wanted, job: SlurmId, told: Accounted, *, question: str = "") -> PostMortem | None:
+    """Say what accounting knows of a job; None where it does not know it, or knows a later one under its id.
 
     Of an array, or a job of several parts, the first that failed is spoken of, else the first that was cancelled.
     """
-    jobs = [(row, id_) for row in told.rows if (id_ := _job_of(row)) is not None and id_.covers(job)]
+    about = [(row, id_) for row in told.rows if (id_ := _job_of(row)) is not None and id_.covers(job)]
+    jobs = [(row, id_) for row, id_ in about if may_be_ours(wanted, read_time(row["Submit"]), row["JobName"])]
     if not jobs:
         return None
     row, id_ = min(jobs, key=lambda one: _urgency(*one))

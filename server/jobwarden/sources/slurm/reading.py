@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.slurm.answers import Row, read_account, read_queue, without_revoked
-from jobwarden.sources.slurm.asked import Answer, RowIndex
+from jobwarden.sources.slurm.asked import ACCOUNT_LAG, Answer, RowIndex
 
 _NOT_FOUND = 127
 _OUT_OF_TIME = frozenset({124, 137})
@@ -40,9 +40,14 @@ def read_queue_part(part: Part, nonce: str, question: str) -> Answer:
 
 def read_account_part(part: Part, nonce: str, question: str) -> Answer:
     """Read sacct's part; without a sacct, or with accounting disabled, the site has none."""
-    if part.status == _NOT_FOUND or (part.status and _DISABLED in part.stderr.lower()):
+    if no_accounting(part):
         return Answer(question=f"{question}  # {_said(part)}", exists=False)
     return _answer(part, nonce, question, read_account, "slurm.accounting_unavailable")
+
+
+def no_accounting(part: Part) -> bool:
+    """Whether sacct's part says that there is no accounting at all."""
+    return part.status == _NOT_FOUND or (part.status != 0 and _DISABLED in part.stderr.lower())
 
 
 def read_unlisted(part: Part) -> str:
@@ -73,9 +78,19 @@ def _said(part: Part) -> str:
 
 def read_clock(parts: Mapping[str, Part], fallback: datetime) -> datetime:
     """Give the cluster's time."""
-    part = parts.get("clock")
+    return _moment(parts, "clock") or fallback
+
+
+def asked_at_once(parts: Mapping[str, Part]) -> bool:
+    """Whether squeue had answered before what sacct said meanwhile was too old to be put beside it."""
+    before, after = _moment(parts, "clock"), _moment(parts, "later")
+    return before is not None and after is not None and after - before <= ACCOUNT_LAG / 3
+
+
+def _moment(parts: Mapping[str, Part], name: str) -> datetime | None:
+    part = parts.get(name)
     text = part.stdout.strip() if part else b""
-    return datetime.fromtimestamp(int(text), UTC) if re.fullmatch(rb"\d{9,11}", text) else fallback
+    return datetime.fromtimestamp(int(text), UTC) if re.fullmatch(rb"\d{9,11}", text) else None
 
 
 def word_of(parts: Mapping[str, Part], name: str) -> str:

@@ -41,6 +41,26 @@ def newer_jobs(
     return tuple(newer[:_MOST])
 
 
+def twins(wanted: Wanted, job: SlurmId, asked: Asked) -> tuple[str, ...]:
+    """Find living jobs of the user with its name and folder that were submitted after it: by hand, or by another.
+
+    A name that nobody gave says nothing.
+    """
+    rows = (*asked.queue_rows(job), *asked.account_rows(job))
+    mine = next((row for row in rows if row.name not in _COMMON and row.work_dir), None)
+    after = wanted.run_submitted_at or wanted.submitted_at or (mine.submitted if mine else None)
+    if mine is None or after is None:
+        return ()
+    return tuple(
+        dict.fromkeys(
+            str(row.id.id.base)
+            for row in asked.queue.rows.rows
+            if row.alive and row.id.id.base != job.base and (row.name, row.work_dir) == (mine.name, mine.work_dir)
+            and row.submitted is not None and row.submitted > after
+        )
+    )  # fmt: skip
+
+
 def contested(sightings: Mapping[str, Sighting]) -> dict[str, Sighting]:
     """Mark the candidates that are those of several jobs: which of them it continues, nobody can tell."""
     over = {name: one for name, one in sightings.items() if isinstance(one, Seen | Absent) and one.newer}

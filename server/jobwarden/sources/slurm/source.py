@@ -10,16 +10,18 @@ from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerErr
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
-from jobwarden.sources.slurm import commands
+from jobwarden.sources.resubmitting import NotAgainError, Original
+from jobwarden.sources.slurm import commands, scripts
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
 from jobwarden.sources.slurm.combine import see
+from jobwarden.sources.slurm.identity import ours
 from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
-from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.plan import SHOW_MOST, Job, Jobs, deciding, read_jobs, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.post_mortem import (
     ELEMENTS_MOST,
     IDS_MOST,
@@ -27,11 +29,25 @@ from jobwarden.sources.slurm.post_mortem import (
     post_mortem_of,
     read_accounted,
 )
-from jobwarden.sources.slurm.reading import read_account_part, read_clock, read_queue_part, read_unlisted, word_of
-from jobwarden.sources.slurm.resubmission import contested
+from jobwarden.sources.slurm.reading import (
+    asked_at_once,
+    read_account_part,
+    read_clock,
+    read_queue_part,
+    read_unlisted,
+    word_of,
+)
+from jobwarden.sources.slurm.resubmission import contested, twins
+from jobwarden.sources.slurm.submitting import (
+    original_argv,
+    read_original,
+    read_submission,
+    read_submitted,
+    submit_argv,
+    submitted_argv,
+)
 from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden_registry.clock import Clock, utc_now
-from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence, LogPaths
 
 IDS_PER_QUESTION = 1000
@@ -42,7 +58,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs` and `Accounts`.
+    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts` and `Resubmits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -61,16 +77,16 @@ class SlurmSource:
 
     async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
         """See `Source.observe`."""
-        jobs, sightings = self._readable(wanted)
-        if not jobs:
+        unchanged = self._unchanged.setdefault((host.transport.host, host.cluster), Unchanged())
+        known = unchanged.jobs(wanted)
+        sightings = self._unreadable(known)
+        if not known.readable:
             return sightings
-        many = sorted({job.id.base for job in jobs.values() if has_elements(job)})[:IDS_PER_QUESTION]
-        first = replace(await self._look(host, many), watched=frozenset(job.id.base for job in jobs.values()))
+        first = replace(await self._look(host, known.many[:IDS_PER_QUESTION]), watched=known.watched)
         if host.overheard is not None and first.queue.whole:
             host.overheard(list_jobs(first, but=first.watched))
-        unchanged = self._unchanged.setdefault((host.transport.host, host.cluster), Unchanged())
-        again = unchanged.again(jobs, first)
-        jobs = {name: job for name, job in jobs.items() if name not in again}
+        again = unchanged.again(known.readable, first)
+        jobs = {name: job for name, job in known.readable.items() if name not in again}
         asked = await self._detail(host, first, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
@@ -79,13 +95,14 @@ class SlurmSource:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
         judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
-        unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
-        return {**sightings, **again, **judged}
+        told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
+        return {**sightings, **again, **told}
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
-        jobs, unreadable = self._readable(wanted)
-        outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in unreadable}
+        known = read_jobs(wanted)
+        jobs = known.readable
+        outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in known.unreadable}
         if not jobs:
             return outcomes
         asked = await self._look(host)
@@ -112,7 +129,7 @@ class SlurmSource:
 
     async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
         """See `Accounts.post_mortem`. One sacct, of the latest run of each and all its steps."""
-        jobs, _ = self._readable(wanted)
+        jobs = read_jobs(wanted).readable
         ids = sorted({job.id.base for job in jobs.values()})[-IDS_MOST:]
         if not ids:
             return {}
@@ -121,7 +138,7 @@ class SlurmSource:
         argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=_limit(host))
         told = read_accounted(await _run(host, argv, nonce), nonce)
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
-        known = {name: post_mortem_of(job.id, told, question=question) for name, job in jobs.items()}
+        known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
@@ -130,26 +147,62 @@ class SlurmSource:
         async with hosts("") as host:
             return await logs_of(host, wanted, job, known=known, task=task)
 
-    def _readable(self, wanted: Sequence[Wanted]) -> tuple[dict[str, Job], dict[str, Sighting]]:
-        jobs: dict[str, Job] = {}
-        unreadable: dict[str, Sighting] = {}
-        for one in wanted:
-            try:
-                jobs.setdefault(one.id, Job(one, parse_id(one.resubmitted_as or one.id)))
-            except InvalidIdError as error:
-                evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
-                unreadable[one.id] = CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
-        return jobs, unreadable
+    async def script(self, host: Host, job_id: str) -> str:
+        """See `KeepsScripts.script`."""
+        return await scripts.script(host, parse_id(job_id))
+
+    async def original(self, host: Host, wanted: Wanted) -> Original:
+        """See `Resubmits.original`: three runs."""
+        job = parse_id(wanted.resubmitted_as or wanted.id)
+        if not job.whole or (wanted.elements or 0) > 1:
+            raise NotAgainError("It is an array or a part of a job, and is not submitted again.")
+        asked = await self._look(host, [job.base])
+        if not asked.queue.whole:
+            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+        fitting, accounted = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
+        if len(fitting) < len(asked.queue_rows(job)) or (asked.account_rows(job) and not accounted and not fitting):
+            raise NotAgainError("Another job has its id now.")
+        nonce = new_nonce()
+        argv = original_argv(nonce, job.base, cluster=host.cluster, limit_s=_limit(host))
+        parts = await _run(host, argv, nonce)
+        name = next((row.name for row in fitting), wanted.name)
+        alive = any(row.alive for row in fitting)
+        return read_original(
+            parts, nonce, job.base, user=asked.user, name=name, alive=alive, twins=twins(wanted, job, asked)
+        )
+
+    async def submit(self, host: Host, original: Original, changes: Sequence[str], token: str) -> str | None:
+        """See `Resubmits.submit`: one run."""
+        nonce = new_nonce()
+        argv = submit_argv(nonce, original, changes, token, cluster=host.cluster, limit_s=_limit(host))
+        done = await host.transport.run(argv, timeout_s=host.timeout_s, stdin=original.script)
+        return read_submission(read_parts(done.stdout, nonce))
+
+    async def submitted(self, host: Host, token: str, *, within_s: float) -> str | None:
+        """See `Resubmits.submitted`: one run."""
+        nonce = new_nonce()
+        argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
+        return read_submitted(await _run(host, argv, nonce), nonce, token)
+
+    def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
+        evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
+        return {
+            name: CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
+            for name, error in jobs.unreadable.items()
+        }
 
     async def _look(self, host: Host, account: Sequence[int] = ()) -> Asked:
         at, nonce = self._clock(), new_nonce()
         argv = commands.look_argv(nonce, account=account, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce, programs=2 if account else 1)
+        parts = await _run(host, argv, nonce)
         words = ("-h", "-a", "-t", "all", "-u", word_of(parts, "uid"), "-o", commands.queue_format("|")[1:])
         question = commands.question("squeue", *words, cluster=host.cluster)
         queue = read_queue_part(_required(parts, "squeue"), nonce, question)
-        told = _accounted(host, parts["sacct"], nonce, account) if "sacct" in parts else None
-        return Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue, account=told)
+        asked = Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue)
+        if not account:
+            return asked
+        told = _accounted(host, _required(parts, "sacct"), nonce, account)
+        return replace(asked, account=told) if asked_at_once(parts) and (queue.whole or told.whole) else asked
 
     async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
         ids = frozenset(job.id.base for job in jobs.values() if wants_account(job, asked))
@@ -209,9 +262,8 @@ class SlurmSource:
         return read_outcomes(_required(parts, "scancel"), accepted)
 
 
-async def _run(host: Host, argv: Sequence[str], nonce: str, *, programs: int = 1) -> Mapping[str, Part]:
-    """Run a question; each of its programs that may hang has all the time that there is for one."""
-    done = await host.transport.run(argv, timeout_s=programs * host.timeout_s)
+async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
+    done = await host.transport.run(argv, timeout_s=host.timeout_s)
     try:
         return read_parts(done.stdout, nonce)
     except UnreadableAnswerError as error:

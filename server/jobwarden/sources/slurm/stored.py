@@ -15,9 +15,9 @@ from jobwarden.sources.slurm.log_paths import DEFAULT, DEFAULT_OF_ARRAY, LogName
 from jobwarden_registry.model import LogPaths
 
 _SHORT = {"o": "output", "e": "error", "J": "job-name", "D": "chdir"}
-_ALONE = frozenset("HhkOQsvVWI")
+ALONE = frozenset("HhkOQsvVWI")
 """Short options without a value. -I and -k may have one, which is never a word of its own."""
-_LONG_ALONE = frozenset(
+LONG_ALONE = frozenset(
     {
         "contiguous", "disable-stdout-job-summary", "exclusive", "get-user-env", "help", "hold", "ignore-pbs",
         "immediate", "kill-on-invalid-dep", "no-kill", "no-requeue", "overcommit", "oversubscribe", "parsable",
@@ -108,8 +108,8 @@ def _option(word: str) -> tuple[str, bool, str]:
         name, equals, value = word[2:].partition("=")
         return next((kept for kept in _KEPT if len(name) > 2 and kept.startswith(name)), name), bool(equals), value
     letter, value = word[1], word[2:]
-    return _SHORT.get(letter, letter), bool(value) and letter not in _ALONE, value.removeprefix("=")
+    return _SHORT.get(letter, letter), bool(value) and letter not in ALONE, value.removeprefix("=")
 
 
 def _stands_alone(word: str, name: str) -> bool:
-    return name in _LONG_ALONE if word.startswith("--") else word[1] in _ALONE
+    return name in LONG_ALONE if word.startswith("--") else word[1] in ALONE

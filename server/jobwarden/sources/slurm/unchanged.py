@@ -1,37 +1,31 @@
-"""Jobs of which nothing has changed since the last observation: what was seen of them is seen again.
+"""Jobs of which nothing has changed since the last observation: what was seen of them is given again, the very same.
 
 What is said of a living job rests on what is wanted of it and on the rows about it; the time decides nothing of it, as
 it does of ends and absences, which are judged anew each time. So the same rows, in answers as whole as those before,
-say the same, at the time of the new ones.
+say the same, at the time of the new ones (`Seen.stands`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobwarden.sources.base import Seen, Sighting, Wanted
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
-from jobwarden.sources.slurm.plan import Job, urgency, wants_account, wants_by_id
+from jobwarden.sources.slurm.plan import Job, Jobs, read_jobs, urgency, wants_account, wants_by_id
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     wanted: Wanted
-    queue: tuple[Row, ...]
-    account: tuple[Row, ...]
-    accounted: bool
+    rows: tuple[tuple[Row, ...], tuple[Row, ...] | None]
     seen: Seen
 
-    def fits(self, job: Job, asked: Asked) -> bool:
-        """Whether these answers, narrowed to the job, say of it what the ones before said."""
-        return (
-            self.queue == asked.queue_rows(job.id)
-            and self.account == asked.account_rows(job.id)
-            and self.accounted == (asked.account is not None)
-            and (self.wanted is job.wanted or self.wanted == job.wanted)
-        )
+    def fits(self, job: Job, first: Asked) -> bool:
+        """Whether these answers say of the job what the ones before said."""
+        same = self.wanted is job.wanted or self.wanted == job.wanted
+        return same and self.rows == first.rows_about(job.id)
 
 
 class Unchanged:
@@ -39,6 +33,13 @@ class Unchanged:
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
+        self._jobs = read_jobs(())
+
+    def jobs(self, wanted: Sequence[Wanted]) -> Jobs:
+        """Read the ids of what is wanted, when it is not the very same as before."""
+        if not self._jobs.are(wanted):
+            self._jobs = read_jobs(wanted)
+        return self._jobs
 
     def again(self, jobs: Mapping[str, Job], first: Asked) -> dict[str, Sighting]:
         """Give sightings of those jobs of which the first question's answers say what they said before."""
@@ -47,26 +48,33 @@ class Unchanged:
             return found
         for name, job in jobs.items():
             kept = self._kept.get(name)
-            if kept is not None and kept.fits(job, asked := first.about(name, job.id)):
-                found[name] = asked.seen_again(kept.seen)
+            if kept is not None and kept.fits(job, first):
+                found[name] = kept.seen
         return found
 
-    def keep(self, again: Mapping[str, Sighting], judged: Mapping[str, tuple[Job, Sighting]], first: Asked) -> None:
+    def keep(
+        self, again: Mapping[str, Sighting], judged: Mapping[str, tuple[Job, Sighting]], first: Asked
+    ) -> dict[str, Sighting]:
         """Remember what may be seen again: what lives, and needed no answers but those to the first question.
 
         Args:
             again: What `again` gave.
             judged: The other jobs, and what was seen of them.
             first: The first question's answers.
+
+        Returns:
+            What was seen of those; what may be seen again stands.
         """
+        told = {name: seen for name, (_, seen) in judged.items()}
         if not _whole(first):
             self._kept = {}
-            return
-        self._kept = {name: self._kept[name] for name in again if name in self._kept}
+            return told
+        self._kept = {name: self._kept[name] for name in again}
         for name, (job, seen) in judged.items():
-            if isinstance(seen, Seen) and not seen.phase.final and _settled(job, asked := first.about(name, job.id)):
-                queue, account = asked.queue_rows(job.id), asked.account_rows(job.id)
-                self._kept[name] = _Kept(job.wanted, queue, account, asked.account is not None, seen)
+            if isinstance(seen, Seen) and not seen.phase.final and _settled(job, first.about(name, job.id)):
+                told[name] = standing = seen.model_copy(update={"stands": True})
+                self._kept[name] = _Kept(job.wanted, first.rows_about(job.id), standing)
+        return told
 
 
 def _settled(job: Job, asked: Asked) -> bool:

@@ -1,0 +1,209 @@
+"""What a rule asks for, and the check of it when it is written: what cannot be is refused then, not when it fires."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.grants import Grants, line
+from jobwarden.actions.modifications import check_modifications
+from jobwarden.actions.substitution import Value, check_names, names_in
+
+LINE_CHARS = 500
+TEXT_CHARS = 2000
+TIMES_MOST = 100
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCall:
+    """One action as it is written in a rule.
+
+    Attributes:
+        name: cancel_job, resubmit, notify (notify_email and notify_slack are forms of it), run_command, store_metric,
+            log_event or pause.
+        arguments: By name; `${loss}` in a text is filled in when the rule fires, as data.
+    """
+
+    name: str
+    arguments: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One time that a rule fired.
+
+    Attributes:
+        id: Stable: job uid, rule name, sequence number.
+        rule: Its name.
+        job_uid: Whose log it was.
+        at: When.
+        captures: What the pattern captured; a group that took no part is missing.
+        line: What matched, cut at `LINE_CHARS`; data of strangers.
+        stream: stdout or stderr.
+        manual: A person or agent triggered it.
+    """
+
+    id: str
+    rule: str
+    job_uid: str
+    at: datetime
+    captures: Mapping[str, str]
+    line: str
+    stream: str
+    manual: bool = False
+
+
+_Check = Callable[["ActionCall", Grants], Mapping[str, Value]]
+
+
+def check_call(call: ActionCall, grants: Grants, captures: Collection[str]) -> ActionCall:
+    """Check an action when its rule is written.
+
+    Args:
+        call: As written.
+        grants: What the user allows.
+        captures: The names that the pattern captures.
+
+    Returns:
+        The same with its arguments under their own names; what `carry_out` takes.
+
+    Raises:
+        InvalidRuleError: It cannot be, or is not allowed; the hint says what to write, or which line of the user's
+            configuration would allow it.
+    """
+    if call.name not in _CHECKS:
+        raise InvalidRuleError(f"There is no action {call.name[:60]!r}.", hint=f"There is: {', '.join(_CHECKS)}.")
+    check_names(dict(call.arguments), captures)
+    return replace(call, arguments=_CHECKS[call.name](call, grants))
+
+
+def _cancel(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
+    given = _known(call, {"reason": str})
+    if not grants.cancel:
+        raise InvalidRuleError("No rule may cancel a job.", hint=line("grants", "cancel = true"))
+    return given
+
+
+def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
+    given = dict(_known(call, {"modifications": dict, "cancel_original": bool, "times": int, "reason": str}))
+    given["modifications"] = check_modifications(given.get("modifications", {}))
+    times = given.setdefault("times", 1)
+    if not isinstance(times, int) or not 1 <= times <= TIMES_MOST:
+        raise InvalidRuleError(f"times is a number from 1 to {TIMES_MOST}.", hint="Write times=2.")
+    if grants.resubmissions < 1:
+        raise InvalidRuleError("No rule may submit a job.", hint=line("grants", "resubmissions = 5"))
+    if given.setdefault("cancel_original", True) and not grants.cancel:
+        raise InvalidRuleError(
+            "No rule may cancel a job, so none may replace one that lives.",
+            hint=f"{line('grants', 'cancel = true')} With cancel_original=false an ended job alone is resubmitted.",
+        )
+    return given
+
+
+def _notify(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
+    forms = {"notify_email": ("email", "to"), "notify_slack": ("slack", "channel")}
+    usual, whom = forms.get(call.name, ("", "to"))
+    given = dict(_known(call, {"target": str, "to": str, "channel": str, "subject": str, "message": str}))
+    target = given.setdefault("target", usual)
+    if not target:
+        return given  # news to the agent alone
+    if target not in grants.notify:
+        hint = line(f"notify.{target if _PLAIN.fullmatch(str(target)) else 'NAME'}", 'env = "VARIABLE_WITH_ITS_URL"')
+        raise InvalidRuleError(f"Nobody is configured as {str(target)[:60]!r}.", hint=hint)
+    named = given.get(whom, "")
+    if named and (names_in(named) or named not in grants.notify[str(target)].to):
+        hint = line(f"notify.{target}", f'to = ["{named}"]') if not names_in(named) else "Write the recipient itself."
+        raise InvalidRuleError(f"No rule may tell {str(named)[:80]!r}.", hint=hint)
+    return given
+
+
+def _run(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
+    name = call.arguments.get("command", call.arguments.get("name"))
+    if not isinstance(name, str) or not name:
+        raise InvalidRuleError("run_command needs the name of a command.", hint='Write run_command(command="NAME").')
+    if name not in grants.commands:
+        raise InvalidRuleError(
+            f"No command is configured as {name[:80]!r}. A rule runs no shell, only what the configuration names.",
+            hint=_command_line(name),
+        )
+    given = {key: value for key, value in call.arguments.items() if key not in ("command", "name")}
+    fills = grants.commands[name].fills
+    if given.keys() != fills:
+        wanted = ", ".join(sorted(fills)) or "no further argument"
+        raise InvalidRuleError(f"{name} takes {wanted}; given is {', '.join(sorted(given)) or 'none'}.")
+    for key, value in given.items():
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise InvalidRuleError(f"{key} of {name} is a text or a number.")
+    return {"command": name, **given}
+
+
+def _command_line(written: str) -> str:
+    """Say what would allow a command like the one that was written, its last program with one argument to fill."""
+    last = re.split(r"[|;&]+", written)[-1].split()
+    program = last[0].rpartition("/")[2] if last else ""
+    name = program if _PLAIN.fullmatch(program) else "NAME"
+    program = program if _PLAIN.fullmatch(program) else "PROGRAM"
+    allow = line(f"commands.{name}", f'argv = ["{program}", "--", "{{message}}"]')
+    return f'{allow} Then write run_command(command="{name}", message="...").'
+
+
+def _metric(call: ActionCall, _grants: Grants) -> Mapping[str, Value]:
+    given = _known(call, {"name": str, "value": (str, int, float)})
+    name = given.get("name", "")
+    if names_in(name) or not _METRIC.fullmatch(str(name)):
+        raise InvalidRuleError("A metric has a fixed name.", hint='Write store_metric(name="loss", value="${loss}").')
+    value = given.get("value")
+    if value is None or (isinstance(value, str) and not names_in(value) and not _is_number(value)):
+        raise InvalidRuleError(f"The value of {name} is no number.", hint='Write value="${loss}".')
+    return given
+
+
+def _log(call: ActionCall, _grants: Grants) -> Mapping[str, Value]:
+    given = dict(_known(call, {"message": str, "level": str}))
+    level = str(given.setdefault("level", "info")).lower()
+    if level not in LEVELS:
+        raise InvalidRuleError(f"There is no level {level[:40]!r}.", hint=f"There is: {', '.join(LEVELS)}.")
+    return {**given, "level": level}
+
+
+def _pause(call: ActionCall, _grants: Grants) -> Mapping[str, Value]:
+    return _known(call, {"reason": str})
+
+
+_CHECKS: Mapping[str, _Check] = {
+    "cancel_job": _cancel,
+    "resubmit": _resubmit,
+    "notify": _notify,
+    "notify_email": _notify,
+    "notify_slack": _notify,
+    "run_command": _run,
+    "store_metric": _metric,
+    "log_event": _log,
+    "pause": _pause,
+}
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,63}")
+
+
+def _known(call: ActionCall, kinds: Mapping[str, type | tuple[type, ...]]) -> Mapping[str, Value]:
+    for name, value in call.arguments.items():
+        if name not in kinds:
+            raise InvalidRuleError(f"{call.name} has no argument {name[:60]!r}.", hint=f"It has: {', '.join(kinds)}.")
+        kind = kinds[name]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise InvalidRuleError(f"{name} of {call.name} cannot be {str(value)[:60]!r}.")
+        if isinstance(value, str) and len(value) > TEXT_CHARS:
+            raise InvalidRuleError(f"{name} of {call.name} has more than {TEXT_CHARS} characters.")
+    return call.arguments
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,248 @@
+"""Carrying out what a rule asks for: noted before it is done, done once, and what came of it noted and told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import anyio
+from anyio import to_thread
+
+from jobwarden.actions.book import Book, pinned
+from jobwarden.actions.call import ActionCall, Firing
+from jobwarden.actions.cancel import Doomed, Order, request_cancel
+from jobwarden.actions.deeds import (
+    CLAIMED,
+    DONE,
+    FAILED,
+    INTENDED,
+    OPEN,
+    REFUSED,
+    UNSURE,
+    After,
+    Deed,
+    Deeds,
+    Known,
+    intend,
+)
+from jobwarden.actions.errors import ActionError
+from jobwarden.actions.grants import Grants, granted_in
+from jobwarden.actions.planning import MESSAGES, Plan, plan
+from jobwarden.actions.resubmit import resubmit
+from jobwarden.actions.running import run_named
+from jobwarden.actions.telling import message_of, send
+from jobwarden.config import ConfigError
+from jobwarden.sources.errors import SourceError, SourceUnavailableError
+from jobwarden.sources.resubmitting import NotAgainError
+from jobwarden.transport.errors import TransportError
+from jobwarden.verdict.rounds import Rounds
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.session import Session
+from jobwarden_registry.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+_AGAIN = timedelta(seconds=30)
+_AGAIN_MOST = timedelta(minutes=10)
+_GIVE_UP = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of one call.
+
+    Attributes:
+        action: The call's name.
+        outcome: done, refused, failed, unsure (not known, and not repeated), dry_run, or open (`take_up` goes on).
+        text: For people, one line.
+    """
+
+    action: str
+    outcome: str
+    text: str
+
+
+@dataclass(slots=True)
+class _Wait:
+    until: datetime
+    tries: int = 1
+
+
+@dataclass(slots=True)
+class _Lane:
+    guard: anyio.Lock = field(default_factory=anyio.Lock)
+    waits: dict[str, _Wait] = field(default_factory=dict[str, _Wait])
+
+
+class Actor:
+    """Does what rules ask for. One for a process; the watcher's acts under its leases."""
+
+    def __init__(self, rounds: Rounds, env: Mapping[str, str]) -> None:
+        self._rounds = rounds
+        self._env = env
+        self._deeds = Deeds()
+        self._lanes: dict[str, _Lane] = {}
+
+    async def carry_out(
+        self,
+        session: Session,
+        record: JobRecord,
+        firing: Firing,
+        calls: Sequence[ActionCall],
+        *,
+        lease: str | None = None,
+        dry_run: bool = False,
+    ) -> list[Done]:
+        """Do what a rule that fired asks for. All is noted first; the same firing given twice is done once.
+
+        Args:
+            session: Whose job.
+            record: The job, alive or as it ended.
+            firing: What made the rule fire; its `id` makes each deed one.
+            calls: From `check_call`.
+            lease: The watcher's token.
+            dry_run: Only say what would be done; nothing is noted.
+
+        Returns:
+            One for each call, in order. `pause` is the caller's to obey: its outcome is done.
+
+        Raises:
+            RegistryError: Nothing was noted, or it could not be noted how it went on; `take_up` finds that out.
+        """
+        book = Book(self._rounds, session, self._deeds, lease)
+        grants = await self._grants(session)
+        if dry_run:
+            plans = self._plans(record, firing, calls, grants, await book.known())
+            return [Done(one.deed.action, "dry_run", one.text) for one in plans]
+        async with self._lane(session).guard:
+            await book.write(lambda transaction, known: self._intend(transaction, known, record, firing, calls, grants))
+            known = await book.known()
+            mine = [known.deeds[f"{firing.id}#{place}"] for place in range(len(calls))]
+            # A cancel means the run that was there: what is submitted in its place comes first, and waits for its end.
+            for deed in sorted(mine, key=lambda one: one.action != "resubmit"):
+                if known.step(deed.id) in OPEN:
+                    await self._go_on(book, record, deed, grants)
+            known = await book.known()
+        return [_done(known, deed) for deed in mine]
+
+    async def take_up(self, session: Session, *, lease: str | None = None) -> list[Done]:
+        """Go on with what was begun and not ended: after a restart, and where a host did not answer. Call it often.
+
+        Raises:
+            RegistryError: As `carry_out`.
+        """
+        book = Book(self._rounds, session, self._deeds, lease)
+        lane = self._lane(session)
+        open_ = (await book.known()).open()
+        if not open_:
+            return []
+        grants, now = await self._grants(session), self._rounds.clock()
+        async with lane.guard:
+            for deed in open_:
+                wait = lane.waits.get(deed.id)
+                record = await book.record(deed.uid) if wait is None or wait.until <= now else None
+                if record is not None and (await book.known()).step(deed.id) in OPEN:
+                    await self._go_on(book, record, deed, grants, again=True)
+            known = await book.known()
+        return [_done(known, deed) for deed in open_]
+
+    def _lane(self, session: Session) -> _Lane:
+        return self._lanes.setdefault(session.entry.session_id, _Lane())
+
+    async def _grants(self, session: Session) -> Grants:
+        try:
+            return await to_thread.run_sync(granted_in, self._rounds.config, session.entry.project)
+        except ConfigError as error:
+            log.warning("session %s: nothing is granted: %s", session.entry.session_id, error)
+            return Grants()
+
+    def _plans(
+        self, record: JobRecord, firing: Firing, calls: Sequence[ActionCall], grants: Grants, known: Known
+    ) -> list[Plan]:
+        now = self._rounds.clock()
+        return [
+            plan(call, place, record=record, firing=firing, grants=grants, known=known, now=now)
+            for place, call in enumerate(calls)
+        ]
+
+    def _intend(
+        self,
+        transaction: Transaction,
+        known: Known,
+        record: JobRecord,
+        firing: Firing,
+        calls: Sequence[ActionCall],
+        grants: Grants,
+    ) -> None:
+        for one in self._plans(record, firing, calls, grants, known):
+            if known.step(one.deed.id) is None:
+                intend(transaction, one.deed, firing, one.text, told=one.told)
+
+    async def _go_on(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool = False) -> None:
+        """Do one deed, or as much of it as can be done now."""
+        waits = self._lane(book.session).waits
+        try:
+            if deed.action == "resubmit":
+                await resubmit(book, record, deed, grants)
+            elif deed.action == "cancel_job":
+                await self._cancel(book, record, deed, again=again)
+            elif deed.action in MESSAGES:
+                await self._tell(book, record, deed, grants)
+            else:
+                await self._run(book, deed, grants)
+        except (ActionError, NotAgainError) as error:
+            await book.note(deed, FAILED, f"{deed.action} was not done: {error}")
+        except (TransportError, SourceError) as error:
+            now = self._rounds.clock()
+            if now - deed.at > _GIVE_UP:
+                step = (await book.known()).step(deed.id)
+                unsure = step not in (INTENDED, None)
+                await book.note(deed, UNSURE if unsure else FAILED, f"{deed.action} was given up: {error}")
+                return
+            tries = waits[deed.id].tries + 1 if deed.id in waits else 1
+            waits[deed.id] = _Wait(now + min(_AGAIN * 2 ** min(tries - 1, 6), _AGAIN_MOST), tries)
+            log.info("%s of rule %s is tried again: %s", deed.action, deed.rule, error)
+        else:
+            waits.pop(deed.id, None)
+
+    async def _cancel(self, book: Book, record: JobRecord, deed: Deed, *, again: bool) -> None:
+        if again and record.attempts and record.attempts[-1].id == deed.run and len(record.attempts) > deed.runs:
+            raise ActionError("Another run of it has begun meanwhile.")
+        reason = str(deed.arguments.get("reason", ""))
+        order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason=reason)
+        doomed = Doomed(book.session, pinned(record, deed.run))
+        (report,) = await request_cancel(self._rounds, [doomed], order)
+        if report.outcome == "failed":
+            raise SourceUnavailableError(report.text)
+        step = DONE if report.outcome == "accepted" else REFUSED
+        await book.note(deed, step, f"cancel_job{': ' + reason if reason else ''}: {report.text}")
+
+    async def _tell(self, book: Book, record: JobRecord, deed: Deed, grants: Grants) -> None:
+        if deed.target not in grants.notify:
+            raise ActionError(f"Nobody is configured as {deed.target!r} any more.")
+        message = message_of(deed, record, book.session.entry.session_id)
+        await send(deed.target, grants.notify[deed.target], message, self._env)
+        await book.note(deed, DONE, f"told {deed.target}: {message.subject}")
+
+    async def _run(self, book: Book, deed: Deed, grants: Grants) -> None:
+        after = (await book.known()).after.get(deed.id)
+        if after is not None:  # a command may do anything: once begun, it is not begun again
+            await book.note(deed, UNSURE, "run_command was begun; whether it ran to its end is not known")
+            return
+        name = str(deed.arguments["command"])
+        if name not in grants.commands:
+            raise ActionError(f"No command is configured as {name!r} any more.")
+        claim = After(id=deed.id, step=CLAIMED, at=self._rounds.clock())
+        if not await book.claim(deed, None, claim, lambda _: None):
+            return
+        values = {key: str(value) for key, value in deed.arguments.items() if key != "command"}
+        grace_s = self._rounds.config.clocks.cancel_grace_s
+        ran = await run_named(name, grants.commands[name], values, self._env, grace_s=grace_s)
+        await book.note(deed, DONE if ran.ok else FAILED, f"run_command: {ran.text}")
+
+
+def _done(known: Known, deed: Deed) -> Done:
+    step = known.step(deed.id) or INTENDED
+    return Done(deed.action, "open" if step in OPEN else step, known.said.get(deed.id, ""))

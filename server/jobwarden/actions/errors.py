@@ -1,0 +1,17 @@
+"""What can be wrong with an action: when it is written, and when it is carried out."""
+
+from __future__ import annotations
+
+from jobwarden_registry.errors import JobwardenError
+
+
+class InvalidRuleError(JobwardenError):
+    """A rule says something that cannot be, or that nobody allowed; the hint is what to write, and where."""
+
+    code: str = "rule.invalid"
+
+
+class ActionError(JobwardenError):
+    """An action was not carried out, and will not be: nothing was done, or what was done is said."""
+
+    code: str = "action.failed"

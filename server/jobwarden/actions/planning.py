@@ -1,0 +1,170 @@
+"""From a call and a firing to a deed: everything that can refuse it without asking anybody."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from pydantic import JsonValue
+
+from jobwarden.actions.call import ActionCall, Firing, check_call
+from jobwarden.actions.deeds import DONE, FAILED, INTENDED, REFUSED, Deed, Known
+from jobwarden.actions.errors import ActionError
+from jobwarden.actions.grants import Grants
+from jobwarden.actions.modifications import words_of
+from jobwarden.actions.substitution import Value, harmless, names_in, substituted
+from jobwarden.logs.secrets import mask
+from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.model import JobRecord
+
+MESSAGES = ("notify", "notify_email", "notify_slack")
+_KEPT = ("store_metric", "log_event")
+_OUTSIDE_MOST = 120
+_KEPT_MOST = 1200
+_NEWS_MOST = 60
+"""Deeds of one session in an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be noted of one call.
+
+    Attributes:
+        deed: Its `step` is an end already where nothing is left to be done, or it may not be done.
+        text: For people, one line.
+        told: Whether that is news.
+    """
+
+    deed: Deed
+    text: str
+    told: bool
+
+
+def plan(
+    call: ActionCall, place: int, *, record: JobRecord, firing: Firing, grants: Grants, known: Known, now: datetime
+) -> Plan:
+    """Fill in a call and check it once more: what was allowed when it was written may not be allowed now.
+
+    Args:
+        call: As written.
+        place: In its rule, from 0.
+        record: Whose log it was.
+        firing: What made it fire.
+        grants: As they stand now.
+        known: The session's deeds, for the limits.
+        now: The present.
+    """
+    deed = Deed(
+        id=f"{firing.id}#{place}",
+        action=call.name,
+        rule=firing.rule,
+        firing=firing.id,
+        uid=record.uid,
+        run=run_of(record),
+        runs=len(record.attempts),
+        about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
+        lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
+        at=now,
+    )
+    about = f"rule {firing.rule}: {call.name}"
+    try:
+        arguments = _arguments(call, record, firing, grants)
+        deed = deed.model_copy(update={"arguments": arguments, "target": _target(call, arguments)})
+        _within_limits(deed, grants, known, now)
+    except ActionError as error:
+        return Plan(deed.model_copy(update={"step": FAILED}), f"{about}: {error}", True)
+    except JobwardenError as error:
+        return Plan(deed.model_copy(update={"step": REFUSED}), f"{about}: refused: {error}", True)
+    said = _said_of(call.name, arguments, firing)
+    ends = call.name in (*_KEPT, "pause") or (call.name in MESSAGES and not deed.target)
+    told = ends and call.name not in _KEPT
+    return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), f"rule {firing.rule}: {said}", told)
+
+
+def run_of(record: JobRecord) -> str:
+    """Give the id under which a job lives now."""
+    return record.resubmitted_as or record.id
+
+
+def values_of(record: JobRecord, firing: Firing) -> dict[str, str]:
+    """Give what each name stands for: data, on one line, and nothing in it that looks like a secret."""
+    captured = {name: mask(harmless(value)) for name, value in firing.captures.items()}
+    return {**captured, "JOB_ID": run_of(record), "HOSTNAME": record.host}
+
+
+def _arguments(call: ActionCall, record: JobRecord, firing: Firing, grants: Grants) -> dict[str, JsonValue]:
+    # A capture that took no part this time is known to the rule all the same: it has no value.
+    written = names_in(dict(call.arguments))
+    checked = check_call(call, grants, written)
+    known = values_of(record, firing)
+    filled = {key: substituted(value, known) for key, value in checked.arguments.items()}
+    if call.name == "resubmit":
+        words_of(cast("Mapping[str, Value]", filled["modifications"]))
+    if call.name == "store_metric":
+        filled["value"] = _number(filled["value"])
+    return cast("dict[str, JsonValue]", filled)
+
+
+def _number(value: Value) -> float:
+    try:
+        number = float(cast("str", value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ActionError(f"{str(value)[:40]!r} is no number, so nothing was stored.")
+    return number
+
+
+def _target(call: ActionCall, arguments: Mapping[str, JsonValue]) -> str:
+    return str(arguments.get("target", "")) if call.name in MESSAGES else ""
+
+
+def _within_limits(deed: Deed, grants: Grants, known: Known, now: datetime) -> None:
+    if deed.action in _KEPT:
+        _at_most(known.lately(_KEPT, now), _KEPT_MOST)
+    elif deed.action in MESSAGES and not deed.target:
+        _at_most(known.lately(MESSAGES, now, target=""), _NEWS_MOST)
+    elif deed.action in MESSAGES:
+        _at_most(known.lately(MESSAGES, now, target=deed.target), grants.notify[deed.target].per_hour)
+    elif deed.action == "run_command":
+        _at_most(known.lately(("run_command",), now), _OUTSIDE_MOST)
+    elif deed.action == "resubmit":
+        _within_budget(deed, grants, known)
+
+
+def _at_most(done: int, most: int) -> None:
+    if done >= most:
+        raise ActionError(f"It did so {done} times within the hour, which is the limit; not done.", code="action.limit")
+
+
+def _within_budget(deed: Deed, grants: Grants, known: Known) -> None:
+    done = [one for one, _ in known.submissions()]
+    mine = sum(one.rule == deed.rule and one.lineage == deed.lineage for one in done)
+    times = deed.arguments["times"]
+    assert isinstance(times, int)  # `check_call` looked
+    if mine >= times:
+        raise ActionError(f"It was resubmitted {mine} times by this rule, which allows {times}.", code="action.limit")
+    if len(done) >= grants.resubmissions:
+        raise ActionError(
+            f"The rules of this session have submitted {len(done)} jobs, and {grants.resubmissions} are allowed.",
+            code="action.budget",
+        )
+
+
+def _first(record: JobRecord) -> str:
+    return record.attempts[0].id if record.attempts else record.id
+
+
+def _said_of(name: str, arguments: Mapping[str, JsonValue], firing: Firing) -> str:
+    if name == "store_metric":
+        return f"{arguments['name']} = {arguments['value']:g}"
+    message = str(arguments.get("message") or arguments.get("reason") or arguments.get("subject") or "")
+    because = f" (on {harmless(mask(firing.line))[:120]!r})" if firing.line else ""
+    if name == "log_event":
+        return f"{arguments['level']}: {message or 'noted'}{because}"
+    if name in MESSAGES:
+        return f"{message or 'fired'}{because}"
+    return f"{name}{': ' + message if message else ''}{because}"

@@ -1,0 +1,124 @@
+"""Asking the person before jobs are cancelled by the dozen, or another session's: where the client shows dialogs.
+
+Never required. A client that declares elicitation and has no person behind it dismisses every dialog (`claude -p`
+2.1.328) or declines it (`codex exec` 0.169.0), so neither of these is surely a person's word: nothing is cancelled, and
+the answer says which way there is without a dialog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult, Resolve
+from pydantic import BaseModel, Field
+
+from jobwarden.mcp_server.cells import cell
+from jobwarden.mcp_server.edge import Callers
+from jobwarden.mcp_server.news import job_label
+from jobwarden.mcp_server.updates import Live
+from jobwarden.service.views import JobView
+from jobwarden_registry.errors import JobwardenError
+
+if TYPE_CHECKING:
+    from jobwarden.service.service import Service
+
+_LISTED = 10
+_HANDSHAKE_ENDS = "2026-07-28"
+
+
+class Consent(BaseModel):
+    """What the person answers; a client may show it as one box, ticked."""
+
+    yes: bool = Field(default=True, title="Cancel these jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a call of cancel_job would end."""
+
+    jobs: Sequence[str]
+    all_jobs: bool
+    force: bool
+
+
+class Consents:
+    """Asks the person, for one server."""
+
+    def __init__(self, service: Service, callers: Callers) -> None:
+        self._service = service
+        self._callers = callers
+
+    async def ask(self, ctx: Context[Live, Any], sweep: Sweep, session_id: str | None) -> Elicit[Consent] | Consent:
+        """Give the question, or consent where there is nothing to ask or nobody to be shown a dialog.
+
+        Named jobs of the caller's own are not asked about: the client has its own question before a destructive tool.
+        """
+        if not (sweep.all_jobs or sweep.force) or not shows_dialogs(ctx):
+            return Consent()
+        try:
+            caller = await self._callers.of(ctx.request_context, session_id)
+            doomed = await self._service.to_cancel(caller, jobs=sweep.jobs, all_jobs=sweep.all_jobs, force=sweep.force)
+        except JobwardenError:  # the tool itself meets it, and says so
+            return Consent()
+        if not doomed or not (sweep.all_jobs or any(not job.mine for job in doomed)):
+            return Consent()
+        return Elicit(_question(doomed), Consent)
+
+
+async def consent(
+    ctx: Context[Live, Any],
+    jobs: list[str],
+    all: bool,  # noqa: A002, FBT001 -- the tool's argument, given by name
+    dry_run: bool,  # noqa: FBT001 -- likewise
+    force: bool,  # noqa: FBT001 -- likewise
+    session_id: str | None,
+) -> Elicit[Consent] | Consent:
+    """Resolve the consent for one call of cancel_job, by the arguments of that tool."""
+    if dry_run:
+        return Consent()
+    return await ctx.request_context.lifespan_context.consents.ask(ctx, Sweep(jobs, all, force), session_id)
+
+
+Given = Annotated[ElicitationResult[Consent], Resolve(consent)]
+
+
+def refusal(given: ElicitationResult[Consent], *, all_jobs: bool) -> str | None:
+    """Say why nothing is cancelled; None where it may be."""
+    if isinstance(given, AcceptedElicitation):
+        return None if given.data.yes else _NO
+    word = "declined" if given.action == "decline" else "dismissed"
+    return f"{_UNANSWERED.format(word)} {_NAME_THEM if all_jobs else _IN_A_SHELL}"
+
+
+_NO = "Nothing was cancelled: the person said no. Do not try again unless they ask for it."
+_UNANSWERED = (
+    "Nothing was cancelled: the question to the person was {}, by them or by a client without anybody there. "
+    "Do not repeat the call."
+)
+_NAME_THEM = "Only if you have been told to cancel these jobs, name them: cancel_job(jobs=[...])."
+_IN_A_SHELL = "Only if you have been told to cancel that job, do it in a shell: jobwarden cancel --force ID."
+
+
+def shows_dialogs(ctx: Context[Live, Any]) -> bool:
+    """Whether the client has said that it shows forms, and can be asked on this connection."""
+    capabilities = ctx.client_capabilities
+    offered = capabilities.elicitation if capabilities is not None else None
+    if offered is None or (offered.form is None and offered.url is not None):
+        return False
+    asked_in_answers = (ctx.protocol_version or "") >= _HANDSHAKE_ENDS
+    return asked_in_answers or ctx.session.can_send_request
+
+
+def _question(doomed: Sequence[JobView]) -> str:
+    lines = [f"Cancel {len(doomed)} job(s)?"]
+    lines += [_line(job) for job in doomed[:_LISTED]]
+    if len(doomed) > _LISTED:
+        lines.append(f"... and {len(doomed) - _LISTED} more")
+    return "\n".join(lines)
+
+
+def _line(job: JobView) -> str:
+    whose = "" if job.mine else f", of another session ({job.owner.agent} {cell(job.owner.session_id, 60)})"
+    return f"- {job_label(job.type, job.id, job.host, job.name)}: {cell(job.status, 40) or job.phase.value}{whose}"

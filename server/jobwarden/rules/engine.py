@@ -1,0 +1,315 @@
+"""When a rule fires: from what is known of a job now to firings and what is to be remembered. Pure.
+
+A line is looked at once, however the log is cut into pieces; a rule that is paused, disabled or has fired often enough
+lets lines pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from jobwarden.logs.pattern import PatternError
+from jobwarden.logs.secrets import mask
+from jobwarden.rules.building import names_of
+from jobwarden.rules.condition_reading import ConditionError, Scalar
+from jobwarden.rules.conditions import holds
+from jobwarden.rules.model import ANY, END, Kind, Rule
+from jobwarden.rules.sight import Look, Outcome, compiled, held_of
+from jobwarden.rules.state import Fired, Held, JobRules, RuleState
+from jobwarden.verdict.outputs import OUTPUT_MISSING
+from jobwarden_registry.phases import Phase
+
+MOST_FAILURES: Final = 5
+"""So many looks in a row that failed, and a rule is disabled."""
+MOST_A_MINUTE: Final = 10
+"""A rule fires no more often; what matches beyond that is counted."""
+_SLOWER, _SLOWEST = 1.1, 5.0
+
+
+def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
+    """Look at all rules of a job."""
+    fired: list[Fired] = []
+    said: dict[str, str] = {}
+    for rule in rules:
+        one = _OneRule(rule, state.of(rule.name), look)
+        after = one.run()
+        for held in one.fires:
+            state = state.model_copy(update={"sequence": state.sequence + 1})
+            fired.append(fired_as(rule.name, state, look.record.uid, look.now, held))
+        if after.disabled and not state.of(rule.name).disabled:
+            said[rule.name] = after.disabled
+        if after != state.of(rule.name):
+            state = state.with_rule(rule.name, after)
+    if fired:
+        state = state.model_copy(update={"pending": (*state.pending, *fired)})
+    return Outcome(state, tuple(fired), said)
+
+
+def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, manual: bool = False) -> Fired:
+    """Give a firing its name: the latest number of `state`."""
+    return Fired(
+        id=f"{uid}:{rule}:{state.sequence}",
+        rule=rule,
+        at=at,
+        captures={name: mask(value) for name, value in held.captures.items()},
+        line=mask(held.line),
+        stream=held.stream,
+        manual=manual,
+    )
+
+
+def wait_s(rule: Rule, state: RuleState, *, least_s: float) -> float:
+    """Say how long a rule can be left alone: its interval, and more and more as long as nothing matches."""
+    if rule.kind is not Kind.PATTERN or rule.at_end:
+        return max(least_s, rule.interval_s)
+    return max(least_s, rule.interval_s * min(_SLOWEST, _SLOWER ** min(state.quiet, 50)))
+
+
+class _OneRule:
+    """One rule at one look."""
+
+    def __init__(self, rule: Rule, state: RuleState, look: Look) -> None:
+        self.rule = rule
+        self.look = look
+        self.fires: list[Held] = []
+        self._state = state
+        self._failed = ""
+        self._worked = False
+
+    def run(self) -> RuleState:
+        """Give what is to be remembered of it; what fires is in `fires`."""
+        if self._state.paused or self._state.disabled is not None:
+            return self._state
+        try:
+            self._look()
+        except (ArithmeticError, LookupError, TypeError, ValueError, PatternError) as error:
+            self._failed = f"{type(error).__name__}: {error}"  # a fault in one rule is that rule's alone
+        self._count_failures()
+        return self._state
+
+    def _look(self) -> None:
+        match self.rule.kind:
+            case Kind.PATTERN:
+                self._match_lines()
+            case Kind.SILENCE:
+                self._silence()
+            case Kind.STANDSTILL:
+                self._standstill()
+            case Kind.STATE:
+                self._states()
+            case Kind.TIME:
+                self._time()
+            case Kind.MISSING_FILE:
+                self._missing_file()
+            case Kind.CHECK_FAILED:
+                self._check_failed()
+
+    # -- the kinds
+
+    def _match_lines(self) -> None:
+        before = self._state.matches
+        for held in self._matching():
+            if not self._holds(held):
+                continue
+            if self.rule.at_end:
+                self._note(held=held)
+            else:
+                self._fire(held)
+        matched = self._state.matches > before
+        # Only a look that found lines, none of which matched, says that nothing matches.
+        self._note(quiet=0 if matched else self._state.quiet + 1)
+        if self.look.last and self._state.held is not None:
+            self._fire(self._state.held)
+            self._note(held=None)
+
+    def _silence(self) -> None:
+        if self.rule.pattern:
+            output = sum(1 for _ in self._matching()) > 0
+        else:
+            output = any(stream in self.look.grew for stream in self.rule.reads)
+        if output or not self._goes_on():
+            self._note(since=self.look.now, spent=None)
+            return
+        if self._state.since is None:
+            self._note(since=self.look.now)
+        self._fire_after(self._state.since or self.look.now)
+
+    def _standstill(self) -> None:
+        for held in self._matching():
+            value = held.captures.get(self.rule.counter)
+            if value != self._state.value:
+                self._note(value=value, since=self.look.now, spent=None, held=held)
+        if not self._goes_on():
+            self._note(since=self.look.now)
+        elif self._state.value is not None and self._state.since is not None:
+            self._fire_after(self._state.since, self._state.held)
+
+    def _states(self) -> None:
+        for phase, word in self.look.words:
+            shown = f"{phase.value}: {word}"
+            if ANY in self.rule.states or {phase.value, word.lower()} & {one.lower() for one in self.rule.states}:
+                self._fire_if(Held(line=shown, captures={"0": shown}))
+        if self.look.last and END in self.rule.states:
+            record = self.look.record
+            self._fire_if(Held(line=f"{record.phase.value}: {record.last_status}"))
+
+    def _time(self) -> None:
+        started = self.look.record.started_at
+        if started is None or not self._goes_on():
+            return
+        run = started.isoformat()
+        times = int((self._state.spent or "").rpartition(" ")[2] or 0) if self._is_spent_on(run) else 0
+        if (times and self.rule.max_triggers is None) or self.look.now < started + (times + 1) * self._for:
+            return
+        if self._fire_if(Held(line=f"It has run for {_told(self.look.now - started)}.")):
+            self._note(spent=f"{run} {times + 1}")
+
+    def _missing_file(self) -> None:
+        record = self.look.record
+        run = (record.started_at or record.submitted_at or self.look.now).isoformat()
+        missing = self.look.missing.get(self.rule.path)
+        if not self.due_for_file(self._state) or missing is None:
+            return
+        if missing:
+            self._fire_if(Held(line=f"{self.rule.path} is not there."))
+        self._note(spent=f"{run} 1")
+
+    def due_for_file(self, state: RuleState) -> bool:
+        """Whether it matters now whether the file is there."""
+        record = self.look.record
+        if self.rule.kind is not Kind.MISSING_FILE or state.paused or state.disabled is not None:
+            return False
+        started = record.started_at
+        run = (started or record.submitted_at or self.look.now).isoformat()
+        if (state.spent or "").startswith(f"{run} "):
+            return False
+        if self.look.last:
+            return True
+        return bool(self.rule.for_s) and started is not None and self.look.now >= started + self._for
+
+    def _check_failed(self) -> None:
+        record = self.look.record
+        failed = record.phase is Phase.FAILED and OUTPUT_MISSING in (record.reason or "")
+        if self.look.last and failed and self._state.spent is None:
+            self._fire_if(Held(line=record.reason or ""))
+            self._note(spent="end")
+
+    # -- the parts
+
+    @property
+    def _for(self) -> timedelta:
+        return timedelta(seconds=self.rule.for_s)
+
+    def _is_spent_on(self, run: str) -> bool:
+        return (self._state.spent or "").startswith(f"{run} ")
+
+    def _goes_on(self) -> bool:
+        """Whether the job runs, and its logs could be read: else silence says nothing."""
+        known = not any(stream in self.look.unread or stream in self.look.refused for stream in self.rule.reads)
+        return known and self.look.record.phase is Phase.RUNNING and not self.look.last
+
+    def _matching(self) -> list[Held]:
+        found: list[Held] = []
+        pattern = compiled(self.rule.pattern)
+        for text in self.look.texts:
+            if not set(text.streams) & set(self.rule.reads):
+                continue
+            found += [held_of(self.rule, pattern, match, text) for match in pattern.matches(text.data)]
+        return found
+
+    def _fire_after(self, since: datetime, held: Held | None = None) -> None:
+        """Fire when it has lasted long enough, once."""
+        if self.look.now - since < self._for or self._state.spent is not None:
+            return
+        lasted = _told(self.look.now - since)
+        if self.rule.kind is Kind.SILENCE:
+            told = Held(line=f"Nothing{' that matches' if self.rule.pattern else ''} was written for {lasted}.")
+        else:
+            told = (held or Held()).model_copy(
+                update={"line": f"{self.rule.counter} has stood at {self._state.value} for {lasted}."}
+            )
+        if self._fire_if(told):
+            self._note(spent="now")
+
+    def _fire_if(self, held: Held) -> bool:
+        return self._holds(held) and self._fire(held)
+
+    def _holds(self, held: Held) -> bool:
+        if self.rule.kind is Kind.PATTERN:
+            self._note(matches=self._state.matches + 1)
+        if not self.rule.condition:
+            self._worked = True
+            return True
+        try:
+            holding = holds(self.rule.condition, {**self._built_in(held), **held.captures})
+        except ConditionError as error:
+            self._failed = f"its condition {self.rule.condition!r} has no value: {error.text}"
+            return False
+        self._worked = True
+        return holding
+
+    def _built_in(self, held: Held) -> dict[str, Scalar]:
+        record = self.look.record
+        names = names_of(self.rule.captures, compiled(self.rule.pattern).groups if self.rule.pattern else ())
+        elapsed = (self.look.now - record.started_at).total_seconds() if record.started_at is not None else 0.0
+        return {
+            "job_id": record.resubmitted_as or record.id,
+            "job_name": record.name or record.job_name or "",
+            "host": record.host,
+            "status": record.last_status,
+            "phase": record.phase.value,
+            "line": held.line,
+            "stream": held.stream,
+            "count": self._state.matches,
+            "fired": self._state.fired,
+            "attempt": max(1, len(record.attempts)),
+            "elapsed_s": max(0.0, elapsed),
+            **dict.fromkeys(names, ""),
+        }
+
+    def _fire(self, held: Held) -> bool:
+        """Fire, unless it has done so often enough, or just now."""
+        state, now = self._state, self.look.now
+        if self.rule.max_triggers is not None and state.fired >= self.rule.max_triggers:
+            return False
+        cooling = timedelta(seconds=self.rule.cooldown_s)
+        if cooling and state.last_fired_at is not None and now - state.last_fired_at < cooling:
+            return False
+        window = state.window_at
+        fresh = window is None or not timedelta() <= now - window < timedelta(minutes=1)
+        count = 0 if fresh else state.in_window
+        if count >= MOST_A_MINUTE:
+            return False
+        self._note(fired=state.fired + 1, last_fired_at=now, window_at=now if fresh else window, in_window=count + 1)
+        self.fires.append(held)
+        return True
+
+    def _count_failures(self) -> None:
+        needs = self.rule.reads or (self.rule.path,)
+        refused = [self.look.refused[what] for what in needs if what in self.look.refused]
+        failed = self._failed or (refused[0] if len(refused) == len(needs) else "")
+        if self._worked or not failed:
+            if self._worked or (self._state.failures and not failed and self.look.texts):
+                self._note(failures=0)
+            return
+        failures = self._state.failures + 1
+        why = f"{failures} looks in a row have failed: {failed}" if failures >= MOST_FAILURES else None
+        self._note(failures=failures, disabled=why)
+
+    def _note(self, **fields: object) -> None:
+        self._state = self._state.model_copy(update=fields)
+
+
+def file_is_due(rule: Rule, state: RuleState, look: Look) -> bool:
+    """Whether it matters at this look whether the rule's file is there."""
+    return _OneRule(rule, state, look).due_for_file(state)
+
+
+def _told(time: timedelta) -> str:
+    seconds = int(time.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds} s"

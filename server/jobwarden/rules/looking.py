@@ -1,0 +1,316 @@
+"""One look at one job for all of its rules: read, decide, note, and have done what fired."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from jobwarden.actions.carrying import Actor
+from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.logs.allowed import LogRefusedError
+from jobwarden.rules.building import read_rule
+from jobwarden.rules.engine import file_is_due, step, wait_s
+from jobwarden.rules.job_logs import LogReader, New
+from jobwarden.rules.model import Rule
+from jobwarden.rules.sight import Look, Outcome
+from jobwarden.rules.state import Fired, JobRules
+from jobwarden.rules.store import Change, Tell, change_rules, load_rules
+from jobwarden_registry.events import Event, EventKind
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
+from jobwarden_registry.session import Session
+
+if TYPE_CHECKING:
+    from jobwarden.verdict.rounds import Rounds
+
+log = logging.getLogger(__name__)
+
+_PAUSE = "pause"
+_OPEN = "open"
+_OPEN_S = 15.0
+_AT_ONCE_S = 0.05
+_GIVE_UP = timedelta(hours=1)
+"""A log of an ended job that cannot be read is given up after this."""
+_RERUN = frozenset({EventKind.ATTEMPT, EventKind.REQUEUED})
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What comes after a look.
+
+    Attributes:
+        wait_s: So long nothing is to be done, unless something changes; None: never again.
+        version: Of the rules' state after it; -1: not known.
+    """
+
+    wait_s: float | None
+    version: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is on disk of one job's rules.
+
+    Attributes:
+        state: What is remembered.
+        record: The job, as it stands, or as it ended; None: nobody knows it any more.
+        over: It is watched no longer.
+        words: The states since the last look.
+        seq: The journal's latest event that these are of.
+        word: The last of these states.
+    """
+
+    state: JobRules
+    record: JobRecord | None
+    over: bool
+    words: Sequence[tuple[Phase, str]]
+    seq: int
+    word: str
+
+
+class Looker:
+    """Looks for rules, for all jobs of one watcher.
+
+    Args:
+        rounds: How to reach hosts and sessions.
+        env: The process's environment.
+    """
+
+    def __init__(self, rounds: Rounds, env: Mapping[str, str]) -> None:
+        self._rounds = rounds
+        self._reader = LogReader(rounds, env)
+        self._actor = Actor(rounds, env)
+
+    async def look(self, session: Session, uid: str, *, lease: str | None) -> Looked:
+        """Look once.
+
+        Args:
+            session: Whose job.
+            uid: Which.
+            lease: The watcher's lease token.
+
+        Returns:
+            How long it can be left alone, and the version of its rules' state.
+
+        Raises:
+            JobwardenError: The session cannot be read or written.
+        """
+        call = self._rounds.sessions.call
+        known = await call(session, partial(_known, uid=uid))
+        record, now = known.record, self._rounds.clock()
+        if record is None or (known.over and not record.rules):
+            gone = Change(record or JobRecord(type="", id="", uid=uid), known.state.version, None)
+            await call(session, partial(change_rules, change=gone, lease=lease))
+            return Looked(None)
+        if self._rounds.elsewhere(record.site):
+            return Looked(self._rounds.config.clocks.poll_s, known.state.version)
+        waits = any(done.outcome == _OPEN for done in await self._actor.take_up(session, lease=lease))
+        rules, broken = _rules(record)
+        for text in broken:
+            log.warning("session %s: job %s: this rule cannot be read: %s", session.entry.session_id, record.id, text)
+        version = await self._do(session, record, rules, lease)
+        if known.state.done:
+            return await self._close(session, record, version, lease, waits=waits)
+        state = known.state
+        if known.over and state.ended_at is None:
+            state = state.model_copy(update={"ended_at": now})
+        settle = timedelta(seconds=self._rounds.config.clocks.rules_settle_s)
+        settled = state.ended_at is not None and now - state.ended_at >= settle
+        new = await self._read(record, rules, state, last=settled)
+        stuck = bool(new.unread) and new.known
+        last = settled and not new.more and (not stuck or now - (state.ended_at or now) > _GIVE_UP)
+        look = Look(
+            record,
+            now,
+            texts=new.texts,
+            grew=frozenset(new.grew),
+            unread=new.unread,
+            refused=new.refused,
+            words=known.words,
+            last=last,
+        )
+        outcome = step(rules, _moved(state, new, known), await self._with_files(look, rules, state))
+        if last:
+            outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
+        if not await self._note(session, record, known, outcome, lease):
+            return Looked(_AT_ONCE_S)
+        version = await self._do(session, record, rules, lease)
+        if last:
+            return Looked(_AT_ONCE_S, version)
+        wait_s = self._wait_s(rules, outcome.state, new, ended=known.over, stuck=stuck)
+        return Looked(min(wait_s, _OPEN_S) if waits else wait_s, version)
+
+    async def _close(
+        self, session: Session, record: JobRecord, version: int, lease: str | None, *, waits: bool
+    ) -> Looked:
+        """Forget a job's rules when nothing is left to be done for them."""
+        if waits:
+            return Looked(_OPEN_S, version)
+        gone = Change(record, version, None)
+        done = await self._rounds.sessions.call(session, partial(change_rules, change=gone, lease=lease))
+        return Looked(None if done else _AT_ONCE_S, version)
+
+    def _wait_s(self, rules: Sequence[Rule], state: JobRules, new: New, *, ended: bool, stuck: bool) -> float:
+        clocks = self._rounds.config.clocks
+        if new.more:
+            return _AT_ONCE_S
+        if ended and not stuck:
+            return max(_AT_ONCE_S, clocks.rules_settle_s / 2)
+        waits = [wait_s(rule, state.of(rule.name), least_s=clocks.rules_least_s) for rule in rules]
+        least_s = clocks.backoff_first_s if stuck else clocks.rules_least_s
+        return max(least_s, min(waits, default=clocks.poll_s))
+
+    async def _read(self, record: JobRecord, rules: Sequence[Rule], state: JobRules, *, last: bool) -> New:
+        streams = {stream for rule in rules for stream in rule.reads}
+        waits = record.phase is Phase.PENDING and not state.files and state.ended_at is None
+        if not streams or waits:
+            return New(dict(state.files))
+        return await self._reader.read(record, state, streams, last=last)
+
+    async def _with_files(self, look: Look, rules: Sequence[Rule], state: JobRules) -> Look:
+        """Add whether those files are missing that it matters for now."""
+        missing: dict[str, bool] = {}
+        refused = dict(look.refused)
+        for rule in rules:
+            if rule.path in missing or not file_is_due(rule, state.of(rule.name), look):
+                continue
+            try:
+                found = await self._reader.is_missing(look.record, rule.path)
+            except LogRefusedError as error:
+                refused[rule.path] = error.text
+            else:
+                missing |= {} if found is None else {rule.path: found}
+        if not missing and len(refused) == len(look.refused):
+            return look
+        return Look(
+            look.record,
+            look.now,
+            texts=look.texts,
+            grew=look.grew,
+            unread=look.unread,
+            refused=refused,
+            words=look.words,
+            missing=missing,
+            last=look.last,
+        )
+
+    async def _note(
+        self, session: Session, record: JobRecord, known: _Known, outcome: Outcome, lease: str | None
+    ) -> bool:
+        """Keep what came of a look; answers False where somebody changed the rules meanwhile: look again."""
+        events = [fired_event(fired, outcome.state) for fired in outcome.fired]
+        events += [
+            Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} is disabled: {why}")
+            for name, why in outcome.said.items()
+        ]
+        if outcome.state == known.state:
+            return True
+        change = Change(record, known.state.version, outcome.state, events)
+        return await self._rounds.sessions.call(session, partial(change_rules, change=change, lease=lease))
+
+    async def _do(self, session: Session, record: JobRecord, rules: Sequence[Rule], lease: str | None) -> int:
+        """Have done what has fired and was not begun yet, in order; answers the version of the state after that."""
+        call = self._rounds.sessions.call
+        actions = {rule.name: rule.actions for rule in rules}
+        while True:
+            state = (await call(session, load_rules)).get(record.uid, JobRules())
+            if not state.pending:
+                return state.version
+            fired, pause = state.pending[0], False
+            if calls := actions.get(fired.rule, ()):
+                firing = fired.firing(record.uid)
+                done = await self._actor.carry_out(session, record, firing, calls, lease=lease)
+                pause = any(one.action == _PAUSE and one.outcome == "done" for one in done)
+            await call(session, partial(_forget, record=record, fired=fired, lease=lease, pause=pause))
+
+
+def fired_event(fired: Fired, state: JobRules) -> Tell:
+    """Write the event that tells of a firing."""
+    times = state.of(fired.rule).fired
+    how = " (by hand)" if fired.manual else f" (time {times})" if times > 1 else ""
+    extra: dict[str, JsonValue] = {
+        "firing": fired.id,
+        "rule": fired.rule,
+        "captures": dict(fired.captures),
+        "line": fired.line,
+        "stream": fired.stream,
+        "manual": fired.manual,
+    }
+    return Tell(EventKind.RULE_FIRED, f"{fired.rule}{how}: {fired.line}".rstrip(": "), extra)
+
+
+@lru_cache(maxsize=1000)
+def _rule(text: str) -> Rule | None:
+    try:
+        return read_rule(text)
+    except InvalidRuleError:
+        return None
+
+
+def _rules(record: JobRecord) -> tuple[list[Rule], list[str]]:
+    """Read a job's rules; one that a newer version wrote spoils no other."""
+    rules = [(text, _rule(text)) for text in record.rules]
+    return [rule for _, rule in rules if rule is not None], [text for text, rule in rules if rule is None]
+
+
+def _moved(state: JobRules, new: New, known: _Known) -> JobRules:
+    """Give the state with where its logs and the journal were read to."""
+    begin = state.begin if new.unread else "start"
+    moved = {"files": new.files, "seen_seq": known.seq, "word": known.word, "begin": begin}
+    same = state.files == new.files and not known.words and state.begin == begin
+    # The journal grows by other jobs' events, too: that alone is not worth a write each time.
+    return state if same and known.seq - state.seen_seq < _UNSEEN_MOST else state.model_copy(update=moved)
+
+
+_UNSEEN_MOST = 200
+_PHASES = {phase.value for phase in Phase}
+
+
+def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None, pause: bool) -> bool:
+    state = load_rules(session).get(record.uid)
+    if state is None:
+        return True
+    after = state.model_copy(update={"pending": tuple(one for one in state.pending if one.id != fired.id)})
+    if pause:
+        after = after.with_rule(fired.rule, after.of(fired.rule).model_copy(update={"paused": True}))
+    change = Change(record, state.version, after)
+    return change_rules(session, change, lease=lease)
+
+
+def _known(session: Session, *, uid: str) -> _Known:
+    state = load_rules(session).get(uid, JobRules())
+    record = next((one for one in session.load() if one.uid == uid), None)
+    over = record is None
+    events = [event for event in session.journal.read(state.seen_seq) if event.uid == uid]
+    if over:
+        record = _as_it_ended(session, uid)
+    words, word = _words(events, state.word)
+    return _Known(state, record, over, words, session.journal.last_seq(), word)
+
+
+def _as_it_ended(session: Session, uid: str) -> JobRecord | None:
+    """Find a job in its last event. One that was removed by hand has no end."""
+    for event in reversed(session.journal.read()):
+        if event.uid == uid and event.event == EventKind.FINISHED and event.record is not None:
+            return JobRecord.model_validate(event.record)
+        if event.uid == uid and event.event == EventKind.REMOVED:
+            return None
+    return None
+
+
+def _words(events: Sequence[Event], word: str) -> tuple[list[tuple[Phase, str]], str]:
+    found: list[tuple[Phase, str]] = []
+    for event in events:
+        if not event.new_status or event.phase not in _PHASES:
+            continue
+        shown = f"{event.phase} {event.new_status}"
+        if shown != word or event.event in _RERUN:
+            found.append((Phase(event.phase), event.new_status))
+            word = shown
+    return found, word

@@ -1,0 +1,101 @@
+"""What a look at a job shows, as its rules see it, and what a line lets be captured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from jobwarden.logs.clean import readable
+from jobwarden.logs.pattern import Match, Pattern
+from jobwarden.rules.model import Rule
+from jobwarden.rules.state import Fired, Held, JobRules
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
+
+LINE_CHARS: Final = 500
+CAPTURE_CHARS: Final = 500
+_PATTERN_CHARS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is new in one file.
+
+    Attributes:
+        streams: What it is: `stdout`, `stderr`, or both where the job writes them into one.
+        data: Whole lines without empty ones, and no line break at the end (`jobwarden.rules.lines`).
+    """
+
+    streams: tuple[str, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of a job at one moment.
+
+    Attributes:
+        record: The job, as it stands or as it ended.
+        now: The present.
+        texts: What is new in its logs.
+        grew: Streams whose files have grown, be it by half a line.
+        unread: Why a stream could not be read, by its name: nothing is known of it.
+        refused: As `unread`, where that will not change by itself; of a rule's file by its path.
+        words: The states that it has gone through since the look before: phase and the source's word.
+        missing: By path, whether a file is missing; of a path that is not here nothing is known.
+        last: Nothing comes after this: it has ended, and all was read.
+    """
+
+    record: JobRecord
+    now: datetime
+    texts: Sequence[Text] = ()
+    grew: frozenset[str] = frozenset()
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+    words: Sequence[tuple[Phase, str]] = ()
+    missing: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a look.
+
+    Attributes:
+        state: To be remembered; what fired is among `pending` too.
+        fired: What fired, in order.
+        said: By rule, why it is disabled from now on.
+    """
+
+    state: JobRules
+    fired: tuple[Fired, ...] = ()
+    said: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@lru_cache(maxsize=512)
+def compiled(text: str) -> Pattern:
+    """Compile a pattern that was checked when it was written."""
+    return Pattern(text, most_chars=_PATTERN_CHARS)
+
+
+def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
+    """Give what a line lets be captured: by number, by the group's own name, by the rule's name for it.
+
+    A group that took no part is missing.
+    """
+    captures: dict[str, str] = {}
+    for number, group in enumerate(match.groups):
+        if group is None:
+            continue
+        value = readable(group[: 4 * CAPTURE_CHARS].decode("utf-8", "replace"))[:CAPTURE_CHARS]
+        captures[str(number)] = value
+        if number and pattern.groups[number - 1]:
+            captures[pattern.groups[number - 1]] = value
+        if 0 < number <= len(rule.captures):
+            captures[rule.captures[number - 1]] = value
+    line = text.data[match.start : min(match.end, match.start + 4 * LINE_CHARS)]
+    stream = next(stream for stream in text.streams if stream in rule.reads)
+    return Held(captures=captures, line=readable(line.decode("utf-8", "replace"))[:LINE_CHARS], stream=stream)
