@@ -5,10 +5,9 @@ The model is a script on loopback (support/model.py). It does what an agent does
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,17 +61,6 @@ class Desk:
         """Say how often the model was told of an end, over all that it was shown."""
         assert self.model.trouble == []
         return len(ENDED.findall(self.model.seen))
-
-    @property
-    def idle(self) -> Path:
-        """What a process notes that waits to wake the session."""
-        return self.home.places.runtime / "idle" / f"{SESSION}.json"
-
-    def waiting(self) -> int:
-        return int(json.loads(self.idle.read_text(encoding="utf-8"))["pid"])
-
-    def asked(self, count: int) -> Callable[[], bool]:
-        return lambda: len(self.model.asked) >= count
 
 
 @pytest.fixture
@@ -163,39 +151,8 @@ def test_a_prompt_without_a_person_ends_though_a_job_runs(desk: Desk) -> None:
     desk.model.then([submit], [text("It runs.")])
     messages = desk.claude.prompt("submit it", "--session-id", SESSION)  # would last as long as what waits for news
     assert messages[-1]["result"] == "It runs."
-    assert not desk.idle.exists()
+    assert not list((desk.home.places.runtime / "idle").iterdir())
     eventually(lambda: desk.home.active(SESSION), "it is watched all the same", within_s=60)
-
-
-def test_an_idle_session_is_woken_by_an_end_and_told_it_once(desk: Desk) -> None:
-    gate, submit = desk.submission()
-    desk.model.then([submit], [text("It runs.")], [text("It failed.")])
-    with desk.claude.terminal(SESSION) as opened:
-        opened.enter("submit it", desk.asked(1))
-        eventually(desk.idle.exists, "something waits for news", within_s=60)
-        eventually(lambda: desk.home.active(SESSION), "it is watched", within_s=60)
-
-        gate.touch()
-        eventually(desk.asked(3), "it takes a turn by itself", within_s=120)
-        assert ENDED.search(desk.model.asked[2].new)
-        eventually(lambda: not desk.idle.exists(), "nothing is watched, and nothing waits", within_s=60)
-
-        opened.enter("anything new?", desk.asked(4))
-        assert (desk.told(), len(desk.model.asked)) == (1, 4)
-
-
-def test_what_waits_for_news_is_one_process_and_ends_with_the_session(desk: Desk) -> None:
-    _, submit = desk.submission()
-    desk.model.then([submit], [text("It runs.")], [text("Still.")])
-    with desk.claude.terminal(SESSION) as opened:
-        opened.enter("submit it", desk.asked(1))
-        eventually(desk.idle.exists, "something waits for news", within_s=60)
-        first = desk.waiting()
-        opened.enter("go on", desk.asked(3))
-        eventually(lambda: desk.idle.exists() and desk.waiting() != first, "another waits after it", within_s=60)
-        eventually(lambda: not Path(f"/proc/{first}").exists(), "the first has gone", within_s=60)
-        last = desk.waiting()
-    eventually(lambda: not Path(f"/proc/{last}").exists(), "the last went with the session", within_s=60)
 
 
 def test_a_sub_agents_job_is_its_root_sessions_and_its_news_are_told_to_both(desk: Desk) -> None:
