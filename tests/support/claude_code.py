@@ -144,7 +144,7 @@ class ClaudeCode:
             "projects": {str(self.home.project): {"hasTrustDialogAccepted": True}},
         }
         path = Path(self.home.env["HOME"]) / ".claude.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known: Message = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         path.write_text(json.dumps({**known, **settled}), encoding="utf-8")
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
