@@ -174,6 +174,14 @@ def ask(payload):
         os._exit(127)
 
 
+def takes_context(told):
+    """Whether a stop of this client can be held by a context; by a reason Claude Code 2.1.328 tells the model twice.
+
+    2.1.120 passes over a context there, as Codex does, and does not say whether somebody sits before it.
+    """
+    return told["agent"] == "claude-code" and "CLAUDE_CODE_SESSION_ATTENDED" in os.environ
+
+
 def end_idleness(session):
     """Let the process end that would have woken this session (`waking.py`)."""
     path = runtime("idle", session + ".json")
@@ -214,5 +222,6 @@ def news(event):
     if not known and not (begins and others_watch(os.environ.get("CLAUDE_PROJECT_DIR") or told["cwd"])):
         return
     told["event"], told["source"], told["previous"] = name, str(event.get("source") or ""), before
+    told["context"] = takes_context(told)
     told["held"] = name == "Stop" and bool(event.get("stop_hook_active"))
     ask(told)

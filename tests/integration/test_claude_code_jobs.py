@@ -5,10 +5,9 @@ The model is a script on loopback (support/model.py). It does what an agent does
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,17 +61,6 @@ class Desk:
         """Say how often the model was told of an end, over all that it was shown."""
         assert self.model.trouble == []
         return len(ENDED.findall(self.model.seen))
-
-    @property
-    def idle(self) -> Path:
-        """What a process notes that waits to wake the session."""
-        return self.home.places.runtime / "idle" / f"{SESSION}.json"
-
-    def waiting(self) -> int:
-        return int(json.loads(self.idle.read_text(encoding="utf-8"))["pid"])
-
-    def asked(self, count: int) -> Callable[[], bool]:
-        return lambda: len(self.model.asked) >= count
 
 
 @pytest.fixture
@@ -163,5 +151,39 @@ def test_a_prompt_without_a_person_ends_though_a_job_runs(desk: Desk) -> None:
     desk.model.then([submit], [text("It runs.")])
     messages = desk.claude.prompt("submit it", "--session-id", SESSION)  # would last as long as what waits for news
     assert messages[-1]["result"] == "It runs."
-    assert not desk.idle.exists()
+    assert not list((desk.home.places.runtime / "idle").iterdir())
     eventually(lambda: desk.home.active(SESSION), "it is watched all the same", within_s=60)
+
+
+def test_a_sub_agents_job_is_its_root_sessions_and_its_news_are_told_to_both(desk: Desk) -> None:
+    gate, submit = desk.submission()
+
+    def wait(asked: Asked) -> Sequence[Json]:
+        gate.touch()
+        return [call(TOOLS + "wait_for_change", timeout_s=110)]
+
+    task = call(
+        "Agent",
+        description="submit",
+        prompt="Submit the job.",
+        subagent_type="general-purpose",
+        run_in_background=False,
+    )
+    desk.model.then(
+        [task],
+        tools("wait_for_change"),
+        [submit],
+        wait,
+        [text("The job has failed.")],
+        [text("I see.")],
+        [text("Done.")],
+    )
+    messages = desk.claude.prompt("have it submitted")
+    session = str(messages[-1]["session_id"])
+    assert desk.told() == 2  # once to the sub-agent, and once to its root, whose stop was held for it
+    assert ENDED.search(desk.model.asked[6].new)
+    registered = desk.home.journal(session)[0]
+    assert registered.record is not None
+    owner = registered.record["owner"]
+    assert (owner["agent"], owner["session_id"]) == ("claude-code", session)
+    assert owner["detail"]

@@ -37,7 +37,7 @@ def fire(home: Household, event: dict[str, Any]) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(SCRIPT), *JOBWARDEN],
         input=json.dumps(event).encode(),
-        env={**home.env, "CLAUDE_PID": str(os.getpid())},
+        env={**home.env, "CLAUDE_PID": str(os.getpid()), "CLAUDE_CODE_SESSION_ATTENDED": "1"},
         cwd=home.project,
         capture_output=True,
         timeout=120,

@@ -33,6 +33,8 @@ _STREAM = ("--output-format", "stream-json", "--verbose", "--include-hook-events
 _ALLOWED = ("--allowedTools", "Bash,Agent,ToolSearch,mcp__plugin_jobwarden_jobwarden")
 _SLOWEST_S = 180.0
 _KEY = "no-key"
+_READY = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}".encode()
+"""Stands before the line into which one types."""
 
 Message = dict[str, Any]
 
@@ -142,12 +144,12 @@ class ClaudeCode:
             "projects": {str(self.home.project): {"hasTrustDialogAccepted": True}},
         }
         path = Path(self.home.env["HOME"]) / ".claude.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        known: Message = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         path.write_text(json.dumps({**known, **settled}), encoding="utf-8")
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         process = subprocess.Popen(
-            [str(self.program), *_ALLOWED, "--session-id", session_id],
+            [str(self.program), *_ALLOWED, "--permission-mode", "default", "--session-id", session_id],
             env={**self.env, "TERM": "xterm-256color"},
             cwd=self.home.project,
             stdin=theirs,
@@ -242,25 +244,23 @@ class Terminal:
     def pid(self) -> int:
         return self._process.pid
 
-    def enter(self, words: str, done: Callable[[], object], what: str) -> None:
-        """Type a line, and press Enter until it shows: a client that is starting loses what comes too early."""
-        deadline = time.monotonic() + _SLOWEST_S
-        while not done():
-            assert time.monotonic() < deadline, (
-                f"not within {_SLOWEST_S} s: {what}\n{self._screen.decode(errors='replace')}"
-            )
-            assert self._process.poll() is None, (
-                f"the session has ended: {what}\n{self._screen.decode(errors='replace')}"
-            )
+    def enter(self, words: str, heard: Callable[[], object]) -> None:
+        """Type a line, press Enter, and again until it was heard: a client that is starting loses what comes early."""
+        self._for(lambda: _READY in self._screen, _SLOWEST_S)
+        for _ in range(3):
             self._screen.clear()
             os.write(self._ours, b"\x15" + words.encode())  # what may stand there already goes first
-            self._for(lambda: words.split()[-1].encode() in self._screen, 5)
+            self._for(lambda: words.split()[-1].encode() in self._screen, 20)
             os.write(self._ours, b"\r")
-            self._for(done, 10)
+            self._for(heard, 60)
+            if heard():
+                return
+        raise AssertionError(f"nobody heard {words!r}:\n{self._screen.decode(errors='replace')}")
 
     def close(self) -> None:
         """End the session as a closed terminal does, and by force where it does not end."""
-        self._process.send_signal(signal.SIGHUP)
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGHUP)
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:

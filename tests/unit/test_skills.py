@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from jobwarden.cli.main import build
 
 SKILLS = Path(__file__).parents[2] / "skills"
 PORTABLE = {"name", "description", "license", "compatibility", "metadata", "allowed-tools"}
-TOOLS = {"register_job", "check_status", "wait_for_change", "tail_log", "cancel_job", "discover_jobs"}
+TOOLS = {"register_job", "check_status", "wait_for_change", "tail_log", "cancel_job", "discover_jobs", "diagnose_job"}
 TRIGGERS = (
     "check job status",
     "is my job done",
@@ -40,6 +42,13 @@ def test_a_skill_is_portable_and_names_only_what_there_is(path: Path) -> None:
     assert len(body.splitlines()) < 100
     assert set(re.findall(r"jobwarden ([a-z]+)", "\n".join(re.findall(r"`([^`]+)`", body)))) <= set(build().commands)
     assert set(re.findall(r"`([a-z]+_(?:job|jobs|status|log|change))`", body)) <= TOOLS
+
+
+@pytest.mark.parametrize("path", sorted(SKILLS.glob("*/SKILL.md")), ids=lambda path: path.parent.name)
+def test_a_skill_is_valid_for_the_reference_validator_of_agent_skills(path: Path) -> None:
+    words = [str(Path(sys.executable).with_name("agentskills")), "validate", str(path.parent)]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_skill_that_watches_is_found_by_what_people_say() -> None:

@@ -72,7 +72,7 @@ def news(face: Face) -> ExitCode:
     text = hook_text(view, face.clock())
     if text and event == "Rewake":
         click.echo(text)
-    elif text and event == "Stop" and told.get("agent") == "codex":
+    elif text and event == "Stop" and not told.get("context"):
         click.echo(json.dumps({"decision": "block", "reason": text}))
     elif text:
         click.echo(json.dumps({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}))

@@ -370,3 +370,23 @@ def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
     journal.parent.mkdir(parents=True)
     journal.write_text('{"seq": 1}\n', encoding="utf-8")
     assert fire(home, event("UserPromptSubmit", home, prompt="go on"), str(program)) == "told\n"
+
+
+OLDER: dict[str, str] = {}
+NEWER = {"CLAUDE_CODE_SESSION_ATTENDED": "0"}
+
+
+@pytest.mark.parametrize(
+    ("mark", "env", "context"),
+    [("prompt_id", NEWER, True), ("prompt_id", OLDER, False), ("turn_id", NEWER, False)],
+    ids=["Claude Code", "an older one", "Codex in a shell of Claude Code"],
+)
+def test_a_stop_is_held_by_a_context_where_the_client_takes_one(
+    home: Household, program: Path, mark: str, env: dict[str, str], *, context: bool
+) -> None:
+    journal = home.places.state / "sessions" / "s-1" / "events.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text('{"seq": 1}\n', encoding="utf-8")
+    stop = {"session_id": "s-1", "cwd": "/", "hook_event_name": "Stop", mark: "1"}
+    fire(home, stop, str(program), **env)
+    assert started(home)[0][1]["context"] is context
