@@ -68,11 +68,11 @@ def test_an_idle_model_is_woken_once_by_its_task_though_the_hook_waits_too(desk:
         [text("Nothing more.")],
     )
     with desk.claude.terminal(SESSION) as terminal:
-        terminal.enter("please wait for it", lambda: len(desk.model.asked) >= 4, "the wait has begun")
+        terminal.enter("please wait for it", lambda: len(desk.model.asked) >= 4)
         eventually((desk.home.places.runtime / "idle" / f"{SESSION}.json").exists, "the hook waits too", within_s=60)
         desk.open_gate()
         eventually(lambda: len(desk.model.asked) >= 5, "the model is woken", within_s=90)
-        terminal.enter("what else?", lambda: len(desk.model.asked) >= 6, "the prompt is there")
+        terminal.enter("what else?", lambda: len(desk.model.asked) >= 6)
     first, loaded, _, begun, woken, prompted = desk.model.asked
     assert {name for name in first.tools if name.startswith(PLUGIN_TOOLS)} == {PLUGIN_TOOLS + "check_status"}
     assert PLUGIN_TOOLS + "wait_for_change" in loaded.tools, "found by searching"
