@@ -36,6 +36,7 @@ server.run()
 _HANDSHAKE = {"capabilities": {}, "clientInfo": {"name": "b", "version": "1"}}
 _META = {"protocolVersion": "2026-07-28", "clientCapabilities": {}, "clientInfo": {"name": "b", "version": "1"}}
 _ENVELOPE = {"_meta": {f"io.modelcontextprotocol/{key}": value for key, value in _META.items()}}
+_WANTED = dict.fromkeys(("toolsListChanged", "promptsListChanged", "resourcesListChanged"), True)
 ERAS: Mapping[str, Sequence[dict[str, Any]]] = {
     "2025-06-18": (
         {"id": 1, "method": "initialize", "params": {**_HANDSHAKE, "protocolVersion": "2025-06-18"}},
@@ -45,11 +46,15 @@ ERAS: Mapping[str, Sequence[dict[str, Any]]] = {
     ),
     "2026-07-28": (
         {"id": 1, "method": "server/discover", "params": _ENVELOPE},
+        {"id": 9, "method": "subscriptions/listen", "params": {**_ENVELOPE, "notifications": _WANTED}},
         {"id": 2, "method": "tools/list", "params": _ENVELOPE},
         {"id": 3, "method": "none", "params": _ENVELOPE},
     ),
 }
-"""Who is there, what it offers, and something that the SDK alone answers (there is no such method)."""
+"""Who is there, what it offers, and something that the SDK alone answers (there is no such method).
+
+As Codex 0.169 and Claude Code 2.1.328 begin; the latter listens first, and goes on when that is acknowledged.
+"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,10 @@ def start(argv: Sequence[str], messages: Sequence[dict[str, Any]], env: Mapping[
         for message in messages:
             process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
             process.stdin.flush()
-            if "id" in message:
+            if message["method"] == "subscriptions/listen":
+                while not _answer(process.stdout).get("method", "").endswith("/acknowledged"):
+                    pass
+            elif "id" in message:
                 while _answer(process.stdout).get("id") != message["id"]:
                     pass
                 taken.append(time.perf_counter() - began)

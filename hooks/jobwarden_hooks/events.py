@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from jobwarden_hooks.folders import bind, has_news, is_plain, note_call, others_watch, runtime
+from jobwarden_hooks.folders import announce, bind, has_news, is_plain, note_call, others_watch, remove, runtime
 
 MOST = 1 << 20
 
@@ -66,6 +66,8 @@ def after_command(event):
     if answer.jobs:
         payload = caller(event)
         payload["jobs"], payload["path"] = answer.jobs[:50], reader.folders
+        # A launcher names its experiment when it likes, and nobody is to wait for that.
+        payload["announced"] = "" if any("output" in one for one in answer.jobs) else announce(payload["session_id"])
         started = start(payload)
         told = [describe(one, started) for one in answer.jobs[:10]]
         if len(answer.jobs) > 10:
@@ -172,6 +174,13 @@ def ask(payload):
         os._exit(127)
 
 
+def end_idleness(session):
+    """Let the process end that would have woken this session (`waking.py`)."""
+    path = runtime("idle", session + ".json")
+    if path is not None:
+        remove(path)
+
+
 def missing():
     """Whether there is no jobwarden to start; the person is told so."""
     from jobwarden_hooks.starting import MISSING, program
@@ -195,6 +204,8 @@ def news(event):
         note_thread(told["session_id"], name)
     if name == "SessionEnd":
         return
+    if name == "UserPromptSubmit":
+        end_idleness(told["session_id"])
     begins = name == "SessionStart"
     if begins and event.get("source") in ("startup", "resume") and missing():
         return

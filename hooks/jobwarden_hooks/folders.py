@@ -143,6 +143,16 @@ def note_call(event):
             remove(os.path.join(folder, name))
 
 
+def announce(session):
+    """Note that a registration is under way, so that who asks for the session's jobs waits for it; give its name."""
+    name = "%s@%d" % (session, os.getpid())
+    path = runtime("announced", name)
+    if path is None:
+        return ""
+    written(path, {})
+    return name
+
+
 def session_folder(session):
     """Name a session's folder in the user's own state."""
     state = os.environ.get("XDG_STATE_HOME", "")

@@ -41,6 +41,13 @@ class MovedError(Exception):
     """The file is not as long as it must be: somebody else wrote in it."""
 
 
+_FULL = "Free some space or mend the folder's permissions; nothing was changed."
+_READ_ONLY = (
+    "Nothing was changed. Where this is an agent's sandboxed shell, jobwarden's MCP tools (register_job and the others)"
+    " do the same from outside of it."
+)
+
+
 @contextmanager
 def told_plainly(path: Path) -> Generator[None]:
     """Turn what the system says about a failed change into our error.
@@ -53,7 +60,7 @@ def told_plainly(path: Path) -> Generator[None]:
     except OSError as error:
         raise UnwritableError(
             f"{path} cannot be written: {error.strerror or error}.",
-            hint="Free some space or mend the folder's permissions; nothing was changed.",
+            hint=_READ_ONLY if error.errno == errno.EROFS else _FULL,
         ) from error
 
 

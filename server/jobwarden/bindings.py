@@ -6,11 +6,13 @@ their environment is another than the one that calls. Its hooks are told the rig
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -23,10 +25,14 @@ from jobwarden_registry.processes import ProcessId, is_alive, this_process
 
 CLIENTS = "clients"
 CALLS = "calls"
+ANNOUNCED = "announced"
 PROCESS = "process"
 """The client's process in a session's entry."""
 
 _CALL = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ANNOUNCEMENT = re.compile(r"[A-Za-z0-9_.-]{1,128}@[0-9]{1,20}")
+_ANNOUNCED_S = 30.0
+"""An older announcement is of a registration that came to nothing."""
 _MOST_BYTES = 4096
 
 
@@ -91,6 +97,21 @@ def is_gone(entry: SessionEntry, machine: str, clients: Sequence[Binding]) -> bo
 def described(process: ProcessId, machine: str) -> dict[str, JsonValue]:
     """Write a client's process down for a session's entry."""
     return {PROCESS: asdict(process), "machine": machine}
+
+
+def is_announced(places: Places, session_id: str, now: datetime) -> bool:
+    """Whether a hook has seen a submission of this session that is still being registered."""
+    with suppress(OSError):
+        for path in (places.runtime / ANNOUNCED).glob(f"{glob.escape(session_id)}@*"):
+            if abs(now.timestamp() - path.stat().st_mtime) < _ANNOUNCED_S:
+                return True
+    return False
+
+
+def registered(places: Places, announcement: str) -> None:
+    """Take a hook's announcement back: what it saw is registered, or cannot be."""
+    if _ANNOUNCEMENT.fullmatch(announcement):
+        (places.runtime / ANNOUNCED / announcement).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,9 @@ def test_the_repository_is_a_plug_in_that_brings_server_hooks_and_skills(codex: 
         assert skills["errors"] == []
         assert {one["name"] for one in skills["skills"] if one["pluginId"] == "jobwarden@jobwarden"} == SKILLS
 
-        found = server_of(server, server.begin(project))
+        thread = server.begin(project)
+        eventually(lambda: server_of(server, thread)["runtimeStatus"] != "starting", "it has started", within_s=60)
+        found = server_of(server, thread)
         assert (found["name"], found["runtimeStatus"]) == ("jobwarden", "connected")
         assert set(found["tools"]) >= TOOLS
 

@@ -25,6 +25,7 @@ from jobwarden.service.views import (
     ReadView,
     RegisterView,
     ResourcesView,
+    RulesView,
     StatusView,
     TailView,
 )
@@ -134,6 +135,7 @@ class FakeService(Service):
         self.troubles: tuple[str, ...] = ()
         self.met = False
         self.found = DiscoverView(watched=0, jobs=())
+        self.rules = RulesView(job=a_job(), rules=())
         self.error: BaseException | None = None
         self.calls: list[tuple[str, Caller, dict[str, Any]]] = []
         self.steps: list[tuple[float, str]] = []
@@ -180,9 +182,10 @@ class FakeService(Service):
         log_path: str | None = None,
         expect: Sequence[str] = (),
         ready: str | None = None,
+        rules: Sequence[str] = (),
     ) -> RegisterView:
         asked = {"user": user, "description": description, "name": name, "tags": list(tags), "log_path": log_path}
-        asked |= {"expect": list(expect), "ready": ready}
+        asked |= {"expect": list(expect), "ready": ready, "rules": list(rules)}
         self._note("register", caller, type=type, ids=list(ids), host=host, **asked)
         known = {job.id for job in self.jobs}
         created = tuple(id_ not in known for id_ in ids)
@@ -278,6 +281,10 @@ class FakeService(Service):
     ) -> DiscoverView:
         self._note("discover", caller, host=host, type=type, adopt=list(adopt))
         return self.found
+
+    async def watch_log(self, caller: Caller, job: str, *, action: str = "list", rule: str | None = None) -> RulesView:
+        self._note("watch_log", caller, job=job, action=action, rule=rule)
+        return self.rules
 
     async def job(self, caller: Caller, job: str) -> JobView:
         self._note("job", caller, job=job)

@@ -23,9 +23,9 @@ from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 
 from jobwarden.mcp_server.app import JobwardenServer, build_server
 from jobwarden.mcp_server.front import Answers, Front, baked
-from jobwarden.mcp_server.takeover import WithoutAnswer
+from jobwarden.mcp_server.takeover import WithoutSaidBefore
 from protocol.fake_service import FakeService, find_caller
-from support.baking import FILE, MADE_WITH, VERSIONS, Message, answered, bake, opening
+from support.baking import FILE, MADE_WITH, VERSIONS, Message, answered, bake, listening, opening
 
 ROOT = Path(__file__).parents[2]
 SOON_S = 20.0
@@ -143,9 +143,18 @@ def _lines(messages: Sequence[Message | str]) -> list[bytes]:
 STATUS: Message = {"jsonrpc": "2.0", "id": "status", "method": "tools/call", "params": {"name": "check_status"}}
 ENVELOPE = opening(MODERN)[0]["params"]
 OLD, NEW = opening("2025-06-18"), opening(MODERN)
+ACKNOWLEDGED: Message = {
+    "jsonrpc": "2.0",
+    "method": "notifications/subscriptions/acknowledged",
+    "params": {
+        "_meta": {"io.modelcontextprotocol/subscriptionId": 9},
+        "notifications": listening()["params"]["notifications"],
+    },
+}
 CALL: Message = {"jsonrpc": "2.0", "id": "call", "method": "tools/call", "params": {"name": "x" * 70_000}}
 CANCELLED: Message = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
 OTHERS = [
+    listening(),
     CALL,
     CANCELLED,
     "no JSON",
@@ -184,6 +193,8 @@ def test_however_it_is_cut_each_message_is_answered_or_passed_on_once_and_in_ord
         pipes.front.hand_over()
     passed, told = pipes.finish()
 
+    acknowledged = [told.pop(at) for at, answer in enumerate(told) if "id" not in answer]
+    assert acknowledged in ([], [ACKNOWLEDGED])
     ids = [answer["id"] for answer in told]
     assert len(ids) == len(set(ids)), "nothing is answered twice"
     for answer in told:
@@ -242,15 +253,15 @@ def test_after_the_hand_over_nothing_is_answered_even_of_what_was_read_before(an
     with Path(os.devnull).open("wb") as out:
         front = Front(answers, out.fileno())
     first, second, third = _lines(NEW[:3])
-    assert front._take(first) != first
-    assert front._take(second) == b""
+    assert front.take(first) != first
+    assert front.take(second) == b""
     front.hand_over()
-    assert front._take(third) == third
+    assert front.take(third) == third
 
 
 def test_more_than_is_kept_waits_for_the_sdk_and_is_whole(answers: Answers) -> None:
     pipes = _Pipes(answers)
-    lines = _lines([*opening(MODERN), *[{**CALL, "id": f"call-{number}"} for number in range(100)]])
+    lines = _lines([NEW[0], listening(), *NEW[1:], *[{**CALL, "id": f"call-{number}"} for number in range(100)]])
     sender = threading.Thread(target=pipes.send, args=(b"".join(lines),))
     sender.start()
     sender.join(0.5)
@@ -258,8 +269,8 @@ def test_more_than_is_kept_waits_for_the_sdk_and_is_whole(answers: Answers) -> N
     pipes.front.hand_over()
     sender.join(SOON_S)
     passed, told = pipes.finish()
-    assert [_id(line) for line in passed] == [pipes.front.replayed, 5, *[f"call-{number}" for number in range(100)]]
-    assert [answer["id"] for answer in told] == [0, 1, 2, 3, 4]
+    assert [_id(line) for line in passed] == [pipes.front.replayed, 9, 5, *[f"call-{number}" for number in range(100)]]
+    assert [answer.get("id", "acknowledged") for answer in told] == [0, "acknowledged", 1, 2, 3, 4]
 
 
 # -- the front and the SDK, against the SDK alone
@@ -268,7 +279,7 @@ def test_more_than_is_kept_waits_for_the_sdk_and_is_whole(answers: Answers) -> N
 async def _spoken(server: JobwardenServer, lines: Sequence[bytes], fronted: Answers | None) -> dict[str, list[Message]]:
     """Say this to a server, with a front that answers all it can or without; gives every answer, by id."""
     told: list[Message] = []
-    leave = "-"
+    leave, known = "-", None
     if fronted is not None:
         pipes = _Pipes(fronted)
         pipes.send(b"".join(lines))
@@ -276,22 +287,24 @@ async def _spoken(server: JobwardenServer, lines: Sequence[bytes], fronted: Answ
         late.start()
         lines, told = await anyio.to_thread.run_sync(pipes.finish)
         late.join()
-        leave = pipes.front.replayed
+        leave, known = pipes.front.replayed, pipes.front.acknowledged
     into, reads = anyio.create_memory_object_stream[SessionMessage | Exception](len(lines))
     writes, out = anyio.create_memory_object_stream[SessionMessage](100)
     low = server.lowlevel
-    waiting = sum(b'"id"' in line and line.lstrip()[:1] == b"{" for line in lines) - (leave != "-" and bool(told))
+    waiting = sum(b'"id"' in line and line[:1] == b"{" and b"/listen" not in line for line in lines)
+    waiting -= leave != "-" and bool(told)
     with anyio.fail_after(SOON_S):
         async with anyio.create_task_group() as tasks, into, out:
-            tasks.start_soon(low.run, reads, WithoutAnswer(writes, leave), low.create_initialization_options())
+            tasks.start_soon(
+                low.run, reads, WithoutSaidBefore(writes, leave, known), low.create_initialization_options()
+            )
             for line in lines:
                 await into.send(_read(line))
-            while waiting > 0:
+            while waiting > 0 or out.statistics().current_buffer_used:
                 message = (await out.receive()).message
                 told.append(json.loads(message.model_dump_json(by_alias=True, exclude_unset=True)))
                 waiting -= "id" in told[-1]
-            await anyio.wait_all_tasks_blocked()
-            assert out.statistics().current_buffer_used == 0, "nothing is answered twice"
+                await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
     by_id: dict[str, list[Message]] = {}
     for answer in told:
@@ -326,6 +339,14 @@ TALKS: Mapping[str, Sequence[Message | str]] = {
     "discover after initialize": [*OLD, {**NEW[0], "id": "new"}, {**OLD[2], "id": "after"}],
     "a list before all else": [OLD[2], *OLD],
     "no envelope on a modern connection": [*NEW, {**OLD[2], "id": "bare"}, {**NEW[1], "id": "after"}],
+    "it listens": [NEW[0], listening(), *NEW[1:]],
+    "it listens twice": [NEW[0], listening(), {**listening(), "id": "more"}, *NEW[1:]],
+    "it listens first": [listening(), *NEW],
+    "it listens to a job": [
+        NEW[0],
+        {**listening(), "params": {**ENVELOPE, "notifications": {"resourceSubscriptions": ["jobs://active"]}}},
+        *NEW[1:],
+    ],
     "half an envelope": [*_but(NEW, 1, params={"_meta": {"io.modelcontextprotocol/protocolVersion": MODERN}})],
     "a cursor": [*OLD, {**OLD[2], "id": "page", "params": {"cursor": "2"}}],
     "an unknown method": [*NEW, {**NEW[0], "id": "what", "method": "what/ever"}],
@@ -384,10 +405,13 @@ def _started(argv: Sequence[str]) -> Generator[tuple[subprocess.Popen[bytes], IO
 @pytest.mark.usefixtures("answers")
 @pytest.mark.parametrize("protocol", VERSIONS)
 def test_the_first_answers_need_nothing_that_is_slow_to_import(protocol: str) -> None:
+    first, *lists = opening(protocol)
     with _started([sys.executable, "-c", WATCHING_IMPORTS]) as (process, into, out):
-        into.write(b"".join(_lines(opening(protocol))))
+        into.write(b"".join(_lines([first, listening(), *lists] if protocol == MODERN else [first, *lists])))
         into.flush()
         assert json.loads(out.readline())["result"]["instructions"].startswith("jobwarden")
+        if protocol == MODERN:
+            assert json.loads(out.readline()) == ACKNOWLEDGED
         assert len(json.loads(out.readline())["result"]["tools"]) >= 7
         assert process.stderr is not None
         assert process.stderr.readline().strip() == b"[]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -74,35 +75,41 @@ async def test_an_id_that_was_changed_anywhere_is_none(world: Processes) -> None
     one = await world.start()
     await one.watch("1")
     task_id = (await begin(one.client)).task_id
-    for place in range(0, len(task_id), 7):
-        for other in "Ax":
+    for place in range(len(task_id)):
+        for other in "0f":
             changed = task_id[:place] + other + task_id[place + 1 :]
             if changed != task_id:
                 with pytest.raises(MCPError) as caught:
                     await get(one.client, changed)
                 assert caught.value.error.code == INVALID_PARAMS
-    for none in ("", ".", "..", "jw1..", task_id + "A", task_id[:-1], "é" * 40, "x" * 100_000):
+    inside = f"../waits/{task_id}"
+    for none in ("", ".", "..", inside, "jw1--", task_id + "0", task_id[:-1], task_id + "\n", "é" * 40, "x" * 100_000):
         await _refused(one.client, none)
 
 
 async def test_another_users_id_is_none(world: Processes, tmp_path: Path) -> None:
-    """Another user's state folder has another key."""
+    """Another user has another state folder."""
     mine = await world.start()
     await mine.watch("1")
     handle = await begin(mine.client)
-    (world.home.places.state / "waits" / "key").rename(tmp_path / "key")
+    waits = world.home.places.state / "waits"
+    waits.rename(tmp_path / "mine")
     await _refused(mine.client, handle.task_id)
     await begin(mine.client)
     await _refused(mine.client, handle.task_id)
 
 
-async def test_the_key_is_the_users_alone(world: Processes) -> None:
+async def test_what_is_waited_for_is_the_users_alone_and_its_name_fits_every_client(world: Processes) -> None:
+    """Claude Code 2.1.328 takes ids of at most 128 printable ASCII characters."""
     one = await world.start()
     await one.watch("1")
-    await begin(one.client)
-    key = world.home.places.state / "waits" / "key"
-    assert (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert len(key.read_bytes()) == 32
+    ids = {(await begin(one.client)).task_id for _ in range(3)}
+    assert len(ids) == 3
+    assert all(re.fullmatch(r"[\x21-\x7e]{40,128}", task_id) for task_id in ids)
+    waits = world.home.places.state / "waits"
+    assert waits.stat().st_mode & 0o777 == 0o700
+    assert {path.name.partition(".")[0] for path in waits.iterdir()} == ids
+    assert {path.stat().st_mode & 0o777 for path in waits.iterdir()} == {0o600}
 
 
 async def test_an_answer_is_kept_for_as_long_as_the_task_says_and_then_forgotten(world: Processes) -> None:
@@ -116,9 +123,10 @@ async def test_an_answer_is_kept_for_as_long_as_the_task_says_and_then_forgotten
     world.late = timedelta(milliseconds=handle.ttl_ms)
     await _refused(one.client, handle.task_id)
     kept = world.home.places.state / "waits"
-    assert len(list(kept.glob("*.json"))) == 1
-    await begin(one.client)
-    assert list(kept.glob("*.json")) == []
+    assert len(list(kept.iterdir())) == 2
+    world.late += timedelta(seconds=2)
+    later = await begin(one.client)
+    assert [path.name.partition(".")[0] for path in kept.iterdir()] == [later.task_id]
 
 
 @pytest.mark.parametrize(("mode", "code"), [("auto", MISSING_REQUIRED_CLIENT_CAPABILITY), ("legacy", METHOD_NOT_FOUND)])

@@ -239,7 +239,7 @@ async def test_in_the_older_revisions_there_are_no_tasks_though_the_client_decla
     assert TOLD in block.text
 
 
-async def test_where_no_key_can_be_kept_the_call_blocks(world: Processes) -> None:
+async def test_where_no_ticket_can_be_kept_the_call_blocks(world: Processes) -> None:
     one = await world.start()
     await one.watch("1")
     (world.home.places.state / "waits").write_text("in the way")
@@ -247,12 +247,13 @@ async def test_where_no_key_can_be_kept_the_call_blocks(world: Processes) -> Non
         assert TOLD in await one.says("wait_for_change", timeout_s=30)
 
 
-async def test_a_wait_for_more_jobs_than_an_id_can_name_blocks(world: Processes) -> None:
+async def test_a_task_may_name_many_jobs(world: Processes) -> None:
     one = await world.start()
     many = [f"{number:05}" for number in range(150)]
     await one.watch(*many)
-    async with _changing(one, many[0]):
-        assert TOLD in await one.says("wait_for_change", jobs=many, timeout_s=30)
+    handle = await begin(one.client, jobs=many)
+    await one.happens(many[-1])
+    assert f"paper:{many[-1]}" in (await get(one.client, handle.task_id)).text
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ def home(clean_environment: Path) -> Iterator[Household]:
 
 def _client(home: Household) -> Client:
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "jobwarden.cli.main", "serve"], env=home.env, cwd=home.project
+        command=sys.executable, args=["-m", "jobwarden", "serve"], env=home.env, cwd=home.project
     )
     return Client(server, extensions=[KnowsTasks()])
 

@@ -211,6 +211,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         log_path="/l",
         expect="out/*.ckpt",
         ready="8000/health",
+        rules="pattern=x",
     )
     verb, _caller, given = service.calls.pop()
     assert (verb, given.pop("ids")) == ("register", ["1"])
@@ -224,6 +225,7 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
         "log_path": "/l",
         "expect": ["out/*.ckpt"],
         "ready": "8000/health",
+        "rules": ["pattern=x"],
     }
     await _call(client, "check_status", jobs="1", refresh=False, scope="project")
     assert service.calls.pop()[2] == {"jobs": ["1"], "refresh": False, "scope": "project"}
@@ -239,6 +241,8 @@ async def test_every_argument_reaches_the_service(client: Client, service: FakeS
     assert service.calls.pop()[2] == asked
     await _call(client, "discover_jobs", host="cluster-a", type="slurm", adopt=77)
     assert service.calls.pop()[2] == {"host": "cluster-a", "type": "slurm", "adopt": ["77"]}
+    await _call(client, "watch_log", job=77, action="add", rule="pattern=x")
+    assert service.calls.pop()[2] == {"job": "77", "action": "add", "rule": "pattern=x"}
 
 
 # -- who calls

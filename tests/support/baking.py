@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCResponse, jsonrpc_message_adapter
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from jobwarden.mcp_server import front
@@ -44,6 +44,12 @@ def _request(number: int, method: str, params: Mapping[str, Any] | None = None) 
     return {"jsonrpc": "2.0", "id": number, "method": method} | ({"params": dict(params)} if params else {})
 
 
+def listening(protocol: str = MODERN_PROTOCOL_VERSIONS[-1]) -> Message:
+    """Give what Claude Code 2.1.328 sends after its first request; it asks no further before that is acknowledged."""
+    wanted = dict.fromkeys(("toolsListChanged", "promptsListChanged", "resourcesListChanged"), True)
+    return _request(9, front.LISTEN, {**opening(protocol)[0]["params"], "notifications": wanted})
+
+
 async def answered(server: JobwardenServer, messages: Sequence[Message]) -> dict[int | str, Message]:
     """Let a server answer these, one after the other; gives result or error by id, as on the wire."""
     into, reads = anyio.create_memory_object_stream[SessionMessage | Exception](len(messages))
@@ -56,6 +62,10 @@ async def answered(server: JobwardenServer, messages: Sequence[Message]) -> dict
             await into.send(SessionMessage(jsonrpc_message_adapter.validate_python(message)))
             if "id" in message:
                 answer = (await out.receive()).message
+                if isinstance(answer, JSONRPCNotification):  # the one acknowledgement
+                    noted: Message = answer.params or {}
+                    answers[message["id"]] = {"result": {"notifications": noted["notifications"]}}
+                    continue
                 assert isinstance(answer, JSONRPCResponse | JSONRPCError)
                 answers[message["id"]] = json.loads(answer.model_dump_json(by_alias=True, exclude_unset=True))
         tasks.cancel_scope.cancel()
@@ -67,7 +77,7 @@ async def bake() -> dict[str, Any]:
     server = build_server(FakeService(), find_caller=find_caller)
     answers: dict[str, Message] = {}
     for protocol in VERSIONS:
-        messages = opening(protocol)
+        messages = opening(protocol) + ([listening()] if protocol in MODERN_PROTOCOL_VERSIONS else [])
         given = await answered(server, messages)
         results = {each["method"]: given[each["id"]].get("result") for each in messages if "id" in each}
         answers[protocol] = {method: result for method, result in results.items() if result is not None}

@@ -5,14 +5,19 @@ Its version is pinned in tests/node/claude. It is told of a model only by `stand
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +32,7 @@ TOOLS = "mcp__plugin_jobwarden_jobwarden__"
 _STREAM = ("--output-format", "stream-json", "--verbose", "--include-hook-events")
 _ALLOWED = ("--allowedTools", "Bash,Agent,ToolSearch,mcp__plugin_jobwarden_jobwarden")
 _SLOWEST_S = 180.0
+_KEY = "no-key"
 
 Message = dict[str, Any]
 
@@ -69,7 +75,7 @@ class ClaudeCode:
         folder = self.home.root / "tmp"
         folder.mkdir(exist_ok=True)
         bare = {name: self.home.env[name] for name in _HANDED_ON if name in self.home.env}
-        model = {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": "no-key"} if self.url else {}
+        model = {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": _KEY} if self.url else {}
         return {
             **bare,
             **model,
@@ -122,6 +128,35 @@ class ClaudeCode:
             start_new_session=True,
         )
         opened = Conversation(process)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @contextmanager
+    def terminal(self, session_id: str) -> Generator[Terminal]:
+        """Open a session at a terminal, as a person does who has been through the first start's questions."""
+        settled = {
+            "hasCompletedOnboarding": True,
+            "customApiKeyResponses": {"approved": [_KEY], "rejected": []},
+            "projects": {str(self.home.project): {"hasTrustDialogAccepted": True}},
+        }
+        path = Path(self.home.env["HOME"]) / ".claude.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        path.write_text(json.dumps({**known, **settled}), encoding="utf-8")
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        process = subprocess.Popen(
+            [str(self.program), *_ALLOWED, "--session-id", session_id],
+            env={**self.env, "TERM": "xterm-256color"},
+            cwd=self.home.project,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        opened = Terminal(process, ours)
         try:
             yield opened
         finally:
@@ -191,6 +226,58 @@ class Conversation:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.messages.append(json.loads(line))
+
+
+class Terminal:
+    """A session at a terminal: what is typed into it. What comes of that the model's stand-in sees."""
+
+    def __init__(self, process: subprocess.Popen[bytes], ours: int) -> None:
+        self._process = process
+        self._ours = ours
+        self._screen = bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def enter(self, words: str, done: Callable[[], object], what: str) -> None:
+        """Type a line, and press Enter until it shows: a client that is starting loses what comes too early."""
+        deadline = time.monotonic() + _SLOWEST_S
+        while not done():
+            assert time.monotonic() < deadline, (
+                f"not within {_SLOWEST_S} s: {what}\n{self._screen.decode(errors='replace')}"
+            )
+            assert self._process.poll() is None, (
+                f"the session has ended: {what}\n{self._screen.decode(errors='replace')}"
+            )
+            self._screen.clear()
+            os.write(self._ours, b"\x15" + words.encode())  # what may stand there already goes first
+            self._for(lambda: words.split()[-1].encode() in self._screen, 5)
+            os.write(self._ours, b"\r")
+            self._for(done, 10)
+
+    def close(self) -> None:
+        """End the session as a closed terminal does, and by force where it does not end."""
+        self._process.send_signal(signal.SIGHUP)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(30)
+        self._reader.join(10)
+        os.close(self._ours)
+
+    def _for(self, condition: Callable[[], object], at_most_s: float) -> None:
+        deadline = time.monotonic() + at_most_s
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the other end is closed
+            while data := os.read(self._ours, 65536):
+                self._screen += data
 
 
 def hook_answers(messages: Sequence[Message], event: str) -> list[Message]:

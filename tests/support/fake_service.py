@@ -21,10 +21,14 @@ from jobwarden.service.views import (
     DoctorView,
     EvidenceView,
     ExplainView,
+    HitsView,
+    HitView,
     JobView,
     RecordingView,
     RegisterView,
     ResourcesView,
+    RulesView,
+    RuleView,
     StatusView,
     TailView,
     WatcherView,
@@ -149,6 +153,35 @@ class Answers:
         )
     )
     discover: DiscoverView = field(default_factory=lambda: DiscoverView(watched=0, jobs=()))
+    rules: RulesView = field(
+        default_factory=lambda: RulesView(
+            job=job(name="ptq"),
+            rules=(
+                RuleView(
+                    name="loss",
+                    kind="pattern",
+                    text='name=loss pattern="loss: ([0-9.]+)" actions=[pause]',
+                    actions=("pause",),
+                    matches=7,
+                    fired=2,
+                    last_fired_at=NOW - timedelta(minutes=5),
+                    paused=False,
+                    disabled=None,
+                ),
+            ),
+            tried=(
+                HitsView(
+                    rule="loss",
+                    fired=3,
+                    matches=4,
+                    failed=1,
+                    lines=90,
+                    whole=True,
+                    hits=(HitView(line=12, text="loss: 9", captures={"0": "loss: 9", "loss": "9"}),),
+                ),
+            ),
+        )
+    )
     explain: ExplainView = field(
         default_factory=lambda: ExplainView(
             job=job(name="ptq"),
@@ -206,10 +239,11 @@ class FakeService(Service):
         log_path: str | None = None,
         expect: Sequence[str] = (),
         ready: str | None = None,
+        rules: Sequence[str] = (),
     ) -> RegisterView:
         self._asked(
             "register", caller, type=type, ids=ids, host=host, user=user, name=name, tags=tags, log_path=log_path,
-            description=description, expect=expect, ready=ready,
+            description=description, expect=expect, ready=ready, rules=rules,
         )  # fmt: skip
         return self._answers.register
 
@@ -288,6 +322,10 @@ class FakeService(Service):
     ) -> DiscoverView:
         self._asked("discover", caller, host=host, type=type, adopt=adopt)
         return self._answers.discover
+
+    async def watch_log(self, caller: Caller, job: str, *, action: str = "list", rule: str | None = None) -> RulesView:
+        self._asked("watch_log", caller, job=job, action=action, rule=rule)
+        return self._answers.rules
 
     async def explain(self, caller: Caller, job: str) -> ExplainView:
         self._asked("explain", caller, job=job)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 Json = dict[str, Any]
 Step = Sequence[Json] | Callable[["Asked"], Sequence[Json]]
@@ -72,11 +72,11 @@ class Model:
         with self.lock:
             self.steps += steps
 
-    def answer(self, body: Json) -> Sequence[Json]:
-        """Give the next answer."""
+    def answer(self, body: Json) -> tuple[int, Sequence[Json]]:
+        """Give the next answer, and its number."""
         with self.lock:
             if not body.get("tools"):
-                return [text("nothing")]
+                return 0, [text("nothing")]
             asked = Asked(body)
             self.asked.append(asked)
             step = self.steps.pop(0) if self.steps else [text("The script is over.")]
@@ -86,7 +86,7 @@ class Model:
         except Exception as error:  # noqa: BLE001 - a thread of the server's: the test fails by it, at its own place
             self.trouble.append(f"request {number}: {error!r}")
             blocks = [text("The script went wrong.")]
-        return [{"id": f"toolu_{number:03}_{at}", **one} for at, one in enumerate(blocks)]
+        return number, [{"id": f"toolu_{number:03}_{at}", **one} for at, one in enumerate(blocks)]
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
             if not self.path.partition("?")[0].endswith("/v1/messages"):
                 self._send(200, "application/json", b'{"input_tokens": 1}')
                 return
-            events = _stream(str(body.get("model")), model.answer(body))
+            events = _stream(str(body.get("model")), *model.answer(body))
             lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
             self._send(200, "text/event-stream", "".join(lines).encode())
 
@@ -138,9 +138,16 @@ def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _stream(name: str, blocks: Sequence[Json]) -> Generator[Json]:
+def _stream(name: str, number: int, blocks: Sequence[Json]) -> Generator[Json]:
     usage = {"input_tokens": 1, "output_tokens": 1}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": name, "content": [], "usage": usage}
+    message: Json = {
+        "id": f"msg_{number}",
+        "type": "message",
+        "role": "assistant",
+        "model": name,
+        "content": [],
+        "usage": usage,
+    }
     yield {"type": "message_start", "message": {**message, "stop_reason": None, "stop_sequence": None}}
     for index, block in enumerate(blocks):
         if block["type"] == "text":
@@ -161,7 +168,5 @@ def _texts(content: object) -> list[str]:
     """Give the texts of a message's content, those of tool results too."""
     if isinstance(content, str):
         return [content]
-    found: list[str] = []
-    for block in content if isinstance(content, list) else []:
-        found += [block["text"]] if block.get("type") == "text" else _texts(block.get("content"))
-    return found
+    blocks = cast("list[Json]", content) if isinstance(content, list) else []
+    return [word for one in blocks for word in ([str(one["text"])] if "text" in one else _texts(one.get("content")))]

@@ -82,7 +82,7 @@ class Stage:
 
 def jobwarden(*words: str) -> list[str]:
     """Build a command line of this very jobwarden, installed as a program or not."""
-    return [sys.executable, "-m", "jobwarden.cli.main", *words]
+    return [sys.executable, "-m", "jobwarden", *words]
 
 
 @contextmanager

@@ -54,9 +54,9 @@ class Face:
         Raises:
             JobwardenError: As the service says.
         """
-        import anyio
+        from jobwarden.cli.running import run
 
-        return anyio.run(self._ask, session, work)
+        return run(self._ask, session, work)
 
     def ask_as(self, caller: Caller, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
         """As `ask`, for a caller that is known already.
@@ -64,9 +64,9 @@ class Face:
         Raises:
             JobwardenError: As the service says.
         """
-        import anyio
+        from jobwarden.cli.running import run
 
-        return anyio.run(self._ask_as, caller, work)
+        return run(self._ask_as, caller, work)
 
     def with_path(self, folders: Sequence[str]) -> Face:
         """Give a face that also finds programs in these folders, after those of PATH."""

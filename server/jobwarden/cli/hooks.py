@@ -41,7 +41,8 @@ def submitted(face: Face) -> ExitCode:
     async def work(service: Service, caller: Caller) -> None:
         from jobwarden.service.hooking import Submission
 
-        await service.submitted(caller, [Submission.model_validate(one) for one in cast("list[object]", jobs)])
+        seen = [Submission.model_validate(one) for one in cast("list[object]", jobs)]
+        await service.submitted(caller, seen, announcement=str(told.get("announced") or ""))
 
     try:
         face.with_path(_folders(told)).ask_as(_caller(face, told), work)
@@ -69,7 +70,9 @@ def news(face: Face) -> ExitCode:
     from jobwarden.cli.hook_text import hook_text
 
     text = hook_text(view, face.clock())
-    if text and event == "Stop":
+    if text and event == "Rewake":
+        click.echo(text)
+    elif text and event == "Stop" and told.get("agent") == "codex":
         click.echo(json.dumps({"decision": "block", "reason": text}))
     elif text:
         click.echo(json.dumps({"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}))

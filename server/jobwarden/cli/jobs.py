@@ -61,6 +61,7 @@ def answer(face: Face, view: _V, text: Callable[[_V, datetime], Iterable[Rendera
     help='A file or glob that it must have made: out/*.json, "m.pt >= 1G", "log ~ REGEX"; may be given again.',
 )
 @click.option("--ready", metavar="CHECK", help='For a service, when it is up: 8000, 8000/health, "~ REGEX" of its log.')
+@click.option("--rule", "rules", multiple=True, metavar="RULE", help="What to look for in its log; see rules --help.")
 @shared_options
 @pass_face
 def register(
@@ -76,6 +77,7 @@ def register(
     log_path: str | None,
     expect: tuple[str, ...],
     ready: str | None,
+    rules: tuple[str, ...],
     session: str | None,
     as_json: bool,
 ) -> ExitCode:
@@ -97,6 +99,7 @@ def register(
             log_path=log_path,
             expect=expect,
             ready=ready,
+            rules=rules,
         ),
     )
     from jobwarden.cli.tables import register_text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobwarden.cli import demo, diagnosing, discovering, exit_codes, hooks, install, jobs, upkeep
+from jobwarden.cli import demo, diagnosing, discovering, exit_codes, hooks, install, jobs, ruling, upkeep
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
 from jobwarden_registry.clock import Clock, utc_now
@@ -66,6 +66,7 @@ def build() -> click.Group:
     for command in (
         *commands,
         discovering.discover,
+        ruling.rules,
         upkeep.watch,
         install.install,
         upkeep.doctor,

@@ -85,9 +85,14 @@ def greet(session: Session, *, consumer: str, client: str) -> None:
 
 
 def take(session: Session, *, consumer: str, client: str) -> tuple[Event, ...]:
-    """Give what this client is to be told, and note it as shown."""
-    told = unseen(session, consumer=consumer, client=client)
-    shown(session, told, consumer=consumer, client=client)
+    """Give what this client is to be told, and note it as shown; whoever asks at the same moment gets the rest.
+
+    Raises:
+        LockTimeoutError, UnwritableError: It could not be noted.
+    """
+    with session.locked():
+        told = unseen(session, consumer=consumer, client=client)
+        shown(session, told, consumer=consumer, client=client)
     return told.events
 
 

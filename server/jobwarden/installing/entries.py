@@ -166,7 +166,7 @@ def server_in(places: Places, text: str) -> Mapping[str, object] | None:
 
 
 def put_server(draft: Draft, places: Places, wanted: Mapping[str, object]) -> None:
-    """Put our server in; where it is there, only what starts it is changed, and what a person added stays.
+    """Put our server in; where it is there, it gets what it lacks, and what a person added stays.
 
     Raises:
         ForeignEntryError: Another server has our name.
@@ -184,15 +184,28 @@ def put_server(draft: Draft, places: Places, wanted: Mapping[str, object]) -> No
         raise ForeignEntryError(
             f"{name} has a server called {NAME} that does not start jobwarden.", hint="Rename or remove it first."
         )
-    for key in ("command", "args"):
-        if there.get(key) == wanted[key]:
-            continue
+    for key, value in _amended(there, wanted).items():
         if toml:
-            toml_text.replace(draft, NAME, key, wanted[key], name)
+            toml_text.replace(draft, NAME, key, value, name)
         elif key in there:
-            json_text.replace(draft, (*places.servers, NAME, key), wanted[key])
+            json_text.replace(draft, (*places.servers, NAME, key), value)
         else:
-            json_text.put(draft, (*places.servers, NAME, key), wanted[key], name)
+            json_text.put(draft, (*places.servers, NAME, key), value, name)
+
+
+def _amended(there: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
+    """Give what must change in an entry: what starts the server, and what it lacks; a person's own values stay."""
+    changed: dict[str, object] = {}
+    for key, value in wanted.items():
+        old, new = there.get(key), value
+        if key not in ("command", "args"):
+            new = old if key in there else value
+            if isinstance(old, list) and isinstance(value, list):
+                lacking = [one for one in cast("list[object]", value) if one not in cast("list[object]", old)]
+                new = [*cast("list[object]", old), *lacking]
+        if key not in there or old != new:
+            changed[key] = new
+    return changed
 
 
 def take_out_server(draft: Draft, places: Places, made: Made) -> None:

@@ -49,10 +49,21 @@ def check_writable(path: Path) -> None:
         raise LockedFileError(f"{folder} cannot be written.", hint=hint)
 
 
+def check_inside(path: Path, folder: Path) -> None:
+    """See that a file of a project is in it: its links come with the repository, and are not the person's own.
+
+    Raises:
+        LockedFileError: It leads out of the project.
+    """
+    if path.is_relative_to(folder) and not _real(path).is_relative_to(_real(folder)):
+        raise LockedFileError(f"{path} leads out of the project, to {_real(path)}.", hint="Nothing was changed.")
+
+
 def write(path: Path, before: str | None, after: str, *, private: bool) -> list[Path]:
     """Put the new text where the link or the path leads, at once; give the folders that were made on the way.
 
-    A new file is for its owner alone if it is `private`; an old one keeps its rights.
+    A `private` file is a person's: a new one is for its owner alone, an old one keeps its rights, and what is written
+    is on the disk before it takes the old one's place. A copy of ours can be made again.
 
     Raises:
         MovedOnError: The file no longer holds `before`.
@@ -69,7 +80,8 @@ def write(path: Path, before: str | None, after: str, *, private: bool) -> list[
         with os.fdopen(descriptor, "wb") as file:
             file.write(after.encode("utf-8"))
             file.flush()
-            os.fsync(descriptor)
+            if private:
+                os.fsync(descriptor)
         if before is not None:
             _as_it_was(real, temporary)
         elif not private:

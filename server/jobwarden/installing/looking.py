@@ -13,7 +13,7 @@ from jobwarden.installing import entries, files, json_text, shipped
 from jobwarden.installing.clients import NAMES, Client, Places, Scope, data_folder, places, project_of
 from jobwarden.installing.errors import InstallError
 from jobwarden.installing.planning import HOOKS
-from jobwarden.installing.plugins import enabled_plugin
+from jobwarden.installing.plugins import enabled_plugin, hooks_that_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _look_at(client: Client, env: Mapping[str, str], project: Path) -> Iterator[
     if plugin:
         yield Finding(client, "ok", f"the plug-in {plugin}")
     elif user.home.exists():
-        yield Finding(client, "ok", "not installed", mend)
+        yield Finding(client, "ok", f"without jobwarden; {mend} gives it")
 
 
 def _entries(there: Places) -> tuple[list[Mapping[str, object]], Mapping[str, object] | None]:
@@ -94,6 +94,9 @@ def _judged(
     if handlers and not gone and _is_old(there, env):
         well = False
         yield Finding(there.client, "warning", f"{name}: hooks or skills of another version of jobwarden", mend)
+    if handlers and (why := hooks_that_wait(there)):
+        well = False
+        yield Finding(there.client, "warning", f"{name}: {why}")
     if handlers and shutil.which("python3", path=env.get("PATH", os.defpath)) is None:
         well = False
         yield Finding(there.client, "problem", f"{name}: the hooks run with python3, which is not on PATH")

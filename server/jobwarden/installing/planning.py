@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,10 +47,21 @@ class Change:
 
     def diff(self) -> str:
         """Show the lines that change, and no others: they may hold what is nobody's business."""
-        lines = difflib.unified_diff(
-            (self.before or "").splitlines(), (self.after or "").splitlines(), n=0, lineterm=""
-        )
-        return "\n".join(line if len(line) <= _LINE else line[:_LINE] + "…" for line in list(lines)[2:])
+        old, new = (self.before or "").splitlines(), (self.after or "").splitlines()
+        head = _same(old, new)  # a client's file may have a hundred thousand lines
+        old, new = old[head:], new[head:]
+        tail = _same(old[::-1], new[::-1])
+        old, new = old[: len(old) - tail], new[: len(new) - tail]
+        lines = list(difflib.unified_diff(old, new, n=0, lineterm=""))[3:]
+        shown = ("…" if line.startswith("@@") else line for line in lines)
+        return "\n".join(line if len(line) <= _LINE else line[:_LINE] + "…" for line in shown)
+
+
+def _same(one: Sequence[str], other: Sequence[str]) -> int:
+    """Count the lines with which both begin."""
+    return next(
+        (number for number, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 @dataclass(slots=True)
@@ -244,4 +255,6 @@ def _says_nothing(path: Path, text: str) -> bool:
 def _check(plan: Plan) -> None:
     for change in plan.changes:
         files.check_writable(change.path)
+        if plan.places.scope == "project":
+            files.check_inside(change.path, plan.places.project)
     files.check_writable(plan.data / RECEIPTS)

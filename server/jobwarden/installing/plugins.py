@@ -1,4 +1,4 @@
-"""Whether a client has jobwarden as a plug-in: then everything that is installed beside it would run twice."""
+"""What a client's own settings say: a plug-in, beside which all would run twice; hooks that it will not run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def enabled_plugin(places: Places, project: Path) -> str | None:
         for key, value in _mapping(_json(name).get("enabledPlugins")).items():
             switched[key] = value is not False
     return _first(switched)
+
+
+def hooks_that_wait(places: Places) -> str:
+    """Say why a client does not run the hooks in its file, as far as its settings tell; or nothing."""
+    if places.client == "claude":
+        off = any(_json(path).get("disableAllHooks") is True for path in (places.hooks, places.home / "settings.json"))
+        return "hooks are switched off (disableAllHooks)" if off else ""
+    known = _mapping(_mapping(_toml(places.home / "config.toml").get("hooks")).get("state"))
+    if any(key.startswith(f"{places.hooks}:") for key in known):
+        return ""
+    return "its hooks are not trusted yet: start codex, and say so in /hooks"
 
 
 def _first(switched: Mapping[str, bool]) -> str | None:

@@ -73,10 +73,13 @@ def turn(snapshot: Snapshot, ask: Ask, *, own: Failure | None, now: datetime, cl
     failing = snapshot.failure is not None or _unanswered_since(own, snapshot)
     if paused(snapshot.failure, now) or paused(own, now):
         return Turn(ask=ask.person and age_s >= clocks.floor_s)
+    due = age_s >= clocks.floor_s and (age_s > ask.max_age_s or failing)
+    if due and not snapshot.silent:
+        return _YES
     covered = covers(snapshot, ask.wanted)
     if covered and snapshot.silent and age_s < clocks.floor_s * 2.0 ** min(snapshot.silent, 3) and not ask.person:
         return _NO
-    if age_s >= clocks.floor_s and (not covered or age_s > ask.max_age_s or failing):
+    if due or (age_s >= clocks.floor_s and not covered):
         return _YES
     early = not covered or (ask.quick and age_s > ask.max_age_s)
     if early and len(spent(snapshot.quick, now, clocks)) < clocks.quick_budget:
@@ -115,6 +118,11 @@ def _covers(snapshot: Snapshot, one: Wanted) -> bool:
     return asked_at is not None and not (_newer(one, asked_at) and _ended(snapshot.answered.get(one.id)))
 
 
+def ended(snapshot: Snapshot) -> dict[str, Seen]:
+    """Give those jobs of which the end was seen."""
+    return {job: one for job, one in snapshot.answered.items() if isinstance(one, Seen) and one.phase.final}
+
+
 def _ended(sighting: Sighting | None) -> bool:
     return isinstance(sighting, Seen) and sighting.phase.final
 
@@ -126,11 +134,11 @@ def _newer(one: Wanted, asked_at: datetime) -> bool:
 
 def open_questions(snapshot: Snapshot, wanted: Iterable[Wanted]) -> list[Wanted]:
     """Give what to ask about: all that is wanted, but for what is known to have ended, unless that is wanted too."""
-    known = snapshot.answered
+    known, over = snapshot.answered, ended(snapshot)
     return [
         _with_facts(one, snapshot) if one.id in known and known[one.id].facts else one
         for one in wanted
-        if one.after_end or not _remembered(snapshot, one)
+        if one.id not in over or one.after_end or not _remembered(snapshot, one)
     ]
 
 
@@ -170,8 +178,9 @@ def answered(
     """
     sightings = {one.id: answer.get(one.id) or _left_out(at) for one in asked}
     moments = dict.fromkeys(sightings, at)
+    over = ended(old)
     for one in wanted:
-        if not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
+        if one.id in over and not isinstance(sightings.get(one.id), Seen) and _remembered(old, one):
             sightings[one.id], moments[one.id] = old.answered[one.id], old.asked[one.id]
     silent = old.silent + 1 if any(map(_is_silent, sightings.values())) else 0
     return Snapshot(asked_at=at, answered=sightings, asked=moments, silent=silent)

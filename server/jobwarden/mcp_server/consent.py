@@ -1,7 +1,8 @@
 """Asking the person before jobs are cancelled by the dozen, or another session's: where the client shows dialogs.
 
 Never required. A client that declares elicitation and has no person behind it dismisses every dialog (`claude -p`
-2.1.328), so a dismissed dialog cancels nothing and says which way there is without one.
+2.1.328) or declines it (`codex exec` 0.169.0), so neither of these is surely a person's word: nothing is cancelled, and
+the answer says which way there is without a dialog.
 """
 
 from __future__ import annotations
@@ -86,18 +87,18 @@ Given = Annotated[ElicitationResult[Consent], Resolve(consent)]
 def refusal(given: ElicitationResult[Consent], *, all_jobs: bool) -> str | None:
     """Say why nothing is cancelled; None where it may be."""
     if isinstance(given, AcceptedElicitation):
-        return None if given.data.yes else _DECLINED
-    return _DECLINED if given.action == "decline" else _UNANSWERED_ALL if all_jobs else _UNANSWERED_FORCE
+        return None if given.data.yes else _NO
+    word = "declined" if given.action == "decline" else "dismissed"
+    return f"{_UNANSWERED.format(word)} {_NAME_THEM if all_jobs else _IN_A_SHELL}"
 
 
-_DECLINED = "Nothing was cancelled: the person said no. Do not try again unless they ask for it."
-_UNANSWERED = "Nothing was cancelled: the question was dismissed, or there is nobody to answer it. "
-_UNANSWERED_ALL = _UNANSWERED + (
-    "If you have been told to cancel these jobs, name them (check_status lists them): cancel_job(jobs=[...])."
+_NO = "Nothing was cancelled: the person said no. Do not try again unless they ask for it."
+_UNANSWERED = (
+    "Nothing was cancelled: the question to the person was {}, by them or by a client without anybody there. "
+    "Do not repeat the call."
 )
-_UNANSWERED_FORCE = _UNANSWERED + (
-    "If you have been told to cancel another session's job, do it in a shell: jobwarden cancel --force ID."
-)
+_NAME_THEM = "Only if you have been told to cancel these jobs, name them: cancel_job(jobs=[...])."
+_IN_A_SHELL = "Only if you have been told to cancel that job, do it in a shell: jobwarden cancel --force ID."
 
 
 def shows_dialogs(ctx: Context[Live, Any]) -> bool:

@@ -2,8 +2,9 @@
 
 What a client asks at once is always answered the same: who this server is, and what it offers. Those answers stand in
 `front.json`, as the SDK itself gave them (`tests/support/baking.py` writes the file, a test holds the two equal). All
-else is kept, in order, until the SDK reads; it is also given the opening request again, under an id of ours, so that
-it knows the client, and its answer to that one is dropped (`takeover.py`). The standard library alone is imported here.
+else is kept, in order, until the SDK reads. It also gets the opening request, under an id of ours, so that it knows the
+client, and the one by which Claude Code listens for changed lists, for whose acknowledgement that waits before it asks
+further; what it says to these two is dropped (`takeover.py`). The standard library alone is imported here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -24,6 +25,10 @@ _MOST_READ = 4 << 20
 """After so many bytes nothing more is read until the SDK does."""
 _ENVELOPE = frozenset({"protocolVersion", "clientCapabilities", "clientInfo"})
 _CAPABILITIES = frozenset({"roots", "sampling", "elicitation", "experimental", "extensions"})
+LISTEN = "subscriptions/listen"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+_FILTER = "notifications"
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _NOBODY = {"name": "", "version": ""}
 
 Answers = Mapping[str, Mapping[str, Any]]
@@ -53,10 +58,12 @@ class Front:
 
     Attributes:
         replayed: The id of the request that the client did not send and must see no answer to.
+        acknowledged: The id of the request to listen that was acknowledged; None: there was none.
     """
 
     def __init__(self, answers: Answers, out: int = 1) -> None:
         self.replayed = f"jobwarden-front-{os.urandom(8).hex()}"
+        self.acknowledged: int | str | None = None
         self._answers = answers
         self._out = os.dup(out)  # the SDK moves 1 elsewhere while it serves
         self._version: str | None = None
@@ -84,7 +91,7 @@ class Front:
         while not self._over.is_set() and self._woken not in dict(poll.poll()):
             piece = os.read(source, _PIECE)
             *lines, rest = (rest + piece).split(b"\n")
-            kept += [self._take(line + b"\n") for line in lines]
+            kept += [self.take(line + b"\n") for line in lines]
             size += len(piece)
             if not piece or size > _MOST_READ:
                 self._over.wait()
@@ -92,7 +99,7 @@ class Front:
             os.close(each)
         yield b"".join(kept) + rest
 
-    def _take(self, line: bytes) -> bytes:
+    def take(self, line: bytes) -> bytes:
         """Give what the SDK must read for this line: nothing, when it was answered."""
         with self._writing:
             if not self._open or self._over.is_set():
@@ -103,14 +110,23 @@ class Front:
             if message is None or version is None or version != (self._version or version):
                 self._open = False
                 return line
-            result = self._answers[version].get(message["method"]) if "id" in message else None
-            if result is None:
+            answer = self._answer(message, version)
+            if answer is None:
                 self._open = not opening  # the SDK shall see itself how a conversation begins
                 return line
             self._version = version
             again = _line({**message, "id": self.replayed}) if opening else b""
-            self._write(_line({"jsonrpc": "2.0", "id": message["id"], "result": result}))
-            return again
+            self._write(_line(answer))
+            return line if message["method"] == LISTEN else again
+
+    def _answer(self, message: Mapping[str, Any], version: str) -> dict[str, Any] | None:
+        known = self._answers[version].get(message["method"]) if "id" in message else None
+        if known is None or message["method"] != LISTEN:
+            return None if known is None else {"jsonrpc": "2.0", "id": message["id"], "result": known}
+        if self._version is None or self.acknowledged is not None or message["params"].get(_FILTER) != known[_FILTER]:
+            return None
+        self.acknowledged = message["id"]
+        return {"jsonrpc": "2.0", "method": ACKNOWLEDGED, "params": {"_meta": {SUBSCRIPTION: message["id"]}, **known}}
 
     def _version_of(self, message: Mapping[str, Any]) -> str | None:
         """Give the version in which a message is to be answered; None: the SDK shall say."""
@@ -120,7 +136,7 @@ class Front:
         elif "id" not in message:
             return self._version  # it is passed on, whatever it says
         else:
-            version = _enveloped(params)
+            version = _enveloped(params, {"_meta", _FILTER} if method == LISTEN else {"_meta"})
             if version == "" and "initialize" in self._answers.get(self._version or "", ()):
                 return self._version
         return version if version in self._answers else None
@@ -161,9 +177,9 @@ def _handshake(params: object) -> str | None:
     return _version(params["protocolVersion"], params["clientInfo"], params["capabilities"])
 
 
-def _enveloped(params: object) -> str | None:
-    """Give the version that a request without arguments says; "": none."""
-    meta = params.get("_meta", {}) if _is_object(params) and params.keys() <= {"_meta"} else None
+def _enveloped(params: object, members: Set[str]) -> str | None:
+    """Give the version that a request with at most these members says; "": none."""
+    meta = params.get("_meta", {}) if _is_object(params) and params.keys() <= members else None
     if not _is_object(meta):
         return None
     ours = {key.removeprefix(_MODERN): value for key, value in meta.items() if key.startswith(_MODERN)}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from mcp.server.stdio import stdio_server
 from mcp.shared._stream_protocols import WriteStream  # the SDK has no public name for what `Server.run` writes to
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCResponse
+from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCResponse
 
 from jobwarden.mcp_server.app import JobwardenServer
-from jobwarden.mcp_server.front import Front
+from jobwarden.mcp_server.front import ACKNOWLEDGED, SUBSCRIPTION, Front
 
 _log = logging.getLogger(__name__)
 
@@ -22,25 +23,35 @@ async def take_over(server: JobwardenServer, front: Front) -> None:
     low = server.lowlevel
     front.hand_over()
     async with stdio_server() as (reads, writes):
-        await low.run(reads, WithoutAnswer(writes, front.replayed), low.create_initialization_options())
+        ours = WithoutSaidBefore(writes, front.replayed, front.acknowledged)
+        await low.run(reads, ours, low.create_initialization_options())
 
 
-class WithoutAnswer:
-    """A `WriteStream` that leaves out the answer to one request."""
+class WithoutSaidBefore:
+    """A `WriteStream` that leaves out the answer to one request, and the acknowledgement of another."""
 
-    def __init__(self, inner: WriteStream[SessionMessage], id_: str) -> None:
+    def __init__(self, inner: WriteStream[SessionMessage], replayed: str, acknowledged: int | str | None) -> None:
         self._inner = inner
-        self._id: str | None = id_
+        self._replayed = replayed
+        self._acknowledged = acknowledged
 
     async def send(self, item: SessionMessage, /) -> None:
         """See `WriteStream.send`."""
         message = item.message
-        if self._id is None or not isinstance(message, JSONRPCResponse | JSONRPCError) or message.id != self._id:
-            await self._inner.send(item)
-            return
-        self._id = None
-        if isinstance(message, JSONRPCError):
+        if isinstance(message, JSONRPCError) and message.id == self._replayed:
             _log.error("the opening request, answered before, is refused now: %s", message.error)
+        elif isinstance(message, JSONRPCResponse) and message.id == self._replayed:
+            pass
+        elif isinstance(message, JSONRPCNotification) and self._is_known(message):
+            self._acknowledged = None
+        else:
+            await self._inner.send(item)
+
+    def _is_known(self, message: JSONRPCNotification) -> bool:
+        if self._acknowledged is None or message.method != ACKNOWLEDGED:
+            return False
+        meta: Mapping[str, object] = (message.params or {}).get("_meta", {})
+        return meta.get(SUBSCRIPTION) == self._acknowledged
 
     async def aclose(self) -> None:
         """See `WriteStream.aclose`."""

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from jobwarden.mcp_server.consent import Given, refusal
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
+from jobwarden.mcp_server.rules import rules_text
 from jobwarden.mcp_server.schema import strict_tool
 from jobwarden.mcp_server.text import (
     ANSWER_CHARS,
@@ -39,6 +40,7 @@ SEARCH_HINTS = {
     "diagnose_job": "error crash oom triage",
     "cancel_job": "scancel kill stop",
     "discover_jobs": "find squeue",
+    "watch_log": "loss alert pattern",
 }
 """What a client that loads tools by search looks through beside name and description; no model reads it."""
 ALWAYS_LOADED = frozenset({"check_status"})
@@ -71,6 +73,7 @@ Session = Annotated[str | None, Field(description="Only if an answer asks for it
 Ctx = Context[Any, Any]
 Until = Literal["change", "ready", "terminal", "all_terminal"]
 Scope = Literal["session", "project"]
+RuleAction = Literal["add", "list", "pause", "resume", "remove", "test", "trigger"]
 
 
 class Tools:
@@ -94,6 +97,7 @@ class Tools:
             _tool(self.diagnose_job, "Why a job failed", read),
             _tool(self.cancel_job, "Cancel jobs", cancel),
             _tool(self.discover_jobs, "Find unwatched jobs", change),
+            _tool(self.watch_log, "Rules on a job's log", change),
         ]
 
     async def register_job(
@@ -117,6 +121,7 @@ class Tools:
         ready: Annotated[
             str | None, Field(description='For a service, when it is up: "8000", "8000/health" or "~ REGEX" of its log')
         ] = None,
+        rules: Annotated[Words, Field(description="As in watch_log")] = [],  # noqa: B006 -- likewise
         session_id: Session = None,
     ) -> str:
         """Watch a cluster job in the background until it has really ended.
@@ -138,6 +143,7 @@ class Tools:
                 log_path=log_path,
                 expect=expect,
                 ready=ready,
+                rules=rules,
             )
         return register_text(view, self._clock(), self._most)
 
@@ -277,6 +283,29 @@ class Tools:
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.discover(caller, host=host, type=type, adopt=adopt)
         return discover_text(view, self._clock(), self._most)
+
+    async def watch_log(
+        self,
+        ctx: Ctx,
+        job: Annotated[Word, Field(description="Id, type:id, host:id or name")],
+        action: Annotated[RuleAction, Field(description="What to do")] = "list",
+        rule: Annotated[
+            str | None,
+            Field(
+                description='add, test: pattern="loss (.+)" captures=[loss] condition="float(loss) > 5" action=notify; '
+                "instead of pattern: silence=30m, state=[failed], time=2h. Else a rule's name"
+            ),
+        ] = None,
+        session_id: Session = None,
+    ) -> str:
+        """Have rules watch a job's log: when a line matches you are told, and the rule's actions are done.
+
+        test: for which lines of the present log it would have fired.
+        """
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            view = await self._service.watch_log(caller, job, action=action, rule=rule)
+        return rules_text(view, self._clock(), self._most)
 
 
 def _tool(fn: Callable[..., Any], title: str, annotations: ToolAnnotations) -> Tool:

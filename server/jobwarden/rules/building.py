@@ -10,7 +10,8 @@ from jobwarden.actions.call import ActionCall
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.substitution import Value
 from jobwarden.logs.pattern import Pattern, PatternError
-from jobwarden.rules.conditions import BUILT_IN, ConditionError, check_condition
+from jobwarden.rules.condition_reading import ConditionError
+from jobwarden.rules.conditions import BUILT_IN, check_condition
 from jobwarden.rules.model import ANY, END, OUTPUT_TYPES, Kind, OutputType, Rule
 from jobwarden.rules.syntax import Written, read_text
 

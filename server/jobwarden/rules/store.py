@@ -102,7 +102,8 @@ def change_rules(
     after = change.after
     if after is not None:
         after = after.model_copy(update={"version": change.before + 1})
-    if change.events or edit is not None:
+    journaled = bool(change.events)
+    if journaled or edit is not None:
         with session.transaction(lease=lease, own=own) as transaction:
             if load_rules(session).get(uid, JobRules()).version != change.before:
                 return False
@@ -111,13 +112,13 @@ def change_rules(
             _tell(transaction, change, after)
     with session.locked() as folder, told_plainly(folder.path):
         kept, _ = _load(session, folder)
-        now = kept.get(uid, JobRules()).version
-        if now not in (change.before, change.before + 1):
-            return False
-        if after is None:
-            kept.pop(uid, None)
-        elif now == change.before:
-            kept[uid] = after
+        if not journaled:
+            if kept.get(uid, JobRules()).version != change.before:
+                return False
+            if after is None:
+                kept.pop(uid, None)
+            else:
+                kept[uid] = after
         _save(session, folder, kept)
     return True
 

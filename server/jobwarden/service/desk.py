@@ -13,7 +13,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
-from jobwarden.bindings import described, is_gone, living
+from jobwarden.bindings import described, is_announced, is_gone, living
 from jobwarden.config import Limits, load_project, tightened
 from jobwarden.delivery import news
 from jobwarden.identity import Caller
@@ -36,6 +36,8 @@ from jobwarden_registry.session import Session
 
 PATIENCE_S = 10.0
 """How long an answer waits for a host that is being asked; after that it is given with the last known states."""
+
+_STEP_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,15 @@ class Desk:
             return [one for one in sessions if is_gone(one.entry, self.world.machine_id, clients) is True]
 
         return await to_thread.run_sync(look)
+
+    async def registrations(self, caller: Caller) -> None:
+        """Wait for what a hook has seen being submitted and is having registered: the agent counts on its word."""
+        with anyio.move_on_after(PATIENCE_S):
+            while await self._is_announced(caller):  # noqa: ASYNC110 -- another process's work, which shares no event
+                await anyio.sleep(_STEP_S)
+
+    async def _is_announced(self, caller: Caller) -> bool:
+        return await to_thread.run_sync(is_announced, self.world.places, caller.session_id, self.world.clock())
 
     async def ensure_watcher(self) -> str | None:
         """See to it that the watcher runs; answers what is wrong when it cannot be started."""

@@ -12,6 +12,7 @@ import anyio
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict
 
+from jobwarden.bindings import registered
 from jobwarden.delivery import codex, news
 from jobwarden.identity import Caller
 from jobwarden.service import registering
@@ -26,6 +27,8 @@ from jobwarden_registry.session import Session
 
 SESSION_START = "SessionStart"
 STOP = "Stop"
+REWAKE = "Rewake"
+"""An idle client may be woken; no event of a client's own."""
 LAUNCHER_S = 900.0
 """How long a launcher's output may be silent about its experiment; it resolves its tasks first."""
 _STEP_S = 1.0
@@ -48,14 +51,18 @@ class Submission(BaseModel):
     """A file of this machine."""
 
 
-async def submitted(desk: Desk, caller: Caller, jobs: Sequence[Submission]) -> None:
+async def submitted(desk: Desk, caller: Caller, jobs: Sequence[Submission], *, announcement: str = "") -> None:
     """Watch what a hook saw being submitted; what cannot be watched becomes news of the session.
 
-    Idempotent. Takes as long as a look at the hosts takes, and waits for a launcher's output.
+    Idempotent. Takes as long as a look at the hosts takes, and waits for a launcher's output. The announcement, with
+    which the hook has whoever asks for these jobs wait, is taken back at the end.
     """
-    async with anyio.create_task_group() as tasks:
-        for job in jobs:
-            tasks.start_soon(_register, desk, caller, job)
+    try:
+        async with anyio.create_task_group() as tasks:
+            for job in jobs:
+                tasks.start_soon(_register, desk, caller, job)
+    finally:
+        registered(desk.world.places, announcement)
 
 
 async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
@@ -64,7 +71,7 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     Args:
         desk: Whose world.
         caller: The root session's agent.
-        event: `SessionStart`, `UserPromptSubmit` or `Stop`, as both clients call them.
+        event: `SessionStart`, `UserPromptSubmit` or `Stop`, as both clients call them, or `Rewake`.
         previous: The session that this client was in until now, where this one takes its place (`/clear`).
         held: See `Service.tell`.
     """
@@ -80,13 +87,14 @@ async def tell(desk: Desk, caller: Caller, *, event: str, previous: str | None =
     if held:
         await desk.news.acknowledge(session, caller)
         return HookView()
-    found = () if begins else await offers(desk, session)
+    found = () if begins or event == REWAKE else await offers(desk, session)
     told = await desk.news.unseen(session, caller)
-    if event == STOP and not any(news.is_urgent(one) for one in told.events):
-        return await _stopped(desk, session, HookView(offers=found))
-    async with desk.news.telling(session, caller) as fresh:
-        live = [one for one in await desk.known([session]) if one.live]
-        jobs = await desk.views(live, caller) if begins else ()
+    if event in (STOP, REWAKE) and not any(news.is_urgent(one) for one in told.events):
+        view = HookView(offers=found)
+    else:
+        live = [one for one in await desk.known([session]) if one.live] if begins else []
+        jobs = await desk.views(live, caller)
+        fresh = await desk.news.take(session, caller)
         view = HookView(news=(*earlier, *fresh), jobs=jobs, orphans=orphans, offers=found)
     return await _stopped(desk, session, view) if event == STOP else view
 

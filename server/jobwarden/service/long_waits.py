@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,8 @@ from jobwarden_registry.errors import JobwardenError
 Say = Callable[[StatusView | JobwardenError], str]
 """Writes down how a wait ended: with this view, or with an error that waiting longer would not mend."""
 
+log = logging.getLogger(__name__)
+
 
 class LongWaits:
     """The long waits of one process."""
@@ -31,16 +34,22 @@ class LongWaits:
         self, caller: Caller, *, jobs: Sequence[str], until: Until, timeout_s: float
     ) -> Ticket | StatusView | None:
         """See `Service.begin_wait`."""
-        try:  # before anything is told: without a key there will be no ticket
-            await to_thread.run_sync(self._tickets.ready)
-        except JobwardenError:
-            return None
         begun = await begin(self._desk, caller, jobs=jobs, until=until)
         if isinstance(begun, StatusView):
             return begun
-        made_at = self._desk.world.clock()
-        ticket = Ticket(begun, caller.session_id, caller.detail, caller.claimed, made_at, timeout_s)
-        return await to_thread.run_sync(self._tickets.issue, ticket)
+        ticket = Ticket(
+            wish=begun,
+            session_id=caller.session_id,
+            detail=caller.detail,
+            claimed=caller.claimed,
+            made_at=self._desk.world.clock(),
+            timeout_s=timeout_s,
+        )
+        try:
+            return await to_thread.run_sync(self._tickets.issue, ticket)
+        except JobwardenError as error:  # a sandbox that lets us only read
+            log.warning("a wait of session %s blocks: %s", caller.session_id, error)
+            return None
 
     async def read(self, text: str) -> Ticket:
         """See `Service.wait_ticket`."""

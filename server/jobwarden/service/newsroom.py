@@ -46,6 +46,17 @@ class Newsroom:
             except UnwritableError as error:  # a sandbox that lets us only read: it will be told again
                 log.warning("session %s: %s", session.entry.session_id, error)
 
+    async def take(self, session: Session, caller: Caller) -> tuple[Event, ...]:
+        """Give what this caller has not been told, and note it as shown: of several processes one gets it."""
+        consumer, client = caller.detail or news.ROOT, caller.client
+        try:
+            return await self._sessions.call(
+                session, lambda session: news.take(session, consumer=consumer, client=client)
+            )
+        except UnwritableError as error:
+            log.warning("session %s: %s", session.entry.session_id, error)
+            return (await self.unseen(session, caller)).events
+
     async def unseen(self, session: Session, caller: Caller) -> news.Told:
         """Give what this caller has not been told; moves nothing."""
         consumer, client = caller.detail or news.ROOT, caller.client

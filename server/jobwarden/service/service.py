@@ -128,6 +128,7 @@ class Service:
         Raises:
             JobNotFoundError, AmbiguousJobError: A name fits no job, or several; the text lists them.
         """
+        await self._desk.registrations(caller)
         return await looking.status(self._desk, caller, jobs=jobs, refresh=refresh, scope=scope)
 
     async def wait(
@@ -143,6 +144,7 @@ class Service:
 
         News that the caller has not been told ends `until="change"` at once.
         """
+        await self._desk.registrations(caller)
         return await waiting.wait(self._desk, caller, jobs=jobs, until=until, timeout_s=timeout_s, progress=progress)
 
     async def begin_wait(
@@ -152,8 +154,9 @@ class Service:
 
         Returns:
             A ticket for `wait_again`; or an answer as `wait` gives where it is over at once; or None where no ticket
-            can be given out (a state folder that cannot be written, too many jobs): then nothing was begun or told.
+            can be given out (a state folder that cannot be written): then nothing was begun or told.
         """
+        await self._desk.registrations(caller)
         return await self._long_waits.begin(caller, jobs=jobs, until=until, timeout_s=timeout_s)
 
     async def wait_ticket(self, text: str) -> Ticket:
@@ -207,6 +210,7 @@ class Service:
             LogRefusedError: The file is none that may be read.
         """
         asked = Asked(lines=lines, stream=stream, task=task, cursor=cursor, grep=grep, context=context)
+        await self._desk.registrations(caller)
         return await tail_log(self._desk, caller, job, asked)
 
     async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
@@ -217,6 +221,7 @@ class Service:
         Raises:
             JobNotFoundError, AmbiguousJobError: The name fits no job, or several; the text lists them.
         """
+        await self._desk.registrations(caller)
         return await diagnosing.diagnose_job(self._desk, caller, job)
 
     async def follow_logs(
@@ -271,6 +276,7 @@ class Service:
         force: bool = False,
     ) -> CancelView:
         """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`."""
+        await self._desk.registrations(caller)
         return await stopping.cancel(
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
         )
@@ -303,9 +309,9 @@ class Service:
         """
         return await discovering.discover(self._desk, caller, host=host, job_type=type, adopt=adopt)
 
-    async def submitted(self, caller: Caller, jobs: Sequence[Submission]) -> None:
+    async def submitted(self, caller: Caller, jobs: Sequence[Submission], *, announcement: str = "") -> None:
         """Watch what a hook saw being submitted; what cannot be watched becomes news of the session."""
-        await hooking.submitted(self._desk, caller, jobs)
+        await hooking.submitted(self._desk, caller, jobs, announcement=announcement)
 
     async def tell(self, caller: Caller, *, event: str, previous: str | None = None, held: bool = False) -> HookView:
         """Say what this agent is to be told at an event of its client, and note it as shown. Asks no host.

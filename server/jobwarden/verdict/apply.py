@@ -9,6 +9,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from jobwarden.config import Clocks
+from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.engine import judge
@@ -157,9 +158,8 @@ def endings(session: Session, answer: Answer) -> list[JobRecord]:
     Raises:
         RegistryError: The session cannot be read.
     """
-    told = answer.snapshot.answered
-    ended = {job for job, sighting in told.items() if isinstance(sighting, Seen) and sighting.phase.final}
-    records = [record for record in session.load() if record.id in ended and answer.concerns(record)]
+    over = ended(answer.snapshot)
+    records = [record for record in session.load() if record.id in over and answer.concerns(record)]
     judgements = [answer.judge(record) for record in records]
     return [judgement.record for judgement in judgements if judgement.finished]
 
@@ -167,10 +167,12 @@ def endings(session: Session, answer: Answer) -> list[JobRecord]:
 def _brings_news(answer: Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
     still: Quiet = {}
     news = False
-    for record in (record for record in records if answer.concerns(record)):
+    for record in records:
         known = quiet.get(record.uid)
         if known is not None and known[0] is record and answer.repeats(*known):
             still[record.uid] = known
+        elif not answer.concerns(record):
+            continue
         elif answer.judge(record).drafts:
             news = True
         elif (seen := answer.living(record)) is not None:

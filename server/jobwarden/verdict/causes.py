@@ -21,8 +21,8 @@ from jobwarden.diagnosis.gathering import Gathered
 from jobwarden.diagnosis.model import Category, Log, Outcome
 from jobwarden.diagnosis.outcomes import outcome_of
 from jobwarden.diagnosis.pieces import SHORT
+from jobwarden.ledger.rules import ended
 from jobwarden.logs.secrets import mask
-from jobwarden.sources.base import Seen
 from jobwarden.sources.log_files import JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.verdict.apply import endings
@@ -80,14 +80,14 @@ async def find_causes(rounds: Rounds, group: Group, snapshot: Snapshot, known: K
         snapshot: The answer.
         known: What was found out earlier; added to.
     """
-    told = (snapshot.answered.get(record.id) for record in group.records)
-    if not any(isinstance(one, Seen) and one.phase.final for one in told):
+    over = ended(snapshot)
+    if not over or not any(record.id in over for record in group.records):
         return {}
-    ended: list[JobRecord] = []
+    found: list[JobRecord] = []
     for session in group.sessions:
         with _contained(f"the jobs of session {session.entry.session_id}"):
-            ended += await rounds.sessions.call(session, partial(endings, answer=rounds.answer(group, snapshot)))
-    bad = [one for one in ended if one.phase in (Phase.FAILED, Phase.CANCELLED)]
+            found += await rounds.sessions.call(session, partial(endings, answer=rounds.answer(group, snapshot)))
+    bad = [one for one in found if one.phase in (Phase.FAILED, Phase.CANCELLED)]
     fresh = {_run(one): _Case(one) for one in sorted(bad, key=lambda one: one.log is not None)}
     cases = [case for run, case in fresh.items() if run not in known]
     if cases:

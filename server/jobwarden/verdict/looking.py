@@ -46,7 +46,9 @@ async def look_for_outputs(
         folders: Folders that the user's configuration allows to be read there, beside each job's working directory.
         now: The present.
     """
-    due = [(one, sighting) for one in wanted if (sighting := _worth_a_look(one, answer.get(one.id), now)) is not None]
+    expecting = [one for one in wanted if one.expect]
+    looks = ((one, _worth_a_look(one, answer.get(one.id), now)) for one in expecting)
+    due = [(one, sighting) for one, sighting in looks if sighting is not None]
     if not due:
         return answer
     near = replace(host, timeout_s=min(host.timeout_s, _ONE_S))
@@ -68,8 +70,6 @@ async def look_for_outputs(
 
 
 def _worth_a_look(one: Wanted, sighting: Sighting | None, now: datetime) -> Seen | Absent | None:
-    if not one.expect:
-        return None
     match sighting:
         case Seen(phase=Phase.SUCCEEDED):
             return sighting

@@ -159,7 +159,8 @@ class Surveyor:
         """
         records, kept = await self._records(session)
         rounds = self._world.rounds
-        ours = [record for record in records if not rounds.elsewhere(record.site)]
+        away = {site for site in {record.site for record in records} if rounds.elsewhere(site)}
+        ours = [record for record in records if record.site not in away]
         ended = {uid: Stamp(state.version) for uid, state in kept.items() if uid not in {one.uid for one in records}}
         if not ours and not ended:
             return _Share(session)

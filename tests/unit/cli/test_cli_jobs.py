@@ -26,7 +26,7 @@ from support.fake_service import EVIDENCE, NOW, Answers, Terminal, check, event,
 
 def test_register_passes_everything_on_and_says_the_first_state(terminal: Terminal, answers: Answers) -> None:
     words = "register slurm 12345 12346 --host cluster-a --user alice --name ptq --tag a --tag b --log /l --expect out"
-    ran = terminal(*words.split(), "--ready", "8000", "--description", "PTQ of llama")
+    ran = terminal(*words.split(), "--ready", "8000", "--rule", "pattern=x", "--description", "PTQ of llama")
     assert answers.asked == [
         (
             "register",
@@ -41,6 +41,7 @@ def test_register_passes_everything_on_and_says_the_first_state(terminal: Termin
                 "description": "PTQ of llama",
                 "expect": ("out",),
                 "ready": "8000",
+                "rules": ("pattern=x",),
             },
         )
     ]

@@ -30,13 +30,13 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/bin")
-    monkeypatch.setattr(hook_module("starting"), "found", lambda name: _in(folder, name))
+
+    def found(name: str) -> str | None:
+        path = Path(name) if "/" in name else folder / name
+        return os.fspath(path) if path.is_file() else None
+
+    monkeypatch.setattr(hook_module("starting"), "found", found)
     return folder
-
-
-def _in(folder: Path, name: str) -> str | None:
-    path = Path(name) if "/" in name else folder / name
-    return os.fspath(path) if path.is_file() else None
 
 
 def installed(programs: Path, release: str | None, name: str = "tool") -> str:

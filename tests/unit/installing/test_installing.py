@@ -146,7 +146,7 @@ HOOKS = st.dictionaries(st.sampled_from(["Stop", "PostToolUse", "SessionEnd"]), 
 REST = st.dictionaries(st.text(max_size=6).filter(lambda key: key not in ("hooks", "mcpServers")), SETTINGS, max_size=3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(REST, st.none() | HOOKS, st.sampled_from([None, 1, 2, 4, "\t"]), st.booleans(), st.booleans())
 def test_any_settings_come_back_to_the_byte_and_as_data_where_the_client_has_rewritten_them(
     told: dict[str, object], hooks: object, indent: int | str | None, rewritten: bool, twice: bool
@@ -244,8 +244,27 @@ def test_a_server_that_a_person_added_is_taken_over_and_given_back(home: Home, e
     path = home.at("claude").server
     before = write(path, {"mcpServers": {"jobwarden": entry}})
     home.install("claude")
-    assert read(path)["mcpServers"]["jobwarden"] == {**entry, "command": str(home.program), "args": ["serve"]}
+    started = {"type": "stdio", "command": str(home.program), "args": ["serve"]}
+    assert read(path)["mcpServers"]["jobwarden"] == {**entry, **started}
     home.uninstall("claude")
+    assert path.read_bytes() == before
+
+
+def test_what_codex_own_command_added_gets_what_it_lacks_and_is_given_back(home: Home) -> None:
+    path = home.at("codex").server
+    head = '[mcp_servers.jobwarden]\ncommand = "jobwarden"\nargs = ["serve"]\n'
+    before = write(path, head + 'tool_timeout_sec = 60 # mine\nenv_vars = ["MINE"]\n')
+    home.install("codex")
+    told = server(home, "codex")
+    assert told is not None
+    assert (told["command"], told["tool_timeout_sec"]) == (str(home.program), 60)
+    variables = cast("list[str]", told["env_vars"])
+    assert variables[0] == "MINE"
+    assert "SSH_AUTH_SOCK" in variables
+    assert "startup_timeout_sec" in told
+    assert "# mine" in path.read_text()
+    assert home.install("codex").changes == []
+    home.uninstall("codex")
     assert path.read_bytes() == before
 
 
@@ -386,6 +405,18 @@ def test_a_link_that_leads_to_no_file_yet_gets_one_where_it_leads(home: Home, tm
     assert (path.is_symlink(), real.exists()) == (True, False)
 
 
+@pytest.mark.parametrize("name", [".claude", ".claude/settings.local.json", ".claude/skills/job-monitor/SKILL.md"])
+def test_a_projects_link_that_leads_out_of_it_is_not_followed(home: Home, tmp_path: Path, name: str) -> None:
+    link = home.root / "project" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    before = home.tree()
+    with pytest.raises(LockedFileError, match="leads out of the project"):
+        home.install("claude", "project")
+    assert home.tree() == before
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_link_in_a_circle_is_said(home: Home) -> None:
     path = home.at("claude").hooks
     path.parent.mkdir(parents=True)
@@ -463,7 +494,7 @@ def test_a_project_is_the_repository_around_the_folder(home: Home) -> None:
     below = home.root / "project" / "a" / "b"
     below.mkdir(parents=True)
     assert project_of(below) == home.root / "project"
-    assert project_of(home.root) == home.root
+    assert project_of(home.root) in (home.root, *home.root.parents)
 
 
 def test_the_program_is_the_one_that_was_called_by_a_path_that_lasts(tmp_path: Path) -> None:
@@ -498,3 +529,14 @@ def test_a_dry_look_touches_nothing_and_shows_no_line_that_does_not_change(home:
     assert home.tree() == before
     assert "jobwarden_hook.py" in shown
     assert "secret" not in shown
+
+
+def test_a_large_file_is_shown_by_its_few_lines_that_change(home: Home) -> None:
+    path = home.at("claude").server
+    before = write(path, {"projects": {str(number): {"a": [1, 2], "b": "secret"} for number in range(3_000)}, "z": 1})
+    plan = home.install("claude")
+    (shown,) = [change.diff() for change in plan.changes if change.path == path]
+    assert len(shown.splitlines()) < 15
+    assert "secret" not in shown
+    home.uninstall("claude")
+    assert path.read_bytes() == before

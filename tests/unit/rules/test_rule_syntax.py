@@ -1,15 +1,20 @@
 """Rules as people write them. The examples are those of the syntax that scripts are written in already."""
 
+import re
+from collections.abc import Collection
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobwarden.actions.call import ActionCall
+from jobwarden.actions.call import ActionCall, check_call
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.grants import Grants
 from jobwarden.actions.substitution import Value
 from jobwarden.rules.building import RuleLimits, build_all, read_rule, read_rules
 from jobwarden.rules.model import Kind, Rule
-from jobwarden.rules.syntax import read_script
+from jobwarden.rules.syntax import KEYS, read_script
 from jobwarden.rules.writing import write_rule
 
 LOSS = r"loss: ([\d.]+)"
@@ -273,8 +278,8 @@ def test_a_job_has_no_two_rules_of_one_name() -> None:
 def test_every_action_is_checked_when_the_rule_is_written() -> None:
     asked: list[tuple[str, tuple[str, ...]]] = []
 
-    def check(call: ActionCall, captures: object) -> ActionCall:
-        asked.append((call.name, tuple(captures)))  # type: ignore[call-overload]  # whatever it is, it is a collection
+    def check(call: ActionCall, captures: Collection[str]) -> ActionCall:
+        asked.append((call.name, tuple(captures)))
         if call.name == "run_command":
             raise InvalidRuleError("No command is allowed.", hint="Write [commands] into the configuration.")
         return call
@@ -334,3 +339,14 @@ def test_any_heap_of_brackets_is_read_or_refused_in_our_own_words(parts: list[st
         read_rules([text])
     except InvalidRuleError:
         return
+
+
+def test_the_rules_of_the_documentation_are_rules_that_need_no_grant() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+    written, wrong = read_script(text)
+    assert not wrong
+    rules = build_all(written, check=lambda call, captures: check_call(call, Grants(), captures))
+    assert {rule.kind for rule in rules} >= {Kind.PATTERN, Kind.SILENCE, Kind.STANDSTILL, Kind.STATE, Kind.MISSING_FILE}
+    assert "loss_monitor" in {rule.name for rule in rules}
+    keys = set(re.findall(r"^\| `([^|]*)` \|", text, re.MULTILINE))
+    assert {key for cell in keys for key in cell.split("`, `")} == KEYS - {"within", "counter"}

@@ -117,7 +117,7 @@ def read_queue(answer: bytes, nonce: str) -> tuple[Row, ...]:
     if len(pieces) % width or (pieces and not pieces[-1].endswith("\n")):
         raise UnreadableAnswerError(f"squeue's answer has a torn record: {sample(answer)!r}")
     try:
-        return tuple(_queue_row(*pieces[at : at + width]) for at in range(0, len(pieces), width))
+        return tuple(map(_queue_row, *(pieces[at::width] for at in range(width))))
     except ValueError as error:
         raise UnreadableAnswerError(f"squeue's record {str(error)[:200]!r} cannot be read.") from error
 

@@ -25,14 +25,11 @@ class RowIndex:
     """Rows by the job that they speak for. Built once per answer, for any number of jobs."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        by_base: dict[int, list[Row]] = defaultdict(list)
-        by_raw: dict[int, list[Row]] = defaultdict(list)
         self.rows = tuple(rows)
+        by_base: dict[int, list[Row]] = defaultdict(list)
         for row in self.rows:
             by_base[row.id.id.base].append(row)
-            by_raw[row.raw].append(row)
         self._by_base = {base: tuple(found) for base, found in by_base.items()}
-        self._by_raw = {raw: tuple(found) for raw, found in by_raw.items()}
 
     def of(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give the rows about a job, in the answer's order; a raw number of an array's element finds that element."""
@@ -40,6 +37,13 @@ class RowIndex:
         if wanted.whole:
             return rows or self._by_raw.get(wanted.base, ())
         return tuple(row for row in rows if row.id.covers(wanted))
+
+    @cached_property
+    def _by_raw(self) -> Mapping[int, tuple[Row, ...]]:
+        by_raw: dict[int, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            by_raw[row.raw].append(row)
+        return {raw: tuple(found) for raw, found in by_raw.items()}
 
     def cut_off(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give the rows from whose range an element that has no row may have been cut off."""
@@ -115,6 +119,11 @@ class Asked:
         """Give slurmctld's rows about a job."""
         found = self.queue.rows.of(wanted)
         return found or (self.by_id.rows.of(wanted) if self.by_id else ())
+
+    def rows_about(self, job: SlurmId) -> tuple[tuple[Row, ...], tuple[Row, ...] | None]:
+        """Give both, of answers that were asked about the job; None where accounting was not."""
+        ids = frozenset[int]() if self.account is None else self.account.ids
+        return self.queue_rows(job), self.account_rows(job) if ids is None or job.base in ids else None
 
     def account_rows(self, wanted: SlurmId) -> tuple[Row, ...]:
         """Give accounting's rows about a job, oldest run first."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import is_
 
 from jobwarden.sources.base import Wanted
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.elements import is_many
 from jobwarden.sources.slurm.identity import ours
-from jobwarden.sources.slurm.ids import SlurmId
+from jobwarden.sources.slurm.ids import SlurmId, parse_id
 from jobwarden.sources.slurm.logs import can_tell_log
 from jobwarden.sources.slurm.vocabulary import Word
+from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.phases import Phase
 
 SHOW_MOST = 50
@@ -34,6 +36,42 @@ class Job:
 
     wanted: Wanted
     id: SlurmId
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """What is wanted, with all ids read.
+
+    Attributes:
+        wanted: What was given.
+        readable: By id.
+        unreadable: Why the others cannot be asked about.
+        many: Those whose ended elements sacct is asked about whatever squeue says.
+        watched: All, by number.
+    """
+
+    wanted: Sequence[Wanted]
+    readable: Mapping[str, Job]
+    unreadable: Mapping[str, InvalidIdError]
+    many: Sequence[int]
+    watched: frozenset[int]
+
+    def are(self, wanted: Sequence[Wanted]) -> bool:
+        """Whether this is what was made of them."""
+        return len(wanted) == len(self.wanted) and all(map(is_, wanted, self.wanted))
+
+
+def read_jobs(wanted: Sequence[Wanted]) -> Jobs:
+    """Read the ids of what is wanted."""
+    jobs: dict[str, Job] = {}
+    unreadable: dict[str, InvalidIdError] = {}
+    for one in wanted:
+        try:
+            jobs.setdefault(one.id, Job(one, parse_id(one.resubmitted_as or one.id)))
+        except InvalidIdError as error:
+            unreadable[one.id] = error
+    many = sorted({job.id.base for job in jobs.values() if has_elements(job)})
+    return Jobs(tuple(wanted), jobs, unreadable, many, frozenset(job.id.base for job in jobs.values()))
 
 
 def has_elements(job: Job) -> bool:

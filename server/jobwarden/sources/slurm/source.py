@@ -21,7 +21,7 @@ from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
-from jobwarden.sources.slurm.plan import SHOW_MOST, Job, deciding, has_elements, to_show, wants_account, wants_by_id
+from jobwarden.sources.slurm.plan import SHOW_MOST, Job, Jobs, deciding, read_jobs, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.post_mortem import (
     ELEMENTS_MOST,
     IDS_MOST,
@@ -48,7 +48,6 @@ from jobwarden.sources.slurm.submitting import (
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden_registry.clock import Clock, utc_now
-from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import Evidence, LogPaths
 
 IDS_PER_QUESTION = 1000
@@ -78,16 +77,16 @@ class SlurmSource:
 
     async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
         """See `Source.observe`."""
-        jobs, sightings = self._readable(wanted)
-        if not jobs:
+        unchanged = self._unchanged.setdefault((host.transport.host, host.cluster), Unchanged())
+        known = unchanged.jobs(wanted)
+        sightings = self._unreadable(known)
+        if not known.readable:
             return sightings
-        many = sorted({job.id.base for job in jobs.values() if has_elements(job)})[:IDS_PER_QUESTION]
-        first = replace(await self._look(host, many), watched=frozenset(job.id.base for job in jobs.values()))
+        first = replace(await self._look(host, known.many[:IDS_PER_QUESTION]), watched=known.watched)
         if host.overheard is not None and first.queue.whole:
             host.overheard(list_jobs(first, but=first.watched))
-        unchanged = self._unchanged.setdefault((host.transport.host, host.cluster), Unchanged())
-        again = unchanged.again(jobs, first)
-        jobs = {name: job for name, job in jobs.items() if name not in again}
+        again = unchanged.again(known.readable, first)
+        jobs = {name: job for name, job in known.readable.items() if name not in again}
         asked = await self._detail(host, first, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
             both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
@@ -101,8 +100,9 @@ class SlurmSource:
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
-        jobs, unreadable = self._readable(wanted)
-        outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in unreadable}
+        known = read_jobs(wanted)
+        jobs = known.readable
+        outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in known.unreadable}
         if not jobs:
             return outcomes
         asked = await self._look(host)
@@ -129,7 +129,7 @@ class SlurmSource:
 
     async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
         """See `Accounts.post_mortem`. One sacct, of the latest run of each and all its steps."""
-        jobs, _ = self._readable(wanted)
+        jobs = read_jobs(wanted).readable
         ids = sorted({job.id.base for job in jobs.values()})[-IDS_MOST:]
         if not ids:
             return {}
@@ -184,16 +184,12 @@ class SlurmSource:
         argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
         return read_submitted(await _run(host, argv, nonce), nonce, token)
 
-    def _readable(self, wanted: Sequence[Wanted]) -> tuple[dict[str, Job], dict[str, Sighting]]:
-        jobs: dict[str, Job] = {}
-        unreadable: dict[str, Sighting] = {}
-        for one in wanted:
-            try:
-                jobs.setdefault(one.id, Job(one, parse_id(one.resubmitted_as or one.id)))
-            except InvalidIdError as error:
-                evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
-                unreadable[one.id] = CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
-        return jobs, unreadable
+    def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
+        evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
+        return {
+            name: CouldNotAsk(code=error.code, text=error.text, evidence=evidence)
+            for name, error in jobs.unreadable.items()
+        }
 
     async def _look(self, host: Host, account: Sequence[int] = ()) -> Asked:
         at, nonce = self._clock(), new_nonce()

@@ -7,31 +7,25 @@ say the same, at the time of the new ones (`Seen.stands`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobwarden.sources.base import Seen, Sighting, Wanted
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
-from jobwarden.sources.slurm.plan import Job, urgency, wants_account, wants_by_id
+from jobwarden.sources.slurm.plan import Job, Jobs, read_jobs, urgency, wants_account, wants_by_id
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     wanted: Wanted
-    queue: tuple[Row, ...]
-    account: tuple[Row, ...]
-    accounted: bool
+    rows: tuple[tuple[Row, ...], tuple[Row, ...] | None]
     seen: Seen
 
-    def fits(self, job: Job, asked: Asked) -> bool:
-        """Whether these answers, narrowed to the job, say of it what the ones before said."""
-        return (
-            self.queue == asked.queue_rows(job.id)
-            and self.account == asked.account_rows(job.id)
-            and self.accounted == (asked.account is not None)
-            and (self.wanted is job.wanted or self.wanted == job.wanted)
-        )
+    def fits(self, job: Job, first: Asked) -> bool:
+        """Whether these answers say of the job what the ones before said."""
+        same = self.wanted is job.wanted or self.wanted == job.wanted
+        return same and self.rows == first.rows_about(job.id)
 
 
 class Unchanged:
@@ -39,6 +33,13 @@ class Unchanged:
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
+        self._jobs = read_jobs(())
+
+    def jobs(self, wanted: Sequence[Wanted]) -> Jobs:
+        """Read the ids of what is wanted, when it is not the very same as before."""
+        if not self._jobs.are(wanted):
+            self._jobs = read_jobs(wanted)
+        return self._jobs
 
     def again(self, jobs: Mapping[str, Job], first: Asked) -> dict[str, Sighting]:
         """Give sightings of those jobs of which the first question's answers say what they said before."""
@@ -47,7 +48,7 @@ class Unchanged:
             return found
         for name, job in jobs.items():
             kept = self._kept.get(name)
-            if kept is not None and kept.fits(job, first.about(name, job.id)):
+            if kept is not None and kept.fits(job, first):
                 found[name] = kept.seen
         return found
 
@@ -70,10 +71,9 @@ class Unchanged:
             return told
         self._kept = {name: self._kept[name] for name in again}
         for name, (job, seen) in judged.items():
-            if isinstance(seen, Seen) and not seen.phase.final and _settled(job, asked := first.about(name, job.id)):
-                queue, account = asked.queue_rows(job.id), asked.account_rows(job.id)
+            if isinstance(seen, Seen) and not seen.phase.final and _settled(job, first.about(name, job.id)):
                 told[name] = standing = seen.model_copy(update={"stands": True})
-                self._kept[name] = _Kept(job.wanted, queue, account, asked.account is not None, standing)
+                self._kept[name] = _Kept(job.wanted, first.rows_about(job.id), standing)
         return told
 
 
