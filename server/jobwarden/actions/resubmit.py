@@ -214,7 +214,7 @@ async def _replace(book: Book, record: JobRecord, deed: Deed) -> str:
     (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)
-    return f"; {deed.run} cancelled" if report.outcome == "accepted" else ""
+    return f"; {deed.run} cancelled" if report.outcome == "accepted" else f"; {deed.run}: {report.text}"
 
 
 def _changed(deed: Deed) -> str:
