@@ -93,7 +93,7 @@ async def test_a_resubmission_is_one_more_attempt_of_the_same_job(stage: Stage) 
     assert (done.outcome, done.text) == ("done", "rule diverged: submitted again as 900 with --mem=32G; 100 cancelled")
     record = stage.current()
     assert (record.id, record.resubmitted_as, record.phase) == ("100", "900", "pending")
-    assert [one.id for one in record.attempts] == ["100", "900"]
+    assert [(one.id, one.phase) for one in record.attempts] == [("100", "cancelled"), ("900", "pending")]
     assert stage.press.options == {"900": ("--mem=32G",)}
     assert stage.press.waits_for == {"900": "100"}
     assert stage.press.killed == {"100": 1}
