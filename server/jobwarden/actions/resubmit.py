@@ -72,7 +72,7 @@ async def resubmit(book: Book, record: JobRecord, deed: Deed, grants: Grants) ->
     said = f"submitted again as {new_id}{_changed(deed)}"
     if deed.arguments.get("cancel_original"):
         said += await _replace(book, record, deed)
-    await book.note(deed, DONE, said)
+    await book.note(deed, DONE, said, told=False)  # the new attempt is told
     return said
 
 

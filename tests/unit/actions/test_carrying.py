@@ -96,6 +96,8 @@ async def test_a_resubmission_is_one_more_attempt_of_the_same_job(stage: Stage) 
     assert [(one.id, one.phase) for one in record.attempts] == [("100", "cancelled"), ("900", "pending")]
     assert stage.press.options == {"900": ("--mem=32G",)}
     assert stage.press.waits_for == {"900": "100"}
+    (news,) = [event for event in stage.session.journal.read() if is_news(event)]
+    assert (news.event, news.text) == ("attempt", "Run 2. Rule diverged submitted it again as 900 with --mem=32G.")
     assert stage.press.killed == {"100": 1}
 
 
