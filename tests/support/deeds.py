@@ -130,6 +130,8 @@ class Press(Paper):
         return next(iter(self.submitted_with.get(token, ())), None)
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:  # noqa: ARG002 -- the contract's
+        if self.cancel_raises is not None:
+            raise self.cancel_raises
         outcomes: dict[str, CancelOutcome] = {}
         for one in wanted:
             job = one.resubmitted_as or one.id

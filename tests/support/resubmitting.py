@@ -44,7 +44,7 @@ def die_after_sbatch() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
-    SlurmSource.submit = deadly  # type: ignore[method-assign]
+    SlurmSource.submit = deadly  # type: ignore[method-assign]  # this process is to die
 
 
 if __name__ == "__main__":

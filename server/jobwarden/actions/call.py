@@ -112,7 +112,7 @@ def _notify(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
     if not target:
         return given  # news to the agent alone
     if target not in grants.notify:
-        hint = line(f"notify.{target if _PLAIN.fullmatch(str(target)) else 'NAME'}", 'env = "VARIABLE_WITH_ITS_URL"')
+        hint = line(f"notify.{target if _PLAIN.fullmatch(str(target)) else 'NAME'}", 'env = "JOBWARDEN_URL"')
         raise InvalidRuleError(f"Nobody is configured as {str(target)[:60]!r}.", hint=hint)
     named = given.get(whom, "")
     if named and (names_in(named) or named not in grants.notify[str(target)].to):

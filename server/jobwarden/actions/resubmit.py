@@ -10,8 +10,12 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import cast
+
+import anyio
 
 from jobwarden.actions.book import Book, pinned
 from jobwarden.actions.cancel import Doomed, Order, request_cancel
@@ -22,8 +26,9 @@ from jobwarden.actions.modifications import words_of
 from jobwarden.actions.planning import run_of
 from jobwarden.actions.substitution import Value
 from jobwarden.sources.base import Host, Seen, Wanted
-from jobwarden.sources.errors import SourceUnavailableError
+from jobwarden.sources.errors import SourceError, SourceUnavailableError
 from jobwarden.sources.resubmitting import Original, Resubmits
+from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import write_draft
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.wanting import wanted_of
@@ -32,6 +37,8 @@ from jobwarden_registry.model import Attempt, JobRecord
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.transaction import Transaction
 
+_LOOKS_S = (0.0, 1.0, 2.0)
+"""Before each look at whether the run that was replaced has ended."""
 _NUMBER = re.compile(r"(?:.*:)?(\d+)")
 
 
@@ -65,7 +72,7 @@ async def resubmit(book: Book, record: JobRecord, deed: Deed, grants: Grants) ->
     said = f"submitted again as {new_id}{_changed(deed)}"
     if deed.arguments.get("cancel_original"):
         said += await _replace(book, record, deed)
-    await book.note(deed, DONE, said)
+    await book.note(deed, DONE, said, told=False)  # the new attempt is told
     return said
 
 
@@ -214,7 +221,34 @@ async def _replace(book: Book, record: JobRecord, deed: Deed) -> str:
     (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)
-    return f"; {deed.run} cancelled" if report.outcome == "accepted" else ""
+    await _note_end(book, old, deed)
+    return f"; {deed.run} cancelled" if report.outcome == "accepted" else f"; {deed.run}: {report.text}"
+
+
+async def _note_end(book: Book, old: JobRecord, deed: Deed) -> None:
+    """Look for the end of the run that was replaced: nobody asks about it later."""
+    target = await book.rounds.target(old)
+    for wait_s in _LOOKS_S:
+        await anyio.sleep(wait_s)
+        with suppress(TransportError, SourceError):  # then its last known state stays
+            async with book.rounds.host(target) as host:
+                seen = (await book.rounds.source(old).observe(host, [wanted_of(old)]))[old.id]
+            if isinstance(seen, Seen) and seen.phase.final:
+                await book.write(partial(_put_end, deed=deed, seen=seen))
+                return
+
+
+def _put_end(transaction: Transaction, _: Known, *, deed: Deed, seen: Seen) -> None:
+    record = transaction.jobs.get(deed.uid)
+    places = [at for at, run in enumerate(record.attempts) if run.id == deed.run] if record is not None else []
+    if record is None or not places or record.attempts[places[-1]].phase.final:
+        return
+    told = ("status", "phase", "ended_at", "exit_code", "signal", "node", "started_at")
+    known = {name: value for name in told if (value := getattr(seen, name)) is not None}
+    run = record.attempts[places[-1]].model_copy(update=known)
+    attempts = (*record.attempts[: places[-1]], run, *record.attempts[places[-1] + 1 :])
+    after = record.changed(attempts=attempts)
+    transaction.change(deed.uid, after, EventKind.UPDATED, text=f"{deed.run} has ended.", evidence=seen.evidence)
 
 
 def _changed(deed: Deed) -> str:

@@ -38,9 +38,9 @@ def test_the_actions_that_people_write_pass(one: ActionCall) -> None:
     [
         (call("cancel_job"), "[grants] cancel = true"),
         (call("resubmit", modifications={}), "[grants] resubmissions = 5"),
-        (call("notify_email"), '[notify.email] env = "VARIABLE_WITH_ITS_URL"'),
-        (call("notify_slack"), '[notify.slack] env = "VARIABLE_WITH_ITS_URL"'),
-        (call("notify", target="boss"), '[notify.boss] env = "VARIABLE_WITH_ITS_URL"'),
+        (call("notify_email"), '[notify.email] env = "JOBWARDEN_URL"'),
+        (call("notify_slack"), '[notify.slack] env = "JOBWARDEN_URL"'),
+        (call("notify", target="boss"), '[notify.boss] env = "JOBWARDEN_URL"'),
         (call("run_command", command="sync_results"), '[commands.sync_results] argv = ["sync_results"'),
     ],
 )

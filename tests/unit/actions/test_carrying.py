@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from jobwarden.delivery.news import is_news
+from jobwarden.transport.errors import ConnectError, OutcomeUnknownError
+from jobwarden_registry.errors import LeaseLostError
+from jobwarden_registry.events import EventKind
 from jobwarden_registry.phases import Phase
 from support.deeds import GRANTS, Stage, call
 
@@ -89,9 +93,11 @@ async def test_a_resubmission_is_one_more_attempt_of_the_same_job(stage: Stage) 
     assert (done.outcome, done.text) == ("done", "rule diverged: submitted again as 900 with --mem=32G; 100 cancelled")
     record = stage.current()
     assert (record.id, record.resubmitted_as, record.phase) == ("100", "900", "pending")
-    assert [one.id for one in record.attempts] == ["100", "900"]
+    assert [(one.id, one.phase) for one in record.attempts] == [("100", "cancelled"), ("900", "pending")]
     assert stage.press.options == {"900": ("--mem=32G",)}
     assert stage.press.waits_for == {"900": "100"}
+    (news,) = [event for event in stage.session.journal.read() if is_news(event)]
+    assert (news.event, news.text) == ("attempt", "Run 2. Rule diverged submitted it again as 900 with --mem=32G.")
     assert stage.press.killed == {"100": 1}
 
 
@@ -229,3 +235,43 @@ async def test_a_project_whose_file_cannot_be_read_has_no_grants(stage: Stage) -
     (stage.home.project / ".jobwarden.toml").write_text("[commands.x]\nargv = ['x']\n", encoding="utf-8")
     (done,) = await stage.do(call("cancel_job"))
     assert done.outcome == "refused"
+
+
+async def test_a_watcher_whose_lease_is_lost_does_nothing(stage: Stage) -> None:
+    with pytest.raises(LeaseLostError):
+        await stage.do(call("cancel_job"), call("resubmit", modifications={}), lease="another's")
+    assert (stage.press.killed, stage.press.made(), stage.deeds()) == ({}, [], [])
+
+
+async def test_two_processes_that_are_given_one_firing_submit_once(stage: Stage) -> None:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(stage.do, call("resubmit", modifications={}))
+    await stage.actor().take_up(stage.session)
+    assert stage.press.made() == ["900"]
+    assert [one.id for one in stage.current().attempts] == ["100", "900"]
+
+
+async def test_a_cancel_that_comes_late_does_not_end_a_run_that_was_not_meant(stage: Stage) -> None:
+    """The host did not answer; meanwhile the job was requeued."""
+    stage.press.cancel_raises = OutcomeUnknownError("dropped", code="ssh.dropped")
+    (done,) = await stage.do(call("cancel_job"))
+    assert done.outcome == "open"
+    stage.press.cancel_raises, stage.press.states["100"] = None, "RUNNING"
+    runs = (*stage.current().attempts, stage.current().attempts[0].model_copy(update={"submitted_at": stage.clock()}))
+    with stage.session.transaction() as transaction:
+        transaction.change(stage.record.uid, stage.current().changed(attempts=runs), EventKind.REQUEUED)
+    stage.clock.later(minutes=2)
+    (done,) = await stage.actor().take_up(stage.session)
+    assert done.outcome == "failed"
+    assert "Another run of it has begun" in done.text
+    assert stage.press.states["100"] == "RUNNING"
+
+
+async def test_a_host_that_never_answers_is_given_up_and_told(stage: Stage) -> None:
+    stage.press.cancel_raises = ConnectError("No connection.", code="ssh.refused")
+    await stage.do(call("cancel_job"))
+    stage.clock.later(hours=3)
+    (done,) = await stage.actor().take_up(stage.session)
+    assert done.outcome == "failed"
+    assert is_news(stage.deeds()[-1])

@@ -54,7 +54,7 @@ class AnyPort(Controller):
     def _trigger_server(self) -> None:
         server: Any = self.server
         self.port = server.sockets[0].getsockname()[1]
-        super()._trigger_server()  # type: ignore[no-untyped-call] -- aiosmtpd has no types there
+        super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no types there
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 from jobwarden.sources.framing import Part
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
-from jobwarden.sources.slurm.submitting import read_submission, submit_argv
+from jobwarden.sources.slurm.submitting import read_original, read_submission, submit_argv
 
 SCRIPT = "#!/bin/bash\n#SBATCH --mem=50M\ntrain\n"
 WRAP = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{text}\n\n"
@@ -140,6 +140,28 @@ def said(status: int, stdout: str = "", stderr: str = "") -> dict[str, Part]:
 )
 def test_an_answer_that_leaves_it_open_is_no_refusal(parts: dict[str, Part], new: str | None) -> None:
     assert read_submission(parts) == new
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr"),
+    [
+        (1, 'sacct: error: Invalid field requested: "SubmitLine"'),
+        (1, "Slurm accounting storage is disabled"),
+        (127, "sacct: not found in PATH=/bin"),
+    ],
+)
+def test_a_site_that_keeps_no_submit_line_is_told_at_once(status: int, stderr: str) -> None:
+    with pytest.raises(NotAgainError):
+        read_original({"line": Part(status, b"", stderr)}, "jw0", 7, user="alice", name=None, alive=False, twins=())
+
+
+def test_another_users_job_is_not_submitted_again() -> None:
+    row = "jw0".join(("7", "bob", "cpu=1", "5", "/home/bob", "train", "sbatch run.sh")) + "\n"
+    parts = {"line": Part(0, row.encode(), ""), "script": Part(0, SCRIPT.encode(), "")}
+    with pytest.raises(NotAgainError, match="belongs to bob"):
+        read_original(parts, "jw0", 7, user="alice", name=None, alive=False, twins=())
+    mine = read_original(parts, "jw0", 7, user="bob", name=None, alive=True, twins=("8",))
+    assert (mine.id, mine.name, mine.time_limit_s, mine.twins) == ("7", "train", 300.0, ("8",))
 
 
 @pytest.mark.parametrize("text", ["invalid partition specified: x", "Invalid account or account/partition combination"])

@@ -75,11 +75,11 @@ def read_submit_line(line: str, script: str, command: str, *, name: str = "") ->
     options: list[str] = []
     comment = comment or "".join(_COMMENT.findall(script)[-1:]).strip("'\"")
     taken = 0
-    for name, value, used in _options(words):
+    for option, value, used in _options(words):
         taken += used
-        if name == "comment":
+        if option == "comment":
             comment = value
-        elif name is not None and not _dropped(name):
+        elif option is not None and not _dropped(option):
             options.append(_written(words[taken - used], value if used > 1 else None))
     arguments = words[taken:]
     _check(wrapped, arguments, command)

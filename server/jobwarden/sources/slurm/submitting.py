@@ -173,6 +173,10 @@ def read_submitted(parts: Mapping[str, Part], nonce: str, token: str) -> str | N
 
 def _row(parts: Mapping[str, Part], nonce: str, job: int) -> dict[str, str]:
     part = parts.get("line")
+    if part is not None and no_accounting(part):
+        raise NotAgainError("Without accounting nobody knows what it was submitted with.")
+    if part is not None and "Invalid field" in part.stderr:
+        raise NotAgainError("This Slurm does not keep what a job was submitted with; 21.08 and later do.")
     if part is None or part.status != 0:
         said = "no answer" if part is None else part.stderr.strip()[:300]
         raise SourceUnavailableError(f"sacct, which keeps what it was submitted with: {said}", code="slurm.unavailable")
