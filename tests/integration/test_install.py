@@ -177,7 +177,7 @@ def test_codex_takes_the_server_the_hooks_and_the_skills_and_gives_all_back(code
         assert {one["eventName"].lower() for one in hooks["hooks"]} == {name.lower() for name in events}
         (skills,) = server.ask("skills/list", cwds=[str(project)])["data"]
         assert {one["name"] for one in skills["skills"]} >= SKILLS
-        (found,) = server.ask("mcpServerStatus/list", threadId=server.begin(project))["data"]
+        found = server.server(server.begin(project))
         assert (found["name"], found["runtimeStatus"]) == ("jobwarden", "connected")
         assert "check_status" in found["tools"]
     jobwarden(codex.env, project, "install", "codex", "--uninstall", "--yes")
