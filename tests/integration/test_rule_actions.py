@@ -164,7 +164,7 @@ async def test_the_watcher_replaces_what_diverges_and_gives_more_memory_to_what_
     await beside(submit)
     await watched.register(*ids.values())
     await watched.until(
-        lambda: all(ended(watched, name)[-1:] == ["succeeded"] for name in ids), "both have succeeded", 120.0
+        lambda: all(ended(watched, name)[-1:] == ["succeeded"] for name in ids), "both have succeeded", 240.0
     )
     for name, flag in (("diverges", "--time=7"), ("too-small", "--mem=100M")):
         old, new = named(cluster, name)

@@ -44,7 +44,8 @@ from jobwarden_registry.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
-_AGAIN = timedelta(seconds=30)
+_AGAIN = timedelta(seconds=10)
+"""Slurm's accounting is some seconds behind, and without job_script it forgets scripts in minutes."""
 _AGAIN_MOST = timedelta(minutes=10)
 _GIVE_UP = timedelta(hours=2)
 
