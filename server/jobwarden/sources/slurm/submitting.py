@@ -186,7 +186,7 @@ def _row(parts: Mapping[str, Part], nonce: str, job: int) -> dict[str, str]:
         raise SourceUnavailableError("Accounting does not know it yet.", code="slurm.accounting_behind")
     if len(pieces) != len(FIELDS) or pieces[0] != str(job):
         raise NotAgainError("It is an array or has several parts, and is not submitted again.")
-    row = dict(zip(FIELDS, pieces, strict=True))
+    row: dict[str, str] = dict(zip(FIELDS, pieces, strict=True))
     if not row["Partition"]:
         raise SourceUnavailableError("Accounting has only its steps yet.", code="slurm.accounting_behind")
     return row
