@@ -199,7 +199,7 @@ class Actor:
             raise
         except JobwardenError as error:
             await self._later(book, deed, str(error))
-        except Exception as error:  # one deed's fault stops no other, nor any rule (DESIGN section 9)
+        except Exception as error:  # one deed's fault stops no other, nor any rule
             said = f"{type(error).__name__}: {error}"
             if deed.id not in waits:
                 log.exception("session %s: %s", book.session.entry.session_id, deed.id)

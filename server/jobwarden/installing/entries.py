@@ -32,16 +32,13 @@ def is_our_hook(handler: object) -> bool:
 
 
 def wanted_hooks(places: Places, folder: Path, program: Path) -> dict[str, list[dict[str, object]]]:
-    """Give the plug-in's hooks with the paths of this machine.
-
-    A script that is not there is passed over: `python3` would end with 2, which to a client means "stop the agent".
-    """
+    """Give the plug-in's hooks with the paths of this machine, and the program to start."""
 
     def placed(handler: Mapping[str, object]) -> dict[str, object]:
         command = str(handler["command"])
         script = _quoted(folder / _NAMED.findall(command)[0])
         words = _NAMED.sub(lambda _named: script, command)
-        return {**handler, "command": f"test ! -f {script} || exec {words} {_quoted(program)}"}
+        return {**handler, "command": f"{words} {_quoted(program)}"}
 
     return {
         event: [

@@ -33,10 +33,21 @@ def handlers(name: str) -> dict[str, list[dict[str, Any]]]:
 def test_each_hook_runs_a_script_of_ours_without_site_packages_and_within_a_limit(name: str) -> None:
     for event, found in handlers(name).items():
         for one in found:
-            path = re.fullmatch(r'python3 -I -S "\$\{CLAUDE_PLUGIN_ROOT\}/(\S+)"', one["command"])
+            path = re.fullmatch(r'test ! -f ("\S+") \|\| exec python3 -I -S \1', one["command"])
             assert path is not None, event
-            assert (ROOT / path[1]).is_file()
+            assert (ROOT / path[1].removeprefix('"${CLAUDE_PLUGIN_ROOT}/').rstrip('"')).is_file()
             assert one["timeout"] == DAY_S if one.get("asyncRewake") else 0 < one["timeout"] <= 20
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_plug_in_whose_folder_is_gone_takes_no_prompt_away(tmp_path: Path, name: str) -> None:
+    """python3 ends with 2 where there is no script, which holds every prompt in both clients."""
+    gone = {"CLAUDE_PLUGIN_ROOT": str(tmp_path / "gone"), "PATH": os.environ["PATH"]}
+    for command in {one["command"] for found in handlers(name).values() for one in found}:
+        done = subprocess.run(
+            ["sh", "-c", command], env=gone, input=b"{}", capture_output=True, timeout=30, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, b"")
 
 
 def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() -> None:
