@@ -127,7 +127,7 @@ class Tools:
         """Watch a cluster job in the background until it has really ended.
 
         Call this right after every submission (sbatch and the like). Answers with the first observed state. To a job
-        that is watched already it adds only expect and rules.
+        that is watched already it adds what was not said of it.
         """
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
