@@ -65,7 +65,7 @@ def after_command(event):
     told = []
     if answer.jobs:
         payload = caller(event)
-        payload["jobs"], payload["path"] = answer.jobs[:50], reader.folders
+        payload["jobs"] = answer.jobs[:50]
         # A launcher names its experiment when it likes, and nobody is to wait for that.
         payload["announced"] = "" if any("output" in one for one in answer.jobs) else announce(payload["session_id"])
         started = start(payload)

@@ -46,7 +46,7 @@ class Reader(object):
 
     def __init__(self, cwd):
         self.cwd = cwd
-        self.submissions, self.prints, self.unsure, self.folders = [], [], [], []
+        self.submissions, self.prints, self.unsure = [], [], []
         self.variables, self.same = {}, {}
         self.handed_in = None
 
@@ -137,7 +137,6 @@ class Reader(object):
                 self.submit("slurm", command, place, form, loops or many, capture, background)
         elif is_nel(name, rest):
             if not {"--dry-run", "-n", "--help", "-h"} & set(rest):
-                self.folder(words, place)
                 self.submit("nel", command, place, "line", loops or many, capture, background)
         elif name == "launch.py" or (name.startswith("python") and any(base(one) == "launch.py" for one in rest[:3])):
             if not any("dryrun" in one or one in ("--help", "-h") for one in rest):
@@ -257,11 +256,3 @@ class Reader(object):
         """Note a program whose own text speaks of sbatch."""
         guess = place.guess or ("the program that submitted it also uses ssh" if "ssh" in text else "")
         self.submit("slurm", command, Place(place.host, guess, place.cwd, place.known), "line", True, capture, False)
-
-    def folder(self, words, place):
-        """Note where a program lies that is not on the hook's own PATH."""
-        if place.host is None and place.cwd:
-            for one in words:
-                if "/" in one.text and base(one.text) in ("nel", "nemo-evaluator-launcher"):
-                    self.folders.append(joined(place.cwd, one.text).rsplit("/", 1)[0])
-            self.folders.append(joined(place.cwd, ".venv/bin"))

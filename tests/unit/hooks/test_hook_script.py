@@ -233,10 +233,25 @@ def test_a_program_is_believed_to_have_submitted_where_its_own_text_says_so(tmp_
     assert run_hook(tmp_path, command, "Submitted batch job 12").registered == registered.split()
 
 
-def test_where_nel_lies_goes_along(tmp_path: Path) -> None:
-    said = "✓ Job submission successful | Invocation ID: 0b1d99ac8d04df09"
-    seen = run_hook(tmp_path, "venv/bin/nel run -c x", said)
-    assert str(tmp_path / "venv/bin") in seen.payload["path"]
+@pytest.mark.parametrize("command", ["nel run -c x", "venv/bin/nel run -c x", "{project}/venv/bin/nel run -c x"])
+def test_no_nel_of_the_project_is_run_and_the_agent_is_told_how_a_person_names_one(
+    home: Household, command: str
+) -> None:
+    """An agent may write there, and what a hook starts runs outside the agent's sandbox."""
+    for name in (".venv", "venv"):
+        hostile = home.project / name / "bin" / "nel"
+        hostile.parent.mkdir(parents=True)
+        hostile.write_text(f"#!/bin/sh\ntouch {home.root}/hostile\n", encoding="utf-8")
+        hostile.chmod(0o755)
+    said = "✓ Job submission successful | Invocation ID: 0b1d99ac8d04df09\n"
+    submitted = shell(home, command.format(project=home.project), said)
+    fire(home, submitted, sys.executable, "-m", "jobwarden.cli.main", PATH=os.defpath)
+    eventually(lambda: "note" in home.kinds("s-1"), "the session is told")
+    text = home.journal("s-1")[0].text
+    assert text is not None
+    assert text.startswith("nel 0b1d99ac8d04df09 on localhost was submitted and is not watched: nel is not there")
+    assert '`nel = "' in text
+    assert not (home.root / "hostile").exists()
 
 
 # -- which session a client is in, and whose a call is
