@@ -333,6 +333,20 @@ def test_jobwarden_is_started_for_news_only_where_there_may_be_some(
         assert (words, told["event"], told["session_id"]) == ("hook news", name, "s-1")
 
 
+WORDS = ('"PostToolUse', '"PreToolUse"', '"hook_event_name":"PostToolUse', '"hook_event_name": "PreToolUse"')
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" , ", " :  ")], ids=repr)
+@pytest.mark.parametrize("words", WORDS)
+def test_a_prompt_or_a_last_message_that_names_other_events_is_told_its_news(
+    home: Household, program: Path, words: str, separators: tuple[str, str]
+) -> None:
+    session(home, seq=3, shown=2, acknowledged=2)
+    for name, more in (("UserPromptSubmit", {"prompt": words}), ("Stop", {"last_assistant_message": words})):
+        data = json.dumps(event(name, home, **more), separators=separators).encode()
+        assert fire(home, data, str(program)) == "told\n"
+
+
 @pytest.mark.parametrize("name", ["SessionStart", "UserPromptSubmit", "Stop"])
 def test_a_session_that_watches_nothing_starts_nothing(home: Household, program: Path, name: str) -> None:
     assert fire(home, event(name, home), str(program)) == ""
