@@ -10,19 +10,24 @@ MOST = 1 << 20
 
 
 def handle(data):
-    """Do what an event asks for."""
+    """Do what an event asks for; whatever the machine lacks for it is no fault of the client's."""
     try:
         event = json.loads(data.decode("utf-8", "replace"))
         name, session = event["hook_event_name"], event["session_id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return
     if not isinstance(session, str) or not is_plain(session):
         return
+    try:
+        respond(name, event)
+    except (OSError, RecursionError):  # quotes within substitutions within quotes, by the thousand
+        return
+
+
+def respond(name, event):
+    """Do what this event asks for."""
     if name in ("PostToolUse", "PostToolUseFailure"):
-        try:
-            after_command(event)
-        except RecursionError:  # quotes within substitutions within quotes, by the thousand
-            return
+        after_command(event)
     elif name == "PreToolUse":
         note_call(event)
     elif name in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
@@ -124,8 +129,11 @@ def start(payload):
     reading, writing = os.pipe()
     if os.fork():
         os.close(reading)
-        with os.fdopen(writing, "wb") as file:
-            file.write(json.dumps(payload).encode("utf-8")[:60000])
+        try:
+            with os.fdopen(writing, "wb") as file:
+                file.write(json.dumps(payload).encode("utf-8")[:60000])
+        except OSError:  # it has ended already
+            return False
         os.wait()
         return True
     try:

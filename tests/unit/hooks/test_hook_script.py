@@ -390,6 +390,49 @@ def test_jobwarden_is_asked_when_other_jobs_of_the_user_were_seen_since_it_was_a
     assert fire(home, event("Stop", home), str(program)) == "told\n"
 
 
+def test_what_was_seen_and_is_taken_away_meanwhile_keeps_no_news_back(home: Household, program: Path) -> None:
+    session(home, seq=3, shown=2, acknowledged=2)
+    seen = home.places.runtime / "overheard"
+    seen.mkdir()
+    (seen / "gone.json").symlink_to("/nowhere/gone.json")
+    assert fire(home, event("UserPromptSubmit", home), str(program)) == "told\n"
+    (seen / "here.json").write_text("{}", encoding="utf-8")
+    assert fire(home, event("Stop", home), str(program)) == "told\n"
+
+
+EACH: dict[str, dict[str, object]] = {
+    "SessionStart": {"source": "startup"},
+    "UserPromptSubmit": {"prompt": "go on"},
+    "Stop": {},
+    "PreToolUse": {"tool_use_id": "toolu_1", "agent_id": "sub-1"},
+    "PostToolUse": {"tool_input": {"command": "sbatch x"}, "tool_response": "Submitted batch job 12"},
+}
+
+
+@pytest.mark.parametrize("call", ["listdir", "stat", "lstat", "fork", "pipe", "execv"])
+@pytest.mark.parametrize("name", EACH)
+def test_whatever_the_machine_refuses_the_hook_ends_with_0(home: Household, name: str, call: str) -> None:
+    """A machine that refuses these calls, to root as well, cannot be had: each of them refuses here."""
+    session(home, seq=3, shown=2, acknowledged=2)
+    refusing = (
+        "import json, os, subprocess, sys; from jobwarden_hooks import folders, starting\n"
+        "def refuse(*_): raise OSError(24, 'refused')\n"
+        "starting.program = lambda given: ['/bin/true']\n"
+        f"os.{call} = refuse\n"
+        "from jobwarden_hooks.events import handle\n"
+        "handle(sys.stdin.buffer.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", refusing],
+        input=json.dumps(event(name, home, **EACH[name])).encode(),
+        env={**home.env, "PYTHONPATH": str(HOOKS), "CLAUDE_PID": str(os.getpid())},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
     """2 from a hook takes the user's prompt away: an older jobwarden ends so, and uvx without a network."""
     program = home.root / "older"
