@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ def handlers(name: str) -> dict[str, list[dict[str, Any]]]:
 def test_each_hook_runs_a_script_of_ours_without_site_packages_and_within_a_limit(name: str) -> None:
     for event, found in handlers(name).items():
         for one in found:
-            path = re.fullmatch(r'test ! -f ("\S+") \|\| exec python3 -I -S \1', one["command"])
+            path = re.fullmatch(r'test ! -r ("\S+") \|\| exec python3 -I -S \1', one["command"])
             assert path is not None, event
             assert (ROOT / path[1].removeprefix('"${CLAUDE_PLUGIN_ROOT}/').rstrip('"')).is_file()
             assert one["timeout"] == DAY_S if one.get("asyncRewake") else 0 < one["timeout"] <= 20
@@ -48,6 +50,28 @@ def test_a_plug_in_whose_folder_is_gone_takes_no_prompt_away(tmp_path: Path, nam
             ["sh", "-c", command], env=gone, input=b"{}", capture_output=True, timeout=30, check=False
         )
         assert (done.returncode, done.stdout) == (0, b"")
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_script_that_cannot_be_read_takes_no_prompt_away(name: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # root reads all, and nobody cannot enter pytest's folder
+        scripts = Path(folder) / "hooks"
+        shutil.copytree(ROOT / "hooks", scripts, ignore=shutil.ignore_patterns("__pycache__"))
+        Path(folder).chmod(0o755)
+        for one in scripts.glob("*.py"):
+            one.chmod(0)
+        for command in {one["command"] for found in handlers(name).values() for one in found}:
+            done = subprocess.run(
+                ["sh", "-c", command],
+                env={"CLAUDE_PLUGIN_ROOT": folder, "PATH": os.defpath},
+                cwd="/",
+                user=65534 if os.geteuid() == 0 else None,
+                input=b"{}",
+                capture_output=True,
+                timeout=30,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (0, b"")
 
 
 def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() -> None:
