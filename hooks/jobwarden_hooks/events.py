@@ -7,6 +7,8 @@ import sys
 from jobwarden_hooks.folders import announce, bind, has_news, is_plain, note_call, others_watch, remove, runtime
 
 MOST = 1 << 20
+ASK_S = 15
+"""Less than any client gives an event at which jobwarden is asked; a test says so."""
 
 
 def handle(data):
@@ -142,13 +144,8 @@ def start(payload):
             os._exit(0)
         os.close(writing)
         os.dup2(reading, 0)
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        log = runtime("hook.log")
-        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log else nothing
-        if os.fstat(errors).st_size > MOST:
-            os.ftruncate(errors, 0)
-        os.dup2(nothing, 1)
-        os.dup2(errors, 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        errors_to_log()
         wrong = prepared(words)
         if wrong:
             os.write(2, (wrong + "\n").encode("utf-8"))
@@ -157,11 +154,21 @@ def start(payload):
         os._exit(127)
 
 
+def errors_to_log():
+    """Send this process's stderr, which is a client's, to a file of ours."""
+    log = runtime("hook.log")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    errors = os.open(log, flags, 0o600) if log else os.open(os.devnull, os.O_WRONLY)
+    if os.fstat(errors).st_size > MOST:
+        os.ftruncate(errors, 0)
+    os.dup2(errors, 2)
+
+
 def ask(payload):
     """Let jobwarden itself answer the event. Whatever becomes of it, it is no fault of the client's.
 
     Its exit status goes no further: 2 would take the user's prompt away, and an older jobwarden, or uvx without a
-    network, ends with that.
+    network, ends with that. It holds nothing of the client's, which may end this hook and then waits for its pipes.
     """
     from jobwarden_hooks.starting import program
 
@@ -171,12 +178,23 @@ def ask(payload):
     reading, writing = os.pipe()
     os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
     os.close(writing)
+    answer, telling = os.pipe()
     if os.fork():
         os.close(reading)
+        os.close(telling)
+        with os.fdopen(answer, "rb") as file:
+            said = file.read().decode("utf-8", "replace")
         os.wait()
+        sys.stdout.write(said)
         return
     try:
+        import signal
+
         os.dup2(reading, 0)
+        os.dup2(telling, 1)
+        errors_to_log()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(ASK_S)
         os.execv(words[0], words + ["hook", "news"])
     finally:
         os._exit(127)

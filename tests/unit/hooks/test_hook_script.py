@@ -16,7 +16,7 @@ import pytest
 from jobwarden.bindings import binding_of, sub_agent_of
 from jobwarden.identity import Caller
 from jobwarden_registry.processes import process_of
-from support.hook import HOOKS, SCRIPT, run_hook
+from support.hook import HOOKS, SCRIPT, hook_module, run_hook
 from support.household import Household, eventually, household
 
 
@@ -442,6 +442,55 @@ def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
     journal.parent.mkdir(parents=True)
     journal.write_text('{"seq": 1}\n', encoding="utf-8")
     assert fire(home, event("UserPromptSubmit", home, prompt="go on"), str(program)) == "told\n"
+
+
+def test_a_hook_that_its_client_ends_leaves_nothing_that_holds_the_clients_pipes(home: Household) -> None:
+    session(home, seq=3, shown=2, acknowledged=2)
+    program = home.root / "slow"
+    program.write_text(f"#!/bin/sh\necho $$ > {home.root}/pid\nexec sleep 600\n", encoding="utf-8")
+    program.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SCRIPT), str(program)],
+        env=home.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as hook:
+        assert hook.stdin is not None
+        hook.stdin.write(json.dumps(event("UserPromptSubmit", home)).encode())
+        hook.stdin.close()
+        hook.stdin = None
+        eventually(lambda: (home.root / "pid").exists() and (home.root / "pid").read_text().strip(), "it is asked")
+        hook.kill()
+        assert hook.communicate(timeout=60) == (b"", b"")
+    pid = int((home.root / "pid").read_text())
+    assert process_of(pid) is not None  # and the pipes were closed all the same
+    os.kill(pid, 9)
+
+
+def test_a_jobwarden_that_does_not_answer_is_ended_before_the_client_ends_the_hook(home: Household) -> None:
+    asked = {"SessionStart", "UserPromptSubmit", "Stop"}
+    for name in ("hooks.json", "hooks.codex.json"):
+        told = json.loads((HOOKS / name).read_text(encoding="utf-8"))["hooks"]
+        limits = [one["timeout"] for event in asked for group in told[event] for one in group["hooks"]]
+        assert all(one > hook_module("events").ASK_S for one in limits)
+    session(home, seq=3, shown=2, acknowledged=2)
+    program = home.root / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
+    program.chmod(0o755)
+    told = json.dumps(event("UserPromptSubmit", home))
+    shorter = (
+        "import sys; from jobwarden_hooks import events; events.ASK_S = 1\nevents.handle(sys.stdin.buffer.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", shorter, str(program)],
+        input=told.encode(),
+        env={**home.env, "PYTHONPATH": str(HOOKS)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 OLDER: dict[str, str] = {}
