@@ -118,11 +118,14 @@ def test_each_client_starts_the_server_of_the_plug_in_itself() -> None:
 def test_the_server_for_codex_is_found_where_codex_keeps_its_plug_ins_and_works_in_the_thread_s_folder(
     tmp_path: Path,
 ) -> None:
-    """Codex 0.169.0 expands nothing in its file, and keeps one version of a plug-in below CODEX_HOME."""
+    """Codex 0.169.0 expands nothing in its file, and keeps a plug-in below CODEX_HOME; of several the newest is it."""
     server = read(".mcp.codex.json")["mcpServers"]["jobwarden"]
-    cached = tmp_path / "my codex" / "plugins" / "cache" / "a marketplace" / "jobwarden" / "0.1.0" / "hooks"
-    cached.mkdir(parents=True)
-    (cached / "jobwarden_start.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:])", encoding="utf-8")
+    for release, written in (("0.10.0", 3000), ("0.9.0", 1000), ("0.8.0", 2000)):
+        cached = tmp_path / "my codex" / "plugins" / "cache" / "a marketplace" / "jobwarden" / release / "hooks"
+        cached.mkdir(parents=True)
+        script = cached / "jobwarden_start.py"
+        script.write_text(f"import os, sys; print('{release}', os.getcwd(), sys.argv[1:])", encoding="utf-8")
+        os.utime(script, (written, written))
     assert (ROOT / "hooks" / "jobwarden_start.py").is_file()
     for env, moved in (({"CODEX_HOME": str(tmp_path / "my codex")}, ".codex"), ({"HOME": str(tmp_path)}, "gone")):
         done = subprocess.run(
@@ -135,5 +138,5 @@ def test_the_server_for_codex_is_found_where_codex_keeps_its_plug_ins_and_works_
             timeout=60,
             check=False,
         )
-        assert done.stdout == f"{tmp_path} ['serve']\n", done.stderr
+        assert done.stdout == f"0.10.0 {tmp_path} ['serve']\n", done.stderr
         next(tmp_path.glob("*codex")).rename(tmp_path / moved)
