@@ -58,12 +58,15 @@ def after_command(event):
     if isinstance(text, list):
         shell = len(text) == 3 and base(str(text[0])) in SHELLS and "c" in str(text[1])
         text = str(text[2]) if shell else " ".join("'%s'" % str(one).replace("'", "'\\''") for one in text)
-    if not isinstance(text, str) or len(text) > MOST // 4:
+    if not isinstance(text, str):
         return
     cwd = event.get("cwd")
     cwd = cwd if isinstance(cwd, str) and cwd.startswith("/") else "/"
     reader = Reader(cwd)
     reader.read(text, Place(cwd=cwd))
+    if reader.spent:
+        reader = Reader(cwd)
+        reader.unsure.append(Place(cwd=cwd))
     if not reader.submissions and not reader.unsure:
         return
     answer = settle(reader, output_of(event))

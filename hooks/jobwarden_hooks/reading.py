@@ -20,7 +20,10 @@ from jobwarden_hooks.programs import (
 )
 from jobwarden_hooks.shell import NAME, NAME_START, Word, commands
 
-MOST = 1 << 20
+MOST = 1 << 16
+"""The longest command or script that is read, in characters."""
+BUDGET = 1 << 20
+"""How much is read in all, with what stands in the command more than once or is run for each of many hosts."""
 
 
 class Place(object):
@@ -49,13 +52,25 @@ class Reader(object):
         self.submissions, self.prints, self.unsure = [], [], []
         self.variables, self.same = {}, {}
         self.handed_in = None
+        self.left = BUDGET
+
+    @property
+    def spent(self):
+        """Whether there was too much to read: then what was found is not all, and may not be what printed an id."""
+        return self.left < 0
 
     def read(self, text, place, capture=None, many=0, depth=0):
         """Read a shell text that runs at a place."""
-        if depth > 8 or len(text) > MOST:
+        if len(text) > MOST:
+            self.unsure.append(place)
+            return
+        self.left -= len(text) + 100
+        if depth > 8 or self.spent:
             return
         loops = many
         for command in commands(text):
+            if self.spent:
+                return
             words = list(command.words)
             while words and not words[0].quoted and words[0].text in KEYWORDS:
                 loops += 1 if words[0].text in ("while", "until") else -1 if words[0].text == "done" else 0
@@ -80,10 +95,13 @@ class Reader(object):
     def value(self, word):
         """Give a word's text with what is known of its variables."""
         text = word.text if isinstance(word, Word) else word
-        for name, values in self.variables.items() if "\0" in text else ():
-            if len(values) == 1:
-                text = text.replace("\0%s\0" % name, values[0])
-        return text
+        parts = text.split("\0") if "\0" in text else ()
+        if len(parts) % 2 == 0:
+            return text
+        for at in range(1, len(parts), 2):
+            values = self.variables.get(parts[at], ())
+            parts[at] = values[0] if len(values) == 1 else "\0%s\0" % parts[at]
+        return "".join(parts)
 
     def assigned(self, words, place, loops, depth):
         """Note the assignments before a command; give what follows them."""
@@ -178,6 +196,8 @@ class Reader(object):
                 hosts = [host.replace("\0%s\0" % name, value) for value in values]
                 loops = max(0, loops - 1)
         for one in hosts:
+            if self.spent:
+                return
             inner = Place(one, guess, None, is_host(one))
             if place.host is not None:
                 inner.guess = "it was reached from %s" % place.host
@@ -237,7 +257,8 @@ class Reader(object):
         if base(name) in ("make", "gmake"):
             paths = ["Makefile", "makefile", "GNUmakefile"]
         for path in paths if place.host is None and place.cwd else []:
-            text = read_text(place.cwd, path)
+            text = None if self.spent else read_text(place.cwd, path)
+            self.left -= len(text or "") // 8
             if text is None or "sbatch" not in text:
                 continue
             if path == name and ("sh" in text.split("\n", 1)[0] or name.endswith("sh")):
