@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult, Resolve
 from pydantic import BaseModel, Field
 
+from jobwarden.identity import Caller
 from jobwarden.mcp_server.cells import cell
 from jobwarden.mcp_server.edge import Callers
 from jobwarden.mcp_server.news import job_label
@@ -62,9 +63,10 @@ class Consents:
             doomed = await self._service.to_cancel(caller, jobs=sweep.jobs, all_jobs=sweep.all_jobs, force=sweep.force)
         except JobwardenError:  # the tool itself meets it, and says so
             return Consent()
-        if not doomed or not (sweep.all_jobs or any(not job.mine for job in doomed)):
+        own = all(job.mine for job in doomed) and caller.borrower is None
+        if not doomed or (own and not sweep.all_jobs):
             return Consent()
-        return Elicit(_question(doomed), Consent)
+        return Elicit(_question(doomed, caller), Consent)
 
 
 async def consent(
@@ -111,14 +113,18 @@ def shows_dialogs(ctx: Context[Live, Any]) -> bool:
     return asked_in_answers or ctx.session.can_send_request
 
 
-def _question(doomed: Sequence[JobView]) -> str:
+def _question(doomed: Sequence[JobView], caller: Caller) -> str:
     lines = [f"Cancel {len(doomed)} job(s)?"]
-    lines += [_line(job) for job in doomed[:_LISTED]]
+    lines += [_line(job, caller) for job in doomed[:_LISTED]]
     if len(doomed) > _LISTED:
         lines.append(f"... and {len(doomed) - _LISTED} more")
     return "\n".join(lines)
 
 
-def _line(job: JobView) -> str:
-    whose = "" if job.mine else f", of another session ({job.owner.agent} {cell(job.owner.session_id, 60)})"
+def _line(job: JobView, caller: Caller) -> str:
+    whose = (
+        ""
+        if job.mine and caller.borrower is None
+        else f", of another session ({job.owner.agent} {cell(job.owner.session_id, 60)})"
+    )
     return f"- {job_label(job.type, job.id, job.host, job.name)}: {cell(job.status, 40) or job.phase.value}{whose}"

@@ -41,7 +41,7 @@ async def cancel(
             doomed.append(Doomed(one.session, one.record))
         else:
             reports[one.record.uid] = report
-    order = Order(_who(caller), caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
+    order = Order(_who(caller), caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
     made = await request_cancel(desk.world.rounds, doomed, order)
     reports |= {one.record.uid: report for one, report in zip(doomed, made, strict=True)}
     if any(report.outcome in ("accepted", "failed") for report in made):
@@ -61,7 +61,7 @@ async def to_cancel(
 
 
 def _owns(caller: Caller, one: Known) -> bool:
-    return one.session.entry.session_id == caller.session_id
+    return caller.owns(one.session.entry.session_id)
 
 
 async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, force: bool) -> CancelReport | None:
@@ -69,7 +69,7 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
     owner = one.session.entry.session_id
     if not one.live or one.record.phase.closed:
         return CancelReport("already ended", f"It ended: {one.record.last_status or one.record.phase}.")
-    if owner != caller.session_id and not force:
+    if not _owns(caller, one) and not force:
         return CancelReport("refused", f"Session {owner} watches it; pass force=true to end it all the same.")
     if not dry_run:
         return None
@@ -82,6 +82,8 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
 def _who(caller: Caller) -> str:
     detail = f", sub-agent {caller.detail}" if caller.detail else ""
     claimed = " (claimed)" if caller.claimed else ""
+    if caller.borrower is not None:
+        claimed = f" (named by session {caller.borrower})"
     return f"{caller.agent} session {caller.session_id}{claimed}{detail}"
 
 

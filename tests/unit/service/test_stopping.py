@@ -11,7 +11,7 @@ import pytest
 from jobwarden.service.service import Service
 from jobwarden.service.views import CancelView
 from jobwarden.transport.errors import OutcomeUnknownError
-from jobwarden_registry.errors import JobwardenError, UnwritableError
+from jobwarden_registry.errors import InvalidIdError, JobwardenError, UnwritableError
 from jobwarden_registry.session import Session
 from support.household import Household
 from support.paper import Paper, QuietDesk
@@ -101,6 +101,27 @@ async def test_another_sessions_job_needs_force_and_its_agent_is_told_who_did_it
     told = (await service.status(home.caller("other"))).news
     assert [str(event.event) for event in told] == ["cancel_requested", "finished"]
     assert "session session-1" in (told[0].text or "")
+
+
+async def test_who_only_names_the_watching_session_needs_force_as_well_and_that_sessions_agent_is_told(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    """A refusal says which session watches the job; to pass its id is no leave to end it."""
+    await register(service, home, paper, "9", session="other")
+    await service.status(home.caller("other"))
+    borrowed = replace(home.caller("other", client="client-2"), claimed=True, borrower="session-1")
+    assert await service.to_cancel(borrowed, jobs=["9"]) == await service.to_cancel(borrowed, all_jobs=True) == ()
+    for how in ({"jobs": ["9"]}, {"all_jobs": True}):
+        view = await service.cancel(borrowed, **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- names of arguments
+        assert outcomes(view) == {"9": "refused"}
+    with pytest.raises(InvalidIdError, match="only it changes its rules"):
+        await service.watch_log(borrowed, "9", action="add", rule="time=1s action=cancel")
+    assert paper.cancelled == []
+    assert [job.id for job in await service.to_cancel(borrowed, all_jobs=True, force=True)] == ["9"]
+    assert outcomes(await service.cancel(borrowed, jobs=["9"], force=True)) == {"9": "accepted"}
+    told = (await service.status(home.caller("other"))).news
+    assert [str(event.event) for event in told] == ["cancel_requested", "finished"]
+    assert "session other (named by session session-1)" in (told[0].text or "")
 
 
 async def test_what_a_cancellation_would_end_is_known_before_it_without_asking_anybody(
