@@ -279,6 +279,24 @@ def test_hooks_that_were_written_by_hand_are_replaced_since_all_would_run_twice(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("command", ["/home/me/bin/jobwarden_slack.py", "python3 ~/jobwarden_hooks.py 'x'"])
+def test_a_persons_own_script_whose_name_begins_as_ours_stays(home: Home, command: str) -> None:
+    path = home.at("claude").hooks
+    own = {"type": "command", "command": command}
+    before = write(path, {"hooks": {"Stop": [{"hooks": [own]}]}})
+    home.install("claude")
+    assert {"hooks": [own]} in read(path)["hooks"]["Stop"]
+    (data_folder(home.env) / "installed.json").unlink()
+    home.uninstall("claude")
+    assert json.loads(path.read_bytes()) == json.loads(before)
+
+
+def test_every_script_that_is_shipped_is_known_as_ours() -> None:
+    scripts = [name for name in shipped.hooks() if "/" not in name]
+    assert len(scripts) == 3
+    assert all(entries.is_our_hook({"command": f"python3 '/a b/{name}' x"}) for name in scripts)
+
+
 def test_without_the_notes_all_that_is_ours_goes_and_no_skill(home: Home) -> None:
     write(home.at("claude").hooks, {"x": 1})
     home.install("claude")
