@@ -159,6 +159,45 @@ async def test_another_sessions_job_is_named_as_such(connect: Connect, asked: li
     assert "of another session (claude-code s1)" in asked[0]
 
 
+@pytest.mark.parametrize("number", [2, 25, 80])
+async def test_what_is_registered_while_the_dialog_is_open_is_not_what_the_person_agreed_to(
+    service: FakeService, asked: list[str], number: int
+) -> None:
+    """Of the older protocol the call goes on with what was shown; of the newer one the person is asked anew."""
+    service.jobs = [a_job(str(one)) for one in range(number)]
+
+    async def person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        assert context.request_id is not None
+        if not asked:
+            service.jobs = [*service.jobs[:-1], a_job("999")]  # as many as before, and the first ten are the same
+        asked.append(params.message)
+        return YES
+
+    for mode in ("legacy", "auto"):
+        server = build_server(service, find_caller=find_caller, clock=lambda: NOW)
+        service.jobs = [a_job(str(one)) for one in range(number)]
+        asked.clear()
+        async with Client(server, mode=mode, elicitation_callback=person) as client:
+            await _cancel(client, all=True)
+        assert service.only is not None
+        assert ("uid-999" in service.only, len(service.only)) == (mode == "auto", number)
+        assert len(asked) == (2 if mode == "auto" else 1)
+        assert len(set(asked)) == len(asked)
+
+
+async def test_where_nobody_is_asked_the_call_ends_what_it_names_and_where_nothing_was_found_nothing(
+    connect: Connect, service: FakeService
+) -> None:
+    async with connect(YES) as client:
+        await _cancel(client, jobs=["1"])
+        assert service.only is None
+        await _cancel(client, jobs=["1"], force=True)
+        assert service.only is None
+        service.jobs = []
+        await _cancel(client, all=True)
+        assert service.only == []
+
+
 async def test_jobs_of_a_session_that_the_caller_only_named_are_asked_about_as_anothers(
     service: FakeService, asked: list[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import anyio
 
@@ -17,6 +17,7 @@ from jobwarden_registry.phases import Phase
 _REASON_CHARS = 300
 _LOOKS_S = (1.0, 2.0, 3.0, 4.0)
 """Waits between looks for the end: each look counts against the quick budget of its host."""
+_NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
 
 
 async def cancel(
@@ -28,6 +29,7 @@ async def cancel(
     reason: str,
     dry_run: bool,
     force: bool,
+    only: Collection[str] | None = None,
 ) -> CancelView:
     """See `Service.cancel`."""
     if bool(jobs) == all_jobs:
@@ -37,6 +39,8 @@ async def cancel(
     doomed: list[Doomed] = []
     for one in chosen:
         report = await _before(desk, caller, one, dry_run=dry_run, force=force)
+        if report is None and only is not None and one.record.uid not in only:
+            report = _NOT_ASKED_ABOUT
         if report is None:
             doomed.append(Doomed(one.session, one.record))
         else:
@@ -51,13 +55,15 @@ async def cancel(
 
 async def to_cancel(
     desk: Desk, caller: Caller, *, jobs: Sequence[str], all_jobs: bool, force: bool
-) -> tuple[JobView, ...]:
+) -> dict[str, JobView]:
     """See `Service.to_cancel`."""
     if bool(jobs) == all_jobs:
-        return ()
+        return {}
     chosen = await _choose(desk, caller, jobs, force=force)
     living = [one for one in chosen if one.live and not one.record.phase.closed]
-    return await desk.views([one for one in living if force or _owns(caller, one)], caller)
+    doomed = [one for one in living if force or _owns(caller, one)]
+    views = await desk.views(doomed, caller)
+    return {one.record.uid: view for one, view in zip(doomed, views, strict=True)}
 
 
 def _owns(caller: Caller, one: Known) -> bool:
