@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 AGENT = "codex"
 _AGAIN_S = 600.0
-"""A program that could not be run, or hung, is tried again after this long, and not at each look: others wait for it."""
+"""A program that could not be run, or hung, is tried again after this long, not at each look: others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

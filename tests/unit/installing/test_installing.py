@@ -308,6 +308,25 @@ def test_without_the_notes_all_that_is_ours_goes_and_no_skill(home: Home) -> Non
     assert (home.at("claude").skills / "job-monitor" / "SKILL.md").exists()
 
 
+@pytest.mark.parametrize("text", ["{ broken", "", "[]", '{"v": 9}', '{"installs": [{}]}'])
+@pytest.mark.parametrize("again", [False, True])
+def test_notes_that_cannot_be_read_leave_the_hooks_that_another_client_may_run(
+    home: Home, text: str, again: bool
+) -> None:
+    home.install("claude")
+    home.install("codex")
+    (data_folder(home.env) / "installed.json").write_text(text)
+    if again:  # which writes the notes anew
+        home.install("claude")
+    plan = home.uninstall("claude")
+    assert any("that folder stays" in note for note in plan.notes)
+    for handler in ours(home, "codex"):
+        assert Path(shlex.split(str(handler["command"]))[-2]).is_file()
+    plan = home.uninstall("codex")
+    assert (ours(home, "codex") if home.at("codex").hooks.exists() else []) == []
+    assert any("that folder stays" in note for note in plan.notes)
+
+
 def test_a_skill_of_that_name_which_is_a_persons_own_is_left_alone(home: Home) -> None:
     path = home.at("codex").skills / "job-monitor" / "SKILL.md"
     before = write(path, "mine\n")
