@@ -29,6 +29,8 @@ WRAP = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{text}\n\n"
         ("sbatch -o %j.out -e %j.err run.sh", ("-o%j.out", "-e%j.err"), ()),
         ("sbatch --time=3 /dev/stdin q s", ("--time=3",), ("q", "s")),
         ("sbatch --time=3", ("--time=3",), ()),
+        ("sbatch --export=ALL,A=b run.sh", ("--export=ALL,A=b",), ()),
+        ("sbatch --export NONE --mem=2G run.sh a", ("--export=NONE", "--mem=2G"), ("a",)),
     ],
 )  # fmt: skip
 def test_options_and_arguments_are_given_again(line: str, options: tuple[str, ...], arguments: tuple[str, ...]) -> None:
@@ -56,6 +58,9 @@ def test_what_is_wrapped_is_known_by_the_script(line: str, text: str) -> None:
         ("salloc", SCRIPT, ""),
         ("sbatch --array=0-9 run.sh", SCRIPT, ""),
         ("sbatch -a 0-9 run.sh", SCRIPT, ""),
+        ("sbatch --arr=0-9 run.sh", SCRIPT, ""),
+        ("sbatch --export-file=env run.sh", SCRIPT, ""),
+        ("sbatch --export-f env run.sh", SCRIPT, ""),
         ("sbatch -M other run.sh", SCRIPT, ""),
         ("sbatch --job-name=my job run.sh", SCRIPT, "/home/alice/run.sh"),
         ("sbatch run.sh 'a b'", SCRIPT, ""),

@@ -14,7 +14,7 @@ from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerErr
 from jobwarden.sources.framing import Part, framed_argv
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm import commands
-from jobwarden.sources.slurm.reading import no_accounting
+from jobwarden.sources.slurm.reading import MAYBE, no_accounting
 from jobwarden.sources.slurm.stored import script_of
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
 
@@ -57,8 +57,6 @@ jw_done
 
 _COMMAND = re.compile(r"^ +Command=(?P<text>.*)$", re.MULTILINE)
 _ID = re.compile(r"(?P<id>[1-9]\d{0,9})(?:;[\w.-]+)?\s*\Z")
-_MAYBE = re.compile(r"timed? ?out|contact|connect|socket|receiv|communicat|protocol|transport|munge", re.IGNORECASE)
-"""Complaints of sbatch after which the job may be there all the same."""
 
 
 def original_argv(nonce: str, job: int, *, cluster: str, limit_s: float) -> list[str]:
@@ -152,7 +150,7 @@ def read_submission(parts: Mapping[str, Part]) -> str | None:
         found = _ID.search(said)
         return found["id"] if found else None
     complaint = part.stderr.strip()
-    if part.status in (124, 137) or _MAYBE.search(complaint):
+    if part.status in (124, 137) or MAYBE.search(complaint):
         return None
     raise NotAgainError(f"sbatch refused it: {complaint[-400:] or f'exit {part.status}'}")
 
