@@ -18,7 +18,7 @@ from jobwarden.sources.slurm.reading import MAYBE, no_accounting
 from jobwarden.sources.slurm.stored import script_of
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
 
-FIELDS = ("JobIDRaw", "User", "ReqTRES", "TimelimitRaw", "WorkDir", "JobName", "SubmitLine")
+FIELDS = ("JobIDRaw", "User", "ReqTRES", "AllocTRES", "TimelimitRaw", "WorkDir", "JobName", "SubmitLine")
 
 _ORIGINAL = r"""
 fields=$1 id=$2
@@ -126,7 +126,7 @@ def read_original(
         comment=line.comment,
         alive=alive,
         twins=tuple(twins),
-        gpus=_resource(row["ReqTRES"], "gres/gpu"),
+        gpus=max(_gpus(row["ReqTRES"]), _gpus(row["AllocTRES"])),  # a whole node is given more than was asked for
         nodes=_resource(row["ReqTRES"], "node") or 1,
         time_limit_s=float(minutes) * 60 if minutes.isdigit() else None,
         question=(commands.question("sacct", "-j", str(job), "-o", ",".join(FIELDS)),),
@@ -206,9 +206,15 @@ def _command(parts: Mapping[str, Part]) -> str:
     return found["text"] if found else ""
 
 
+def _gpus(tres: str) -> int:
+    """Count them; a site may count each of its types, and not all of them together."""
+    types = {one.partition("=")[0] for one in tres.split(",") if one.startswith("gres/gpu:")}
+    return max(_resource(tres, "gres/gpu"), sum(_resource(tres, one) for one in types))
+
+
 def _resource(tres: str, name: str) -> int:
     for one in tres.split(","):
         key, _, number = one.partition("=")
-        if key.partition(":")[0] == name and number.isdigit():
+        if key == name and number.isdigit():
             return int(number)
     return 0
