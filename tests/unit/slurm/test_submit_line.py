@@ -161,7 +161,21 @@ def test_a_site_that_keeps_no_submit_line_is_told_at_once(status: int, stderr: s
 
 
 def test_another_users_job_is_not_submitted_again() -> None:
-    row = "jw0".join(("7", "bob", "cpu=1,gres/gpu=1", "cpu=8,gres/gpu:a=2,gres/gpu:b=1,node=1", "5", "/home/bob", "train", "sbatch run.sh")) + "\n"
+    row = (
+        "jw0".join(
+            (
+                "7",
+                "bob",
+                "cpu=1,gres/gpu=1",
+                "cpu=8,gres/gpu:a=2,gres/gpu:b=1,node=1",
+                "5",
+                "/home/bob",
+                "train",
+                "sbatch run.sh",
+            )
+        )
+        + "\n"
+    )
     parts = {"line": Part(0, row.encode(), ""), "script": Part(0, SCRIPT.encode(), "")}
     with pytest.raises(NotAgainError, match="belongs to bob"):
         read_original(parts, "jw0", 7, user="alice", name=None, alive=False, twins=())
