@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import JsonValue
+
 from jobwarden.actions.book import Book
 from jobwarden.actions.deeds import CLAIMED, RULES_OF, RULES_PAUSED, SUBMITTED, After, Deed, Known, note_after
 from jobwarden.actions.errors import NotYetError
@@ -79,7 +81,7 @@ def _current(transaction: Transaction, record: JobRecord, deed: Deed, known: Kno
     again, new = transaction.register(_cleared(again), text=found.text)
     if new and again.rules:
         paused = [one.rule for one in known.deeds.values() if one.firing == deed.firing and one.action == "pause"]
-        extra = {**deed.about, RULES_OF: record.uid, RULES_PAUSED: [*paused], TOLD: False}
+        extra: dict[str, JsonValue] = {**deed.about, RULES_OF: record.uid, RULES_PAUSED: [*paused], TOLD: False}
         transaction.note(f"rules: {len(again.rules)} came along", kind=EventKind.ACTION, uid=again.uid, extra=extra)
     return again
 

@@ -196,7 +196,7 @@ async def test_a_refused_cancel_of_what_was_replaced_is_told(stage: Stage) -> No
     async def refuse(*_: object) -> Mapping[str, CancelOutcome]:
         return {"100": CancelOutcome(accepted=False, text="Access/permission denied")}
 
-    stage.press.cancel = refuse  # type: ignore[method-assign]  # pyright: ignore[reportAttributeAccessIssue] -- it is not ours any more
+    stage.press.cancel = refuse  # type: ignore[method-assign, assignment]  # pyright: ignore[reportAttributeAccessIssue] -- it is not ours any more
     stage.press.states["100"] = "RUNNING"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jobwarden.actions.resubmit._LOOKS_S", (0.0,))
