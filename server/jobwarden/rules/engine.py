@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from jobwarden.actions.planning import run_of, runs_of
 from jobwarden.logs.pattern import PatternError
 from jobwarden.logs.secrets import mask
 from jobwarden.rules.building import names_of
 from jobwarden.rules.condition_reading import ConditionError, Scalar
 from jobwarden.rules.conditions import holds
 from jobwarden.rules.model import ANY, END, Kind, Rule
-from jobwarden.rules.sight import Look, Outcome, compiled, held_of
+from jobwarden.rules.sight import Look, Outcome, Text, compiled, held_of
 from jobwarden.rules.state import Fired, Held, JobRules, RuleState
 from jobwarden.verdict.outputs import OUTPUT_MISSING
 from jobwarden_registry.phases import Phase
@@ -26,13 +27,19 @@ MOST_FAILURES: Final = 5
 MOST_A_MINUTE: Final = 10
 """A rule fires no more often; what matches beyond that is counted."""
 _SLOWER, _SLOWEST = 1.1, 5.0
+_BEGUN_ANEW: Final = {"since": None, "spent": None, "value": None, "held": None}
 
 
 def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
     """Look at all rules of a job."""
     fired: list[Fired] = []
     said: dict[str, str] = {}
+    run, runs = run_of(look.record), runs_of(look.record)
+    again = bool(state.run) and (state.run, state.runs) != (run, runs)
+    state = state.model_copy(update={"run": run, "runs": runs})
     for rule in rules:
+        if again and rule.kind in (Kind.SILENCE, Kind.STANDSTILL):  # what an earlier run did says nothing of this one
+            state = state.with_rule(rule.name, state.of(rule.name).model_copy(update=_BEGUN_ANEW))
         one = _OneRule(rule, state.of(rule.name), look)
         after = one.run()
         for held in one.fires:
@@ -57,6 +64,8 @@ def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, 
         line=mask(held.line),
         stream=held.stream,
         manual=manual,
+        run=held.run,
+        runs=held.runs,
     )
 
 
@@ -147,10 +156,13 @@ class _OneRule:
             self._fire_after(self._state.since, self._state.held)
 
     def _states(self) -> None:
-        for phase, word in self.look.words:
+        runs = self.look.record.attempts
+        earlier = (runs[-2].id, len(runs) - 1) if len(runs) > 1 else ("", 0)
+        for number, (phase, word) in enumerate(self.look.words):
             shown = f"{phase.value}: {word}"
+            run, count = earlier if number < self.look.words_before else ("", 0)
             if ANY in self.rule.states or {phase.value, word.lower()} & {one.lower() for one in self.rule.states}:
-                self._fire_if(Held(line=shown, captures={"0": shown}))
+                self._fire_if(Held(line=shown, captures={"0": shown}, run=run, runs=count))
         if self.look.last and END in self.rule.states:
             record = self.look.record
             self._fire_if(Held(line=f"{record.phase.value}: {record.last_status}"))
@@ -216,8 +228,14 @@ class _OneRule:
         for text in self.look.texts:
             if not set(text.streams) & set(self.rule.reads):
                 continue
+            if self.rule.kind is not Kind.PATTERN and self._is_earlier(text):
+                continue
             found += [held_of(self.rule, pattern, match, text) for match in pattern.matches(text.data)]
         return found
+
+    def _is_earlier(self, text: Text) -> bool:
+        now = run_of(self.look.record), runs_of(self.look.record)
+        return bool(text.run) and (text.run, text.runs) != now
 
     def _fire_after(self, since: datetime, held: Held | None = None) -> None:
         """Fire when it has lasted long enough, once."""
@@ -283,6 +301,8 @@ class _OneRule:
         if count >= MOST_A_MINUTE:
             return False
         self._note(fired=state.fired + 1, last_fired_at=now, window_at=now if fresh else window, in_window=count + 1)
+        if not held.run:
+            held = held.model_copy(update={"run": run_of(self.look.record), "runs": runs_of(self.look.record)})
         self.fires.append(held)
         return True
 

@@ -66,6 +66,7 @@ class _Known:
         record: The job, as it stands, or as it ended; None: nobody knows it any more.
         over: It is watched no longer.
         words: The states since the last look.
+        words_before: So many of them, the first ones, are those of an earlier run.
         seq: The journal's latest event that these are of.
         word: The last of these states.
     """
@@ -74,6 +75,7 @@ class _Known:
     record: JobRecord | None
     over: bool
     words: Sequence[tuple[Phase, str]]
+    words_before: int
     seq: int
     word: str
 
@@ -137,6 +139,7 @@ class Looker:
             unread=new.unread,
             refused=new.refused,
             words=known.words,
+            words_before=known.words_before,
             last=last,
         )
         outcome = step(rules, _moved(state, new, known), await self._with_files(look, rules, state))
@@ -192,17 +195,7 @@ class Looker:
                 missing |= {} if found is None else {rule.path: found}
         if not missing and len(refused) == len(look.refused):
             return look
-        return Look(
-            look.record,
-            look.now,
-            texts=look.texts,
-            grew=look.grew,
-            unread=look.unread,
-            refused=refused,
-            words=look.words,
-            missing=missing,
-            last=look.last,
-        )
+        return replace(look, refused=refused, missing=missing)
 
     async def _note(
         self,
@@ -230,7 +223,8 @@ class Looker:
         call = self._rounds.sessions.call
         actions = {rule.name: rule.actions for rule in rules}
         while True:
-            state = (await call(session, load_rules)).get(record.uid, JobRules())
+            # As it stands now: the deed before this one may have begun another run.
+            state, record = await call(session, partial(_pending, record=record))
             if not state.pending:
                 return state.version
             fired, pause, said = state.pending[0], False, ""
@@ -290,6 +284,11 @@ _UNSEEN_MOST = 200
 _PHASES = {phase.value for phase in Phase}
 
 
+def _pending(session: Session, *, record: JobRecord) -> tuple[JobRules, JobRecord]:
+    state = load_rules(session).get(record.uid, JobRules())
+    return state, next((one for one in session.load() if one.uid == record.uid), record)
+
+
 def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None, pause: bool, said: str) -> bool:
     state = load_rules(session).get(record.uid)
     if state is None:
@@ -308,8 +307,8 @@ def _known(session: Session, *, uid: str) -> _Known:
     events = [event for event in session.journal.read(state.seen_seq) if event.uid == uid]
     if over:
         record = _as_it_ended(session, uid)
-    words, word = _words(events, state.word)
-    return _Known(state, record, over, words, session.journal.last_seq(), word)
+    words, before, word = _words(events, state.word)
+    return _Known(state, record, over, words, before, session.journal.last_seq(), word)
 
 
 def _as_it_ended(session: Session, uid: str) -> JobRecord | None:
@@ -322,13 +321,17 @@ def _as_it_ended(session: Session, uid: str) -> JobRecord | None:
     return None
 
 
-def _words(events: Sequence[Event], word: str) -> tuple[list[tuple[Phase, str]], str]:
+def _words(events: Sequence[Event], word: str) -> tuple[list[tuple[Phase, str]], int, str]:
+    """Give the states of these events, how many of them an earlier run had, and the last one as it is remembered."""
     found: list[tuple[Phase, str]] = []
+    before = 0
     for event in events:
+        if event.event in _RERUN:
+            before = len(found)
         if not event.new_status or event.phase not in _PHASES:
             continue
         shown = f"{event.phase} {event.new_status}"
         if shown != word or event.event in _RERUN:
             found.append((Phase(event.phase), event.new_status))
             word = shown
-    return found, word
+    return found, before, word

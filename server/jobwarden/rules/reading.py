@@ -39,9 +39,9 @@ class Read:
     missing: bool = False
     anew: bool = False
 
-    def texts(self, streams: Sequence[str]) -> list[Text]:
-        """Give the lines as the engine takes them."""
-        return [Text(tuple(streams), part) for part in self.parts if part]
+    def texts(self, streams: Sequence[str], run: tuple[str, int]) -> list[Text]:
+        """Give the lines as the engine takes them: those of this run, its id and its number."""
+        return [Text(tuple(streams), part, *run) for part in self.parts if part]
 
 
 async def read_on(transport: Transport, place: Place, *, last: bool) -> Read:

@@ -27,10 +27,14 @@ class Text:
     Attributes:
         streams: What it is: `stdout`, `stderr`, or both where the job writes them into one.
         data: Whole lines without empty ones, and no line break at the end (`jobwarden.rules.lines`).
+        run: Whose lines these are; empty: the run's that is there.
+        runs: How many runs the job had had then, that one included.
     """
 
     streams: tuple[str, ...]
     data: bytes
+    run: str = ""
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Look:
         unread: Why a stream could not be read, by its name: nothing is known of it.
         refused: As `unread`, where that will not change by itself; of a rule's file by its path.
         words: The states that it has gone through since the look before: phase and the source's word.
+        words_before: So many of them, the first ones, are those of an earlier run.
         missing: By path, whether a file is missing; of a path that is not here nothing is known.
         last: Nothing comes after this: it has ended, and all was read.
     """
@@ -56,6 +61,7 @@ class Look:
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
     words: Sequence[tuple[Phase, str]] = ()
+    words_before: int = 0
     missing: Mapping[str, bool] = field(default_factory=dict[str, bool])
     last: bool = False
 
@@ -98,4 +104,5 @@ def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
             captures[rule.captures[number - 1]] = value
     line = text.data[match.start : min(match.end, match.start + 4 * LINE_CHARS)]
     stream = next(stream for stream in text.streams if stream in rule.reads)
-    return Held(captures=captures, line=readable(line.decode("utf-8", "replace"))[:LINE_CHARS], stream=stream)
+    shown = readable(line.decode("utf-8", "replace"))[:LINE_CHARS]
+    return Held(captures=captures, line=shown, stream=stream, run=text.run, runs=text.runs)
