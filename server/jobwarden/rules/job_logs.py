@@ -142,7 +142,11 @@ class LogReader:
                 self._allowed.pop((record.uid, file.host, file.path), None)
             if read.anew:
                 rest = await self._aside(transport, record, logs, file, place)
-                new.take(Read(place, rest), streams, whose)
+                new.take(rest, streams, whose)
+                if rest.more:  # the file that lies there now is begun when the one before it was read to its end
+                    new.files[key] = rest.place
+                    new.grew.update(streams)
+                    return key
                 whose = now if begun else whose
                 real = await self._may_read(transport, record, logs, file)
                 key = f"{file.host}:{real}"
@@ -169,10 +173,8 @@ class LogReader:
         self._allowed[asked] = real, anyio.current_time() + _ALLOWED_S
         return real
 
-    async def _aside(
-        self, transport: Transport, record: JobRecord, logs: JobLogs, file: LogFile, place: Place
-    ) -> list[bytes]:
-        """Give what rotation moved to `.1` before it was read."""
+    async def _aside(self, transport: Transport, record: JobRecord, logs: JobLogs, file: LogFile, place: Place) -> Read:
+        """Read what rotation moved to `.1` before it was read."""
         aside = replace(file, path=f"{place.path}.1")
         readable = readable_at(self._rounds, record, logs, aside, self._env)
         try:
@@ -180,7 +182,7 @@ class LogReader:
             real = await allowed_path(transport, aside.path, readable, timeout_s=timeout_s)
             return await read_aside(transport, place, real)
         except LogRefusedError:
-            return []
+            return Read(place)
 
     async def _leave(self, current: Collection[str], new: New) -> None:
         """Read the files to their end that the job writes to no more, and forget the oldest of them."""

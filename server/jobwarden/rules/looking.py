@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from pydantic import JsonValue
 
 from jobwarden.actions.carrying import Actor
@@ -142,7 +143,9 @@ class Looker:
             words_before=known.words_before,
             last=last,
         )
-        outcome = step(rules, _moved(state, new, known), await self._with_files(look, rules, state))
+        look = await self._with_files(look, rules, state)
+        # Beside the loop: hard patterns in a long log would hold up every other session's verdicts.
+        outcome = await to_thread.run_sync(step, rules, _moved(state, new, known), look)
         if last:
             outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
         if not await self._note(session, record, rules, known, outcome, lease):

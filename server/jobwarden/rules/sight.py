@@ -87,6 +87,21 @@ def compiled(text: str) -> Pattern:
     return Pattern(text, most_chars=_PATTERN_CHARS)
 
 
+def captured(group: bytes | None) -> str | None:
+    """Give what a group has captured; None where it took no part."""
+    return None if group is None else readable(group[: 4 * CAPTURE_CHARS].decode("utf-8", "replace"))[:CAPTURE_CHARS]
+
+
+def group_of(rule: Rule, pattern: Pattern) -> int:
+    """Give the number of the group whose value must go on."""
+    names = [("0",)]
+    names += [
+        (str(number), group, *rule.captures[number - 1 : number])
+        for number, group in enumerate(pattern.groups, start=1)
+    ]
+    return max(number for number, known in enumerate(names) if rule.counter in known)
+
+
 def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
     """Give what a line lets be captured: by number, by the group's own name, by the rule's name for it.
 
@@ -96,7 +111,7 @@ def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
     for number, group in enumerate(match.groups):
         if group is None:
             continue
-        value = readable(group[: 4 * CAPTURE_CHARS].decode("utf-8", "replace"))[:CAPTURE_CHARS]
+        value = captured(group) or ""
         captures[str(number)] = value
         if number and pattern.groups[number - 1]:
             captures[pattern.groups[number - 1]] = value

@@ -153,6 +153,19 @@ def test_nothing_matching_is_looked_at_more_and_more_rarely() -> None:
     assert wait_s(rule, rig.state.of("rule-1"), least_s=5) == 60
 
 
+def test_a_look_that_shows_nothing_new_changes_nothing_that_is_kept() -> None:
+    """What is remembered was written anew for each job and look for ever."""
+    rig = Rig("pattern=x", "pattern=x at_end=true", "time=1h", "silence=10m")
+    rig.look("y")
+    before = rig.state
+    for _ in range(3):
+        rig.look(after_s=1)
+    assert rig.state == before
+    for _ in range(60):
+        rig.look("y")
+    assert rig.state.of("rule-1").quiet == 50
+
+
 def test_a_rule_for_the_end_fires_once_with_the_last_line_that_matched() -> None:
     rig = Rig('pattern="score ([0-9]+)" at_end=true')
     assert not rig.look("score 1", "score 2")
@@ -336,7 +349,7 @@ async def test_a_truncated_or_replaced_file_begins_anew_and_loses_nothing_of_wha
     assert (await read_on(transport, place, last=False)).missing
     log.write_bytes(b"four\n")
     assert (await read_on(transport, place, last=False)).anew
-    assert await read_aside(transport, place, PurePosixPath(tmp_path / "log.1")) == [b"three\nopen"]
+    assert (await read_aside(transport, place, PurePosixPath(tmp_path / "log.1"))).parts == [b"three\nopen"]
 
 
 async def test_a_file_may_be_begun_at_its_end(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobwarden.rules import looking
 from jobwarden.rules.building import read_rules
+from jobwarden.rules.engine import step
 from jobwarden.rules.looking import Looked, Looker
+from jobwarden.rules.sight import Outcome
 from jobwarden.rules.writing import write_rule
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Attempt, JobRecord, LogPaths
@@ -115,3 +120,17 @@ async def test_a_file_that_the_new_run_began_anew_is_the_new_runs(job: Watched) 
     (job.folder / "100.out").write_text("FATAL\n")
     await job.look()
     assert job.stage.press.killed == {"100": 1}
+
+
+async def test_lines_are_matched_beside_the_loop(job: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hard patterns in a long log held up every verdict of the watcher."""
+    threads: list[int] = []
+
+    def seen(*args: Any) -> Outcome:
+        threads.append(threading.get_ident())
+        return step(*args)
+
+    monkeypatch.setattr(looking, "step", seen)
+    await job.look()
+    assert threads
+    assert threading.get_ident() not in threads
