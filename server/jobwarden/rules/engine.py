@@ -179,7 +179,9 @@ class _OneRule:
         for number, (phase, word) in enumerate(self.look.words):
             shown = f"{phase.value}: {word}"
             run, count = earlier if number < self.look.words_before else ("", 0)
-            if ANY in self.rule.states or {phase.value, word.lower()} & {one.lower() for one in self.rule.states}:
+            # A word may be followed by what it means this time: EXITED 1, CANCELLED by 1001.
+            names = {phase.value, *word.lower().split()[:1]}
+            if ANY in self.rule.states or names & {one.lower() for one in self.rule.states}:
                 self._fire_if(Held(line=shown, captures={"0": shown}, run=run, runs=count))
         if self.look.last and END in self.rule.states:
             record = self.look.record
@@ -333,7 +335,17 @@ class _OneRule:
         self.fires.append(held)
         return True
 
+    def _unseen(self) -> str:
+        """Say why nothing of what it needs was seen at the last look, which was its last chance."""
+        needs = self.rule.reads or (self.rule.path,)
+        why = [text for what in needs if (text := self.look.refused.get(what) or self.look.unread.get(what))]
+        due = self.rule.kind is not Kind.MISSING_FILE or self.due_for_file(self._state)
+        return why[0] if self.look.last and due and len(why) == len(needs) else ""
+
     def _count_failures(self) -> None:
+        if why := self._unseen():
+            self._note(disabled=why)
+            return
         needs = self.rule.reads or (self.rule.path,)
         refused = [self.look.refused[what] for what in needs if what in self.look.refused]
         failed = self._failed or (refused[0] if len(refused) == len(needs) else "")

@@ -131,7 +131,8 @@ class Looker:
         settled = state.ended_at is not None and now - state.ended_at >= settle
         new = await self._read(record, rules, state, last=settled)
         stuck = bool(new.unread) and new.known
-        last = settled and not new.more and (not stuck or now - (state.ended_at or now) > _GIVE_UP)
+        given_up = now - (state.ended_at or now) > _GIVE_UP
+        last = settled and not new.more and (not stuck or given_up)
         look = Look(
             record,
             now,
@@ -144,6 +145,9 @@ class Looker:
             last=last,
         )
         look = await self._with_files(look, rules, state)
+        if last and not given_up and any(rule.path in look.unread for rule in rules):
+            last, stuck = False, True
+            look = replace(look, last=False)
         # Beside the loop: hard patterns in a long log would hold up every other session's verdicts.
         outcome = await to_thread.run_sync(step, rules, _moved(state, new, known), look)
         if last:
@@ -186,7 +190,7 @@ class Looker:
     async def _with_files(self, look: Look, rules: Sequence[Rule], state: JobRules) -> Look:
         """Add whether those files are missing that it matters for now."""
         missing: dict[str, bool] = {}
-        refused = dict(look.refused)
+        refused, unread = dict(look.refused), dict(look.unread)
         for rule in rules:
             if rule.path in missing or not file_is_due(rule, state.of(rule.name), look):
                 continue
@@ -195,10 +199,11 @@ class Looker:
             except LogRefusedError as error:
                 refused[rule.path] = error.text
             else:
-                missing |= {} if found is None else {rule.path: found}
-        if not missing and len(refused) == len(look.refused):
-            return look
-        return replace(look, refused=refused, missing=missing)
+                if found is None:
+                    unread[rule.path] = f"Whether {rule.path} is there could not be found out."
+                else:
+                    missing[rule.path] = found
+        return replace(look, refused=refused, unread=unread, missing=missing)
 
     async def _note(
         self,
@@ -211,9 +216,10 @@ class Looker:
     ) -> bool:
         """Keep what came of a look; answers False where somebody changed the rules meanwhile: look again."""
         quiet = {rule.name for rule in rules if rule.actions and {one.name for one in rule.actions} <= _QUIET}
+        lot = "has not seen all at its end" if outcome.state.done else "is disabled"
         events = [fired_event(one, outcome.state, quiet=one.rule in quiet) for one in outcome.fired]
         events += [
-            Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} is disabled: {why}")
+            Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} {lot}: {why}")
             for name, why in outcome.said.items()
         ]
         if outcome.state == known.state:
@@ -307,11 +313,12 @@ def _known(session: Session, *, uid: str) -> _Known:
     state = load_rules(session).get(uid, JobRules())
     record = next((one for one in session.load() if one.uid == uid), None)
     over = record is None
-    events = [event for event in session.journal.read(state.seen_seq) if event.uid == uid]
+    fresh = list(session.journal.read(state.seen_seq))
+    events = [event for event in fresh if event.uid == uid]
     if over:
         record = _as_it_ended(session, uid)
     words, before, word = _words(events, state.word)
-    return _Known(state, record, over, words, before, session.journal.last_seq(), word)
+    return _Known(state, record, over, words, before, fresh[-1].seq if fresh else state.seen_seq, word)
 
 
 def _as_it_ended(session: Session, uid: str) -> JobRecord | None:

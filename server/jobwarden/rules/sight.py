@@ -47,7 +47,7 @@ class Look:
         texts: What is new in its logs.
         grew: Streams whose files have grown, be it by half a line.
         unread: Why a stream could not be read, by its name: nothing is known of it.
-        refused: As `unread`, where that will not change by itself; of a rule's file by its path.
+        refused: As `unread`, where that will not change by itself; of a rule's file by its path, here and above.
         words: The states that it has gone through since the look before: phase and the source's word.
         words_before: So many of them, the first ones, are those of an earlier run.
         missing: By path, whether a file is missing; of a path that is not here nothing is known.
@@ -73,7 +73,7 @@ class Outcome:
     Attributes:
         state: To be remembered; what fired is among `pending` too.
         fired: What fired, in order.
-        said: By rule, why it is disabled from now on.
+        said: By rule, why it is disabled from now on; of the last look, why it has not seen all.
     """
 
     state: JobRules

@@ -13,6 +13,7 @@ import pytest
 from jobwarden.rules import looking
 from jobwarden.rules.building import read_rules
 from jobwarden.rules.engine import step
+from jobwarden.rules.job_logs import LogReader
 from jobwarden.rules.looking import Looked, Looker
 from jobwarden.rules.sight import Outcome
 from jobwarden.rules.writing import write_rule
@@ -134,3 +135,88 @@ async def test_lines_are_matched_beside_the_loop(job: Watched, monkeypatch: pyte
     await job.look()
     assert threads
     assert threading.get_ident() not in threads
+
+
+def _rules(job: Watched, *texts: str) -> None:
+    job.become("100.out", rules=tuple(write_rule(rule) for rule in read_rules(texts)))
+
+
+def _end(job: Watched, status: str = "TIMEOUT") -> None:
+    ended = job.stage.current().changed(phase=Phase.FAILED, last_status=status)
+    with job.stage.session.transaction() as transaction:
+        transaction.finish(ended.uid, ended, text="over")
+
+
+async def test_a_file_that_could_not_be_looked_for_at_the_end_is_looked_for_until_it_can_be(
+    job: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host did not answer at that moment, and the rule never fired."""
+    _rules(job, "name=end missing_file=never.pt")
+    _end(job)
+
+    async def unknown(*_: object) -> None:
+        return None
+
+    await job.look()
+    job.stage.clock.later(seconds=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(LogReader, "is_missing", unknown)
+        looked = await job.look()
+        assert looked.wait_s is not None
+        assert looked.wait_s >= 1
+    assert job.fired("end") == []
+    await job.look()
+    assert job.fired("end") == ["never.pt is not there."]
+
+
+@pytest.mark.parametrize("path", ["never.pt", "/etc/never"])
+async def test_a_file_that_could_not_be_looked_for_at_all_is_told_at_the_end(
+    job: Watched, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    _rules(job, f"name=end missing_file={path}")
+    _end(job)
+    if path == "never.pt":
+
+        async def unknown(*_: object) -> None:
+            return None
+
+        monkeypatch.setattr(LogReader, "is_missing", unknown)
+    await job.look()
+    job.stage.clock.later(minutes=61)
+    await job.look()
+    assert job.fired("end") == []
+    assert job.stage.texts().count("The rule end of paper 100 has not seen all at its end") == 1
+
+
+async def test_a_log_that_may_not_be_read_is_told_at_the_end(job: Watched) -> None:
+    _rules(job, "name=hit pattern=x")
+    (job.folder / "100.out").symlink_to("/etc/shadow")
+    job.become("100.out")
+    _end(job)
+    await job.look()
+    job.stage.clock.later(seconds=60)
+    await job.look()
+    assert "The rule hit of paper 100 has not seen all at its end" in job.stage.texts()
+
+
+async def test_a_state_that_is_noted_while_a_look_begins_is_seen_at_the_next_one(
+    job: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _rules(job, "name=out state=[SUSPENDED]", "name=exit state=[exited]")
+    await job.look()
+    words = looking._words  # pyright: ignore[reportPrivateUsage] -- the moment between two reads
+
+    def late(*args: Any) -> Any:
+        after = job.stage.current().changed(phase=Phase.SUSPENDED, last_status="SUSPENDED")
+        with job.stage.session.transaction() as transaction:
+            transaction.change(after.uid, after, EventKind.STATUS_CHANGE, text="suspended")
+        return words(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "_words", late)
+        await job.look()
+    await job.look()
+    assert job.fired("out") == ["suspended: SUSPENDED"]
+    _end(job, "EXITED 1")
+    await job.look()
+    assert job.fired("exit") == ["failed: EXITED 1"]
