@@ -343,8 +343,8 @@ class _OneRule:
         return why[0] if self.look.last and due and len(why) == len(needs) else ""
 
     def _count_failures(self) -> None:
-        if why := self._unseen():
-            self._note(disabled=why)
+        if unseen := self._unseen():
+            self._note(disabled=unseen)
             return
         needs = self.rule.reads or (self.rule.path,)
         refused = [self.look.refused[what] for what in needs if what in self.look.refused]

@@ -94,7 +94,7 @@ def captured(group: bytes | None) -> str | None:
 
 def group_of(rule: Rule, pattern: Pattern) -> int:
     """Give the number of the group whose value must go on."""
-    names = [("0",)]
+    names: list[tuple[str, ...]] = [("0",)]
     names += [
         (str(number), group, *rule.captures[number - 1 : number])
         for number, group in enumerate(pattern.groups, start=1)

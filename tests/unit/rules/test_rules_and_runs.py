@@ -202,8 +202,9 @@ async def test_a_log_that_may_not_be_read_is_told_at_the_end(job: Watched) -> No
 async def test_a_state_that_is_noted_while_a_look_begins_is_seen_at_the_next_one(
     job: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _rules(job, "name=out state=[SUSPENDED]", "name=exit state=[exited]")
+    _rules(job, "name=out state=[SUSPENDED]", "name=exit state=[exited]", "name=hit pattern=x")
     await job.look()
+    job.write("100.out", "y\n")  # so that the look has something to remember
     words = looking._words  # pyright: ignore[reportPrivateUsage] -- the moment between two reads
 
     def late(*args: Any) -> Any:
