@@ -193,7 +193,7 @@ def _advice(there: Places, env: Mapping[str, str]) -> list[str]:
     if shutil.which("python3", path=env.get("PATH", os.defpath)) is None:
         notes.append("The hooks run with python3, which is not on your PATH.")
     if there.client == "codex":
-        notes.append("Codex runs hooks only when you have trusted them: start codex, and say so in /hooks.")
+        notes.append("Codex runs hooks only when you have trusted them: start codex, and trust them in /hooks.")
         if there.scope == "project":
             notes.append(
                 "Codex reads a project's files only when you trust the project; they name paths of this machine."

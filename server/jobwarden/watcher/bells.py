@@ -86,7 +86,7 @@ class Bells:
             await codex.ring(found.thread, self._world.env, session_id=session_id, count=found.count)
         except (JobwardenError, OSError) as error:
             self._say(session.entry.session_id, str(error))
-        except Exception:  # one session's fault stops no other (DESIGN section 9)
+        except Exception:  # one session's fault, whatever it is, stops no other
             log.exception("session %s cannot be woken", session.entry.session_id)
         else:
             log.info("session %s was told that there is news", session.entry.session_id)
