@@ -79,7 +79,8 @@ async def _scripts(desk: Desk, records: Sequence[JobRecord]) -> dict[str, str | 
     found: dict[str, str | None] = {record.uid: None for record in records if _keeps_scripts(desk, record)}
     rounds = desk.world.rounds
     with anyio.move_on_after(_PATIENCE_S):
-        for record in [one for one in records if one.uid in found][:_READ_MOST]:
+        here = [one for one in records if one.uid in found and not rounds.elsewhere(one.site)]
+        for record in here[:_READ_MOST]:
             source = rounds.source(record)
             assert isinstance(source, KeepsScripts)  # `_keeps_scripts` looked
             try:
@@ -93,9 +94,8 @@ async def _scripts(desk: Desk, records: Sequence[JobRecord]) -> dict[str, str | 
 
 
 def _keeps_scripts(desk: Desk, record: JobRecord) -> bool:
-    rounds = desk.world.rounds
     try:
-        return isinstance(rounds.source(record), KeepsScripts) and not rounds.elsewhere(record.site)
+        return isinstance(desk.world.rounds.source(record), KeepsScripts)
     except JobwardenError:  # it is told why elsewhere
         return False
 
