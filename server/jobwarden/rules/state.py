@@ -15,11 +15,15 @@ class _Kept(BaseModel):
 
 
 class Held(_Kept):
-    """A line that matched, kept until the job has ended."""
+    """What a rule fires for: a line that matched, a state, a time."""
 
     captures: dict[str, str] = Field(default_factory=dict[str, str])
     line: str = ""
     stream: str = ""
+    run: str = ""
+    """The id of the run that it is about; empty: the one that is there."""
+    runs: int = 0
+    """How many the job had had then, that one included."""
 
 
 class RuleState(_Kept):
@@ -67,6 +71,9 @@ class Place(_Kept):
     """Where to begin a file that was not read yet."""
     closed: bool = False
     """It was read to its end, and the job writes to another one now."""
+    run: str = ""
+    """Whose lines come next, as far as is certain: see `Held.run`."""
+    runs: int = 0
 
 
 class Fired(_Kept):
@@ -79,10 +86,24 @@ class Fired(_Kept):
     line: str = ""
     stream: str = ""
     manual: bool = False
+    run: str = ""
+    """See `Held.run`."""
+    runs: int = 0
 
     def firing(self, uid: str) -> Firing:
         """Give it as its actions take it."""
-        return Firing(self.id, self.rule, uid, self.at, self.captures, self.line, self.stream, self.manual)
+        return Firing(
+            self.id,
+            self.rule,
+            uid,
+            self.at,
+            self.captures,
+            self.line,
+            self.stream,
+            manual=self.manual,
+            run=self.run,
+            runs=self.runs,
+        )
 
 
 class JobRules(_Kept):
@@ -98,6 +119,9 @@ class JobRules(_Kept):
     """The last state that was looked at."""
     begin: Literal["start", "end"] = "start"
     """Where to begin in a log whose place is not known yet."""
+    run: str = ""
+    """The run that was there at the latest look; see `Held.run`."""
+    runs: int = 0
     ended_at: Utc | None = None
     """When its end was first noticed here."""
     done: bool = False
