@@ -91,6 +91,16 @@ async def test_a_job_that_two_sessions_watch_is_submitted_again_by_one(stage_of_
     assert stage.press.made() == ["900"]
 
 
+async def test_a_run_that_another_session_knows_as_replaced_is_not_replaced_again(stage: Stage) -> None:
+    """By hand, of which no deed tells; its name says nothing."""
+    other, theirs = another_session(stage, stage.record)
+    with other.transaction() as transaction:
+        transaction.change(theirs.uid, theirs.changed(resubmitted_as="555"), EventKind.UPDATED, text="by hand")
+    (done,) = await stage.do(RESUBMIT)
+    assert (done.outcome, stage.press.made()) == ("failed", [])
+    assert "goes on as 555" in done.text
+
+
 async def test_two_sessions_at_one_moment_make_one_job(stage: Stage) -> None:
     other, theirs = another_session(stage, stage.record)
     actor = stage.actor()
