@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import anyio
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from jobwarden.actions.call import Firing
@@ -24,6 +25,11 @@ DEED = "deed"
 """The key of an ACTION event that holds a `Deed`."""
 AFTER = "after"
 """The key of one that holds a later step of it, an `After`."""
+
+RULES_OF = "rules_of"
+"""The key of one that tells whose rules' states a job goes on with: another's uid."""
+RULES_PAUSED = "rules_paused"
+"""The key of those of them that are paused besides."""
 
 INTENDED = "intended"
 CLAIMED = "claimed"
@@ -128,6 +134,8 @@ class Deeds:
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
+        self.claiming = anyio.Lock()
+        """Held from the look for another that does the same to the note that this one begins."""
 
     def of(self, session: Session) -> Known:
         """Read what is new. Under the session's lock nobody can add to it meanwhile."""

@@ -11,7 +11,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from jobwarden.mcp_server.consent import Given, refusal
+from jobwarden.mcp_server.consent import AsShown, Given, refusal
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
 from jobwarden.mcp_server.rules import rules_text
@@ -253,6 +253,7 @@ class Tools:
         session_id: Session = None,
         *,
         given: Given,
+        shown: AsShown,
     ) -> str:
         """Cancel watched jobs of this user, and look whether their end comes. One row a job.
 
@@ -263,7 +264,7 @@ class Tools:
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.cancel(
-                caller, jobs=jobs, all_jobs=all, reason=reason, dry_run=dry_run, force=force
+                caller, jobs=jobs, all_jobs=all, reason=reason, dry_run=dry_run, force=force, only=shown.jobs
             )
         return cancel_text(view, self._clock(), self._most)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,6 +52,9 @@ class RuleState(_Kept):
     """For what it has fired already: this silence, this value, this run. It does not fire for the same twice."""
     held: Held | None = None
     """Of a rule that fires at the end: its latest match."""
+
+
+_GOES_ON = ("matches", "fired", "last_fired_at", "failures", "disabled", "paused", "window_at", "in_window")
 
 
 class Place(_Kept):
@@ -130,6 +133,23 @@ class JobRules(_Kept):
     def of(self, rule: str) -> RuleState:
         """Give one rule's; a rule that nothing is known of is new."""
         return self.rules.get(rule, RuleState())
+
+    def for_new_run(self, seq: int, paused: object) -> JobRules:
+        """Give it for the same job, watched anew after its end: counts and what is stopped go on, logs begin anew.
+
+        Args:
+            seq: Of the event that told so.
+            paused: Names of rules that are paused from now on.
+        """
+        names = (
+            [one for one in cast("list[object]", paused) if isinstance(one, str)] if isinstance(paused, list) else []
+        )
+        begun = {
+            name: RuleState(**{field: getattr(state, field) for field in _GOES_ON})
+            for name, state in self.rules.items()
+        }
+        begun |= {name: begun.get(name, RuleState()).model_copy(update={"paused": True}) for name in names}
+        return JobRules(sequence=self.sequence, seen_seq=seq, rules=begun)
 
     def with_rule(self, name: str, state: RuleState) -> JobRules:
         """Give it with another state of one rule."""

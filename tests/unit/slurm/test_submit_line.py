@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
@@ -29,6 +30,8 @@ WRAP = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{text}\n\n"
         ("sbatch -o %j.out -e %j.err run.sh", ("-o%j.out", "-e%j.err"), ()),
         ("sbatch --time=3 /dev/stdin q s", ("--time=3",), ("q", "s")),
         ("sbatch --time=3", ("--time=3",), ()),
+        ("sbatch --export=ALL,A=b run.sh", ("--export=ALL,A=b",), ()),
+        ("sbatch --export NONE --mem=2G run.sh a", ("--export=NONE", "--mem=2G"), ("a",)),
     ],
 )  # fmt: skip
 def test_options_and_arguments_are_given_again(line: str, options: tuple[str, ...], arguments: tuple[str, ...]) -> None:
@@ -56,6 +59,9 @@ def test_what_is_wrapped_is_known_by_the_script(line: str, text: str) -> None:
         ("salloc", SCRIPT, ""),
         ("sbatch --array=0-9 run.sh", SCRIPT, ""),
         ("sbatch -a 0-9 run.sh", SCRIPT, ""),
+        ("sbatch --arr=0-9 run.sh", SCRIPT, ""),
+        ("sbatch --export-file=env run.sh", SCRIPT, ""),
+        ("sbatch --export-f env run.sh", SCRIPT, ""),
         ("sbatch -M other run.sh", SCRIPT, ""),
         ("sbatch --job-name=my job run.sh", SCRIPT, "/home/alice/run.sh"),
         ("sbatch run.sh 'a b'", SCRIPT, ""),
@@ -155,13 +161,33 @@ def test_a_site_that_keeps_no_submit_line_is_told_at_once(status: int, stderr: s
         read_original({"line": Part(status, b"", stderr)}, "jw0", 7, user="alice", name=None, alive=False, twins=())
 
 
+def answered(*fields: str) -> dict[str, Part]:
+    row = "jw0".join(fields) + "\n"
+    return {"line": Part(0, row.encode(), ""), "script": Part(0, SCRIPT.encode(), "")}
+
+
 def test_another_users_job_is_not_submitted_again() -> None:
-    row = "jw0".join(("7", "bob", "cpu=1", "5", "/home/bob", "train", "sbatch run.sh")) + "\n"
-    parts = {"line": Part(0, row.encode(), ""), "script": Part(0, SCRIPT.encode(), "")}
+    held = "cpu=8,gres/gpu:a=2,gres/gpu:b=1,node=1"
+    parts = answered("7", "bob", "cpu=1,gres/gpu=1", held, "5", "/home/bob", "train", "normal", "sbatch run.sh")
     with pytest.raises(NotAgainError, match="belongs to bob"):
         read_original(parts, "jw0", 7, user="alice", name=None, alive=False, twins=())
     mine = read_original(parts, "jw0", 7, user="bob", name=None, alive=True, twins=("8",))
     assert (mine.id, mine.name, mine.time_limit_s, mine.twins) == ("7", "train", 300.0, ("8",))
+    assert mine.gpus == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"line": Part(0, b"", "")}, answered("7", "alice", "", "", "", "/home/alice", "allocation", "", "")],
+    ids=["nothing", "its steps alone"],
+)
+def test_a_job_that_accounting_knows_only_the_beginnings_of_is_left_open_and_not_refused(
+    answer: dict[str, Part],
+) -> None:
+    """sacct of 22.05.8 shows a step that came before its job like this for some seconds (SubmitLine is empty)."""
+    with pytest.raises(SourceUnavailableError) as caught:
+        read_original(answer, "jw0", 7, user="alice", name=None, alive=True, twins=())
+    assert caught.value.code == "slurm.accounting_behind"
 
 
 @pytest.mark.parametrize("text", ["invalid partition specified: x", "Invalid account or account/partition combination"])

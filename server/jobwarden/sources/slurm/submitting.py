@@ -2,7 +2,8 @@
 
 Measured on 22.05.8: the comment of a job is in squeue at once (`%k`), in sacct only when it has ended and where the
 site keeps comments; its submit line, with the comment in it, is in sacct as soon as sacct knows the job (21.08 and
-later). `--dependency=afterany` on a job that Slurm has forgotten is taken as fulfilled.
+later). Before that sacct may have its steps, and shows them as a job without a partition, a submit line or resources,
+for up to 5 seconds. `--dependency=afterany` on a job that Slurm has forgotten is taken as fulfilled.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerErr
 from jobwarden.sources.framing import Part, framed_argv
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm import commands
-from jobwarden.sources.slurm.reading import no_accounting
+from jobwarden.sources.slurm.reading import MAYBE, no_accounting
 from jobwarden.sources.slurm.stored import script_of
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
 
-FIELDS = ("JobIDRaw", "User", "ReqTRES", "TimelimitRaw", "WorkDir", "JobName", "SubmitLine")
+FIELDS = (
+    "JobIDRaw", "User", "ReqTRES", "AllocTRES", "TimelimitRaw", "WorkDir", "JobName", "Partition", "SubmitLine",
+)  # fmt: skip
 
 _ORIGINAL = r"""
 fields=$1 id=$2
@@ -57,8 +60,6 @@ jw_done
 
 _COMMAND = re.compile(r"^ +Command=(?P<text>.*)$", re.MULTILINE)
 _ID = re.compile(r"(?P<id>[1-9]\d{0,9})(?:;[\w.-]+)?\s*\Z")
-_MAYBE = re.compile(r"timed? ?out|contact|connect|socket|receiv|communicat|protocol|transport|munge", re.IGNORECASE)
-"""Complaints of sbatch after which the job may be there all the same."""
 
 
 def original_argv(nonce: str, job: int, *, cluster: str, limit_s: float) -> list[str]:
@@ -128,7 +129,7 @@ def read_original(
         comment=line.comment,
         alive=alive,
         twins=tuple(twins),
-        gpus=_resource(row["ReqTRES"], "gres/gpu"),
+        gpus=max(_gpus(row["ReqTRES"]), _gpus(row["AllocTRES"])),  # a whole node is given more than was asked for
         nodes=_resource(row["ReqTRES"], "node") or 1,
         time_limit_s=float(minutes) * 60 if minutes.isdigit() else None,
         question=(commands.question("sacct", "-j", str(job), "-o", ",".join(FIELDS)),),
@@ -152,7 +153,7 @@ def read_submission(parts: Mapping[str, Part]) -> str | None:
         found = _ID.search(said)
         return found["id"] if found else None
     complaint = part.stderr.strip()
-    if part.status in (124, 137) or _MAYBE.search(complaint):
+    if part.status in (124, 137) or MAYBE.search(complaint):
         return None
     raise NotAgainError(f"sbatch refused it: {complaint[-400:] or f'exit {part.status}'}")
 
@@ -185,7 +186,10 @@ def _row(parts: Mapping[str, Part], nonce: str, job: int) -> dict[str, str]:
         raise SourceUnavailableError("Accounting does not know it yet.", code="slurm.accounting_behind")
     if len(pieces) != len(FIELDS) or pieces[0] != str(job):
         raise NotAgainError("It is an array or has several parts, and is not submitted again.")
-    return dict(zip(FIELDS, pieces, strict=True))
+    row: dict[str, str] = dict(zip(FIELDS, pieces, strict=True))
+    if not row["Partition"]:
+        raise SourceUnavailableError("Accounting has only its steps yet.", code="slurm.accounting_behind")
+    return row
 
 
 def _script(parts: Mapping[str, Part], job: int) -> bytes:
@@ -208,9 +212,15 @@ def _command(parts: Mapping[str, Part]) -> str:
     return found["text"] if found else ""
 
 
+def _gpus(tres: str) -> int:
+    """Count them; a site may count each of its types, and not all of them together."""
+    types = {one.partition("=")[0] for one in tres.split(",") if one.startswith("gres/gpu:")}
+    return max(_resource(tres, "gres/gpu"), sum(_resource(tres, one) for one in types))
+
+
 def _resource(tres: str, name: str) -> int:
     for one in tres.split(","):
         key, _, number = one.partition("=")
-        if key.partition(":")[0] == name and number.isdigit():
+        if key == name and number.isdigit():
             return int(number)
     return 0
