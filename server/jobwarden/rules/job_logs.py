@@ -133,7 +133,7 @@ class LogReader:
             key = f"{file.host}:{real}"
             place = state.files.get(key) or Place(host=file.host, path=str(real), begin=state.begin)
             now = run_of(record), runs_of(record)
-            whose = (place.run, place.runs) if place.run else now
+            whose = (place.run, place.runs) if place.run else _first_in_it(record)
             place = place.model_copy(update={"streams": streams, "closed": False, "run": whose[0], "runs": whose[1]})
             # Until a look has found the new run begun, what comes in a file of the earlier one may be that one's.
             begun = record.phase not in (Phase.PENDING, Phase.UNKNOWN)
@@ -201,3 +201,9 @@ class LogReader:
         closed = [key for key in new.files if new.files[key].closed]
         for key in closed[: max(0, len(closed) - _FILES_KEPT)]:
             del new.files[key]
+
+
+def _first_in_it(record: JobRecord) -> Run:
+    """Say whose lines those may be that stand in a file when it is first seen: a requeued run may go on in it."""
+    run, runs = run_of(record), runs_of(record)
+    return (run, runs - 1) if runs > 1 and record.attempts[-2].id == run else (run, runs)

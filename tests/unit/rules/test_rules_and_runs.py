@@ -113,6 +113,18 @@ async def test_the_rest_of_a_run_in_the_file_of_the_requeued_one_cancels_nothing
     assert job.stage.press.killed == {"100": 1}
 
 
+async def test_what_stands_in_the_file_of_a_requeued_run_when_it_is_first_seen_cancels_nothing(job: Watched) -> None:
+    job.write("100.out", SLURMS_LINE)
+    runs = (*job.stage.current().attempts, Attempt(id="100", phase=Phase.RUNNING))
+    job.become("100.out", attempts=runs)
+    await job.look()
+    assert job.fired("fatal") == [SLURMS_LINE.strip()]
+    job.write("100.out", "FATAL of its own\n")
+    assert job.stage.press.killed == {}
+    await job.look()
+    assert job.stage.press.killed == {"100": 1}
+
+
 async def test_a_file_that_the_new_run_began_anew_is_the_new_runs(job: Watched) -> None:
     job.write("100.out", "hello, this is the first run\n")
     await job.look()
