@@ -4,7 +4,17 @@ import json
 import os
 import sys
 
-from jobwarden_hooks.folders import announce, bind, has_news, is_plain, note_call, others_watch, remove, runtime
+from jobwarden_hooks.folders import (
+    announce,
+    bind,
+    has_news,
+    is_plain,
+    note_call,
+    others_watch,
+    remove,
+    runtime,
+    take_back,
+)
 
 MOST = 1 << 20
 ASK_S = 15
@@ -78,7 +88,12 @@ def after_command(event):
         payload["jobs"] = answer.jobs[:50]
         # A launcher names its experiment when it likes, and nobody is to wait for that.
         payload["announced"] = "" if any("output" in one for one in answer.jobs) else announce(payload["session_id"])
-        started = start(payload)
+        started = False
+        try:
+            started = start(payload)
+        finally:
+            if not started:
+                take_back(payload["announced"])
         told = [describe(one, started) for one in answer.jobs[:10]]
         if len(answer.jobs) > 10:
             told.append("and %d more." % (len(answer.jobs) - 10))

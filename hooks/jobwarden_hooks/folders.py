@@ -9,6 +9,8 @@ from jobwarden_hooks.shell import NAME
 
 MOST = 1 << 20
 MOST_CLIENTS = 100
+MOST_NAMES = 200
+OFFERED_S = 30 * 86400
 
 
 def is_plain(text):
@@ -104,11 +106,19 @@ def bind(told):
     }
     written(path, fresh)
     folder = os.path.dirname(path)
-    names = os.listdir(folder)
+    names = listed(folder)
     for name in names if len(names) > MOST_CLIENTS else []:
         if not os.path.exists("/proc/" + name.split(".")[0]):
             remove(os.path.join(folder, name))
     return before
+
+
+def listed(folder):
+    """List a folder; one that cannot be read has nothing in it."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def remove(path):
@@ -136,11 +146,18 @@ def note_call(event):
     if path is None:
         return
     written(path, {"session_id": event["session_id"], "agent_id": agent})
-    folder = os.path.dirname(path)
-    names = os.listdir(folder)
-    for name in names if len(names) > 200 else []:
-        if modified(os.path.join(folder, name)) < time.time() - 3600:
-            remove(os.path.join(folder, name))
+    sweep(os.path.dirname(path), 3600)
+
+
+def sweep(folder, age_s):
+    """Remove what nobody has touched for so long, once there is much; a file's own time may be set to any."""
+    names = listed(folder)
+    for path in [os.path.join(folder, name) for name in names] if len(names) > MOST_NAMES else []:
+        try:
+            if os.lstat(path).st_ctime < time.time() - age_s:
+                remove(path)
+        except OSError:  # it is gone already
+            continue
 
 
 def announce(session):
@@ -150,7 +167,15 @@ def announce(session):
     if path is None:
         return ""
     written(path, {})
+    sweep(os.path.dirname(path), 3600)
     return name
+
+
+def take_back(announcement):
+    """Say that nothing is under way after all."""
+    path = runtime("announced", announcement) if announcement else None
+    if path is not None:
+        remove(path)
 
 
 def session_folder(session):
@@ -185,11 +210,7 @@ def has_news(session, begins):
 def others_watch(project):
     """Whether another session of this project watches something: its file is longer than an empty list."""
     agents = os.path.join(project, ".claude", "agents")
-    try:
-        names = os.listdir(agents)
-    except OSError:
-        return False
-    for name in names:
+    for name in listed(agents):
         try:
             if os.stat(os.path.join(agents, name, "active_jobs.json")).st_size > 4:
                 return True
@@ -203,8 +224,9 @@ def others_seen(session):
     seen, offered = runtime("overheard", "x"), runtime("offered", session + ".json")
     if seen is None or offered is None:
         return False
+    sweep(os.path.dirname(offered), OFFERED_S)
     folder, latest = os.path.dirname(seen), None
-    for name in os.listdir(folder):
+    for name in listed(folder):
         try:
             found = os.stat(os.path.join(folder, name)).st_mtime if name.endswith(".json") else None
         except OSError:  # it was taken away meanwhile

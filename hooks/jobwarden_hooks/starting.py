@@ -3,7 +3,7 @@
 import os
 import sys
 
-from jobwarden_hooks.folders import runtime
+from jobwarden_hooks.folders import listed, runtime
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MISSING = (
@@ -69,14 +69,6 @@ def version_of(path):
             if name.startswith("jobwarden-") and name.endswith(".dist-info"):
                 return name[len("jobwarden-") : -len(".dist-info")]
     return None
-
-
-def listed(folder):
-    """List a folder; one that cannot be read has nothing in it."""
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def prepared(words):

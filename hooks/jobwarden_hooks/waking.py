@@ -5,17 +5,30 @@ One small process from a turn's end to the next turn's beginning, and only while
 
 import json
 import os
+import signal
 import sys
 import time
 
 from jobwarden_hooks.events import caller
-from jobwarden_hooks.folders import is_plain, modified, process, read_json, remove, runtime, session_folder, written
+from jobwarden_hooks.folders import (
+    is_plain,
+    modified,
+    process,
+    read_json,
+    remove,
+    runtime,
+    session_folder,
+    sweep,
+    written,
+)
 
 STEP_S = 2.0
 SETTLE_S = 2.0
 """What happens within this time is told in one turn; and a hook or a tool that tells it first has told it by then."""
 ASK_S = 60.0
 ANNOUNCED_S = 60.0
+IDLE_S = 2 * 86400
+"""Longer than the client lets this process live (`hooks.json`)."""
 MOST = 1 << 18
 WAKE = 2
 """The exit status by which Claude Code wakes an idle session, with what stands on stderr."""
@@ -36,8 +49,10 @@ def main():
     path = runtime("idle", session + ".json")
     if path is None or not (is_announced(session) or is_watching(session)):
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     written(path, {"pid": os.getpid()})
     try:
+        sweep(os.path.dirname(path), IDLE_S)
         return wait(told, path)
     except OSError:
         return 0

@@ -15,6 +15,7 @@ import pytest
 
 from jobwarden.bindings import binding_of, sub_agent_of
 from jobwarden.identity import Caller
+from jobwarden_registry.clock import utc_now
 from jobwarden_registry.processes import process_of
 from support.hook import HOOKS, SCRIPT, hook_module, run_hook
 from support.household import Household, eventually, household
@@ -287,6 +288,42 @@ def test_a_sub_agents_call_of_a_tool_is_noted_before_it(home: Household) -> None
     assert [path.name for path in (home.places.runtime / "calls").iterdir()] == ["toolu_1.json"]
 
 
+@pytest.mark.parametrize("kind", ["calls", "announced", "offered", "idle"])
+def test_what_is_left_over_is_cleared_away_once_there_is_much(
+    home: Household, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Only the time is not the real one: nobody can set when a file was last touched."""
+    folders = hook_module("folders")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", home.env["XDG_RUNTIME_DIR"])
+    folder = home.places.runtime / kind
+    folder.mkdir()
+    for number in range(folders.MOST_NAMES + 1):
+        (folder / f"s-{number}").touch()
+    hourly = {"calls": 3600, "announced": 3600, "offered": folders.OFFERED_S, "idle": hook_module("waking").IDLE_S}
+
+    def write() -> None:
+        if kind == "calls":
+            folders.note_call({"session_id": "s", "tool_use_id": "toolu_1", "agent_id": "sub-1"})
+        elif kind == "announced":
+            folders.announce("s")
+        elif kind == "offered":
+            folders.others_seen("s")
+        else:
+            folders.sweep(str(folder), hourly[kind])
+
+    write()
+    assert len(list(folder.iterdir())) > folders.MOST_NAMES
+    later = utc_now().timestamp() + hourly[kind] + 60
+    monkeypatch.setattr(folders.time, "time", lambda: later)
+    write()
+    assert len(list(folder.iterdir())) <= 1
+
+
+def test_nothing_stays_announced_where_nothing_can_be_started(home: Household) -> None:
+    fire(home, shell(home, "sbatch x", "Submitted batch job 12"), "no-such-program")
+    assert list((home.places.runtime / "announced").iterdir()) == []
+
+
 def test_a_runtime_folder_that_others_may_write_is_left_alone(home: Household) -> None:
     folder = home.places.runtime
     folder.chmod(0o777)
@@ -388,6 +425,24 @@ def test_jobwarden_is_asked_when_other_jobs_of_the_user_were_seen_since_it_was_a
     assert fire(home, event("UserPromptSubmit", home), str(program)) == ""
     os.utime(offered, (0, 0))
     assert fire(home, event("Stop", home), str(program)) == "told\n"
+
+
+def test_folders_that_cannot_be_listed_keep_no_news_and_no_registration_back(
+    home: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may list every folder: here each call refuses."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "refused")
+
+    session(home, seq=3, shown=2, acknowledged=2)
+    for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, home.env[name])
+    folders = hook_module("folders")
+    monkeypatch.setattr(folders.os, "listdir", refuse)
+    assert folders.has_news("s-1", begins=False)
+    announced = folders.announce("s-1")
+    assert (home.places.runtime / "announced" / announced).exists()
 
 
 def test_what_was_seen_and_is_taken_away_meanwhile_keeps_no_news_back(home: Household, program: Path) -> None:

@@ -128,6 +128,16 @@ def test_the_next_stop_takes_the_place_of_the_one_before(home: Household) -> Non
     assert end(second) == (0, "")
 
 
+@pytest.mark.usefixtures("journal")
+def test_one_that_is_ended_leaves_nothing_behind(home: Household) -> None:
+    waiting = begin(home, STOP, **ATTENDED)
+    idle = home.places.runtime / "idle" / "s-1.json"
+    eventually(idle.exists, "it waits")
+    waiting.terminate()
+    assert end(waiting) == (0, "")
+    assert not idle.exists()
+
+
 def test_it_ends_when_the_last_job_has_left(home: Household, journal: Path) -> None:
     waiting = begin(home, STOP, **ATTENDED)
     eventually((home.places.runtime / "idle" / "s-1.json").exists, "it waits")
