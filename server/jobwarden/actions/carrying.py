@@ -38,6 +38,13 @@ from jobwarden.sources.errors import SourceError, SourceUnavailableError
 from jobwarden.sources.resubmitting import NotAgainError
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.rounds import Rounds
+from jobwarden_registry.errors import (
+    LeaseLostError,
+    LockTimeoutError,
+    UnreadableError,
+    UntrustedError,
+    UnwritableError,
+)
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
@@ -47,6 +54,8 @@ log = logging.getLogger(__name__)
 _AGAIN = timedelta(seconds=30)
 _AGAIN_MOST = timedelta(minutes=10)
 _GIVE_UP = timedelta(hours=2)
+_CANNOT_NOTE = (LeaseLostError, LockTimeoutError, UnreadableError, UntrustedError, UnwritableError)
+"""Nothing can be noted, so the deed stays open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class _Wait:
 
 @dataclass(slots=True)
 class _Lane:
+    """One job's: its deeds are done one after the other, and hold up those of no other job."""
+
     guard: anyio.Lock = field(default_factory=anyio.Lock)
     waits: dict[str, _Wait] = field(default_factory=dict[str, _Wait])
 
@@ -83,7 +94,9 @@ class Actor:
         self._rounds = rounds
         self._env = env
         self._deeds = Deeds()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._busy: set[str] = set()
+        """Where something that was open is being done: whoever hangs there holds up one look, not all."""
 
     async def carry_out(
         self,
@@ -116,7 +129,7 @@ class Actor:
         if dry_run:
             plans = self._plans(record, firing, calls, grants, await book.known())
             return [Done(one.deed.action, "dry_run", one.text) for one in plans]
-        async with self._lane(session).guard:
+        async with self._lane(session, record.uid).guard:
             await book.write(lambda transaction, known: self._intend(transaction, known, record, firing, calls, grants))
             known = await book.known()
             mine = [known.deeds[f"{firing.id}#{place}"] for place in range(len(calls))]
@@ -127,29 +140,46 @@ class Actor:
             known = await book.known()
         return [_done(known, deed) for deed in mine]
 
-    async def take_up(self, session: Session, *, lease: str | None = None) -> list[Done]:
+    async def take_up(self, session: Session, *, uid: str | None = None, lease: str | None = None) -> list[Done]:
         """Go on with what was begun and not ended: after a restart, and where a host did not answer. Call it often.
+
+        Args:
+            session: Whose jobs.
+            uid: Whose deeds; None: those of all of its jobs.
+            lease: The watcher's token.
+
+        Returns:
+            One for each deed that was open. What somebody of this process is busy with stays open.
 
         Raises:
             RegistryError: As `carry_out`.
         """
         book = Book(self._rounds, session, self._deeds, lease)
-        lane = self._lane(session)
-        open_ = (await book.known()).open()
+        open_ = [one for one in (await book.known()).open() if uid in (None, one.uid)]
         if not open_:
             return []
-        grants, now = await self._grants(session), self._rounds.clock()
-        async with lane.guard:
-            for deed in open_:
-                wait = lane.waits.get(deed.id)
-                record = await book.record(deed.uid) if wait is None or wait.until <= now else None
-                if record is not None and (await book.known()).step(deed.id) in OPEN:
-                    await self._go_on(book, record, deed, grants, again=True)
-            known = await book.known()
+        grants = await self._grants(session)
+        for deed in open_:
+            lane, place = self._lane(session, deed.uid), _place(deed)
+            wait = lane.waits.get(deed.id)
+            if lane.guard.locked() or place in self._busy or (wait is not None and wait.until > self._rounds.clock()):
+                continue
+            async with lane.guard:
+                self._busy.add(place)
+                try:
+                    await self._take_up(book, deed, grants)
+                finally:
+                    self._busy.discard(place)
+        known = await book.known()
         return [_done(known, deed) for deed in open_]
 
-    def _lane(self, session: Session) -> _Lane:
-        return self._lanes.setdefault(session.entry.session_id, _Lane())
+    async def _take_up(self, book: Book, deed: Deed, grants: Grants) -> None:
+        record = await book.record(deed.uid)
+        if record is not None and (await book.known()).step(deed.id) in OPEN:
+            await self._go_on(book, record, deed, grants, again=True)
+
+    def _lane(self, session: Session, uid: str) -> _Lane:
+        return self._lanes.setdefault((session.entry.session_id, uid), _Lane())
 
     async def _grants(self, session: Session) -> Grants:
         try:
@@ -181,8 +211,8 @@ class Actor:
                 intend(transaction, one.deed, firing, one.text, told=one.told)
 
     async def _go_on(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool = False) -> None:
-        """Do one deed, or as much of it as can be done now."""
-        waits = self._lane(book.session).waits
+        """Do one deed, or as much of it as can be done now. Its fault is its own, however it fails."""
+        waits = self._lane(book.session, deed.uid).waits
         try:
             if deed.action == "resubmit":
                 await resubmit(book, record, deed, grants)
@@ -197,15 +227,24 @@ class Actor:
         except (TransportError, SourceError) as error:
             now = self._rounds.clock()
             if now - deed.at > _GIVE_UP:
-                step = (await book.known()).step(deed.id)
-                unsure = step not in (INTENDED, None)
-                await book.note(deed, UNSURE if unsure else FAILED, f"{deed.action} was given up: {error}")
+                await self._give_up(book, deed, f"{deed.action} was given up: {error}")
                 return
             tries = waits[deed.id].tries + 1 if deed.id in waits else 1
             waits[deed.id] = _Wait(now + min(_AGAIN * 2 ** min(tries - 1, 6), _AGAIN_MOST), tries)
             log.info("%s of rule %s is tried again: %s", deed.action, deed.rule, error)
+        except _CANNOT_NOTE:
+            raise
+        except Exception as error:  # left open, it would be raised again at every look and stop all rules of the job
+            log.exception("session %s: deed %s", book.session.entry.session_id, deed.id)
+            # Only its kind: what a fault says may hold a part of what it failed on, a password in a URL.
+            await self._give_up(book, deed, f"{deed.action} was not done: {type(error).__name__}; the log has more")
         else:
             waits.pop(deed.id, None)
+
+    async def _give_up(self, book: Book, deed: Deed, text: str) -> None:
+        step = (await book.known()).step(deed.id)
+        await book.note(deed, FAILED if step in (INTENDED, None) else UNSURE, text)
+        self._lane(book.session, deed.uid).waits.pop(deed.id, None)
 
     async def _cancel(self, book: Book, record: JobRecord, deed: Deed, *, again: bool) -> None:
         if again and record.attempts and record.attempts[-1].id == deed.run and len(record.attempts) > deed.runs:
@@ -241,6 +280,11 @@ class Actor:
         grace_s = self._rounds.config.clocks.cancel_grace_s
         ran = await run_named(name, grants.commands[name], values, self._env, grace_s=grace_s)
         await book.note(deed, DONE if ran.ok else FAILED, f"run_command: {ran.text}")
+
+
+def _place(deed: Deed) -> str:
+    """Say where a deed may hang."""
+    return deed.target or str(deed.arguments.get("command") or deed.about.get("host", ""))
 
 
 def _done(known: Known, deed: Deed) -> Done:

@@ -114,7 +114,7 @@ class Looker:
             return Looked(None)
         if self._rounds.elsewhere(record.site):
             return Looked(self._rounds.config.clocks.poll_s, known.state.version)
-        waits = any(done.outcome == _OPEN for done in await self._actor.take_up(session, lease=lease))
+        waits = any(done.outcome == _OPEN for done in await self._actor.take_up(session, uid=uid, lease=lease))
         rules, broken = _rules(record)
         for text in broken:
             log.warning("session %s: job %s: this rule cannot be read: %s", session.entry.session_id, record.id, text)
