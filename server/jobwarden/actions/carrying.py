@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import anyio
 from anyio import to_thread
@@ -95,6 +96,8 @@ class Actor:
         self._env = env
         self._deeds = Deeds()
         self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._faults: dict[str, str] = {}
+        """By session: why nothing is granted there, as it was said last."""
         self._busy: set[str] = set()
         """Where something that was open is being done: whoever hangs there holds up one look, not all."""
 
@@ -182,11 +185,19 @@ class Actor:
         return self._lanes.setdefault((session.entry.session_id, uid), _Lane())
 
     async def _grants(self, session: Session) -> Grants:
+        limit_s = self._rounds.config.clocks.disk_timeout_s
         try:
-            return await to_thread.run_sync(granted_in, self._rounds.config, session.entry.project)
+            with anyio.fail_after(limit_s):
+                work = partial(granted_in, self._env, session.entry.project)
+                grants, fault = await to_thread.run_sync(work, abandon_on_cancel=True), ""
         except ConfigError as error:
-            log.warning("session %s: nothing is granted: %s", session.entry.session_id, error)
-            return Grants()
+            grants, fault = Grants(), str(error)
+        except TimeoutError as error:
+            raise UnreadableError(f"The configuration has not answered for {limit_s:.0f} s.") from error
+        if fault and self._faults.get(session.entry.session_id) != fault:
+            log.warning("session %s: nothing is granted: %s", session.entry.session_id, fault)
+        self._faults[session.entry.session_id] = fault
+        return grants
 
     def _plans(
         self, record: JobRecord, firing: Firing, calls: Sequence[ActionCall], grants: Grants, known: Known
@@ -215,9 +226,9 @@ class Actor:
         waits = self._lane(book.session, deed.uid).waits
         try:
             if deed.action == "resubmit":
-                await resubmit(book, record, deed, grants)
+                await resubmit(book, record, _as_granted(deed, grants), grants)
             elif deed.action == "cancel_job":
-                await self._cancel(book, record, deed, again=again)
+                await self._cancel(book, record, deed, grants, again=again)
             elif deed.action in MESSAGES:
                 await self._tell(book, record, deed, grants)
             else:
@@ -246,7 +257,9 @@ class Actor:
         await book.note(deed, FAILED if step in (INTENDED, None) else UNSURE, text)
         self._lane(book.session, deed.uid).waits.pop(deed.id, None)
 
-    async def _cancel(self, book: Book, record: JobRecord, deed: Deed, *, again: bool) -> None:
+    async def _cancel(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool) -> None:
+        if not grants.cancel:
+            raise ActionError("No rule may cancel a job any more.")
         if again and record.attempts and record.attempts[-1].id == deed.run and len(record.attempts) > deed.runs:
             raise ActionError("Another run of it has begun meanwhile.")
         reason = str(deed.arguments.get("reason", ""))
@@ -262,6 +275,8 @@ class Actor:
         if deed.target not in grants.notify:
             raise ActionError(f"Nobody is configured as {deed.target!r} any more.")
         message = message_of(deed, record, book.session.entry.session_id)
+        if message.to and message.to not in grants.notify[deed.target].to:
+            raise ActionError(f"{message.to!r} is no recipient of [notify.{deed.target}] any more.")
         await send(deed.target, grants.notify[deed.target], message, self._env)
         await book.note(deed, DONE, f"told {deed.target}: {message.subject}")
 
@@ -271,15 +286,22 @@ class Actor:
             await book.note(deed, UNSURE, "run_command was begun; whether it ran to its end is not known")
             return
         name = str(deed.arguments["command"])
-        if name not in grants.commands:
-            raise ActionError(f"No command is configured as {name!r} any more.")
+        values = {key: str(value) for key, value in deed.arguments.items() if key != "command"}
+        if name not in grants.commands or grants.commands[name].fills != values.keys():
+            raise ActionError(f"No command that takes this is configured as {name!r} any more.")
         claim = After(id=deed.id, step=CLAIMED, at=self._rounds.clock())
         if not await book.claim(deed, None, claim, lambda _: None):
             return
-        values = {key: str(value) for key, value in deed.arguments.items() if key != "command"}
         grace_s = self._rounds.config.clocks.cancel_grace_s
         ran = await run_named(name, grants.commands[name], values, self._env, grace_s=grace_s)
         await book.note(deed, DONE if ran.ok else FAILED, f"run_command: {ran.text}")
+
+
+def _as_granted(deed: Deed, grants: Grants) -> Deed:
+    """Give a resubmission as it may be done now: without the grant, what lives is not cancelled, nor doubled."""
+    if grants.cancel or not deed.arguments.get("cancel_original"):
+        return deed
+    return deed.model_copy(update={"arguments": {**deed.arguments, "cancel_original": False}})
 
 
 def _place(deed: Deed) -> str:
