@@ -152,7 +152,8 @@ class Actor:
             lease: The watcher's token.
 
         Returns:
-            One for each deed that was open. What somebody of this process is busy with stays open.
+            One for each deed that was open and is ours to go on with: none of a job that only another machine can
+            ask about. What somebody of this process is busy with stays open.
 
         Raises:
             RegistryError: As `carry_out`.
@@ -162,24 +163,33 @@ class Actor:
         if not open_:
             return []
         grants = await self._grants(session)
+        ours: list[Deed] = []
         for deed in open_:
-            lane, place = self._lane(session, deed.uid), _place(deed)
-            wait = lane.waits.get(deed.id)
-            if lane.guard.locked() or place in self._busy or (wait is not None and wait.until > self._rounds.clock()):
-                continue
-            async with lane.guard:
-                self._busy.add(place)
-                try:
-                    await self._take_up(book, deed, grants)
-                finally:
-                    self._busy.discard(place)
+            wait = self._lane(session, deed.uid).waits.get(deed.id)
+            if wait is None or wait.until <= self._rounds.clock():
+                record = await book.record(deed.uid)
+                if record is not None and self._rounds.elsewhere(record.site):
+                    continue
+                await self._take_up(book, record, deed, grants)
+            ours.append(deed)
         known = await book.known()
-        return [_done(known, deed) for deed in open_]
+        return [_done(known, deed) for deed in ours]
 
-    async def _take_up(self, book: Book, deed: Deed, grants: Grants) -> None:
-        record = await book.record(deed.uid)
-        if record is not None and (await book.known()).step(deed.id) in OPEN:
-            await self._go_on(book, record, deed, grants, again=True)
+    async def _take_up(self, book: Book, record: JobRecord | None, deed: Deed, grants: Grants) -> None:
+        lane, place = self._lane(book.session, deed.uid), _place(deed)
+        if lane.guard.locked() or place in self._busy:
+            return
+        async with lane.guard:
+            self._busy.add(place)
+            try:
+                if (await book.known()).step(deed.id) not in OPEN:
+                    return
+                if record is None:
+                    await self._give_up(book, deed, f"{deed.action} was not done: the job is watched here no longer")
+                else:
+                    await self._go_on(book, record, deed, grants, again=True)
+            finally:
+                self._busy.discard(place)
 
     def _lane(self, session: Session, uid: str) -> _Lane:
         return self._lanes.setdefault((session.entry.session_id, uid), _Lane())
@@ -265,7 +275,7 @@ class Actor:
         reason = str(deed.arguments.get("reason", ""))
         order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason=reason)
         doomed = Doomed(book.session, pinned(record, deed.run))
-        (report,) = await request_cancel(self._rounds, [doomed], order)
+        (report,) = await request_cancel(self._rounds, [doomed], order, lease=book.lease)
         if report.outcome == "failed":
             raise SourceUnavailableError(report.text)
         step = DONE if report.outcome == "accepted" else REFUSED

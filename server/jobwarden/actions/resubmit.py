@@ -218,7 +218,7 @@ async def _replace(book: Book, record: JobRecord, deed: Deed) -> str:
     """Cancel the run that was replaced; the new one waits for its end."""
     old = pinned(await book.record(deed.uid) or record, deed.run)
     order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason="replaced by a new attempt")
-    (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order)
+    (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order, lease=book.lease)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)
     await _note_end(book, old, deed)
