@@ -122,7 +122,8 @@ class Actor:
             dry_run: Only say what would be done; nothing is noted.
 
         Returns:
-            One for each call, in order. `pause` is the caller's to obey: its outcome is done.
+            One for each call, in order. `pause` is the caller's to obey: its outcome is done. Of what had ended before
+            the text is empty.
 
         Raises:
             RegistryError: Nothing was noted, or it could not be noted how it went on; `take_up` finds that out.
@@ -130,18 +131,23 @@ class Actor:
         book = Book(self._rounds, session, self._deeds, lease)
         grants = await self._grants(session)
         if dry_run:
-            plans = self._plans(record, firing, calls, grants, await book.known())
+            plans = await self._rounds.sessions.call(
+                session, lambda one: self._plans(record, firing, calls, grants, self._deeds.of(one))
+            )
             return [Done(one.deed.action, "dry_run", one.text) for one in plans]
+        noted: dict[str, Plan] = {}
         async with self._lane(session, record.uid).guard:
-            await book.write(lambda transaction, known: self._intend(transaction, known, record, firing, calls, grants))
-            known = await book.known()
-            mine = [known.deeds[f"{firing.id}#{place}"] for place in range(len(calls))]
+            await book.write(
+                lambda transaction, known: noted.update(self._intend(transaction, known, record, firing, calls, grants))
+            )
+            mine = await book.open(firing=firing.id)
             # A cancel means the run that was there: what is submitted in its place comes first, and waits for its end.
             for deed in sorted(mine, key=lambda one: one.action != "resubmit"):
-                if known.step(deed.id) in OPEN:
+                if (await book.known()).step(deed.id) in OPEN:
                     await self._go_on(book, record, deed, grants)
             known = await book.known()
-        return [_done(known, deed) for deed in mine]
+        ids = [f"{firing.id}#{place}" for place in range(len(calls))]
+        return [_done(book, known, call.name, deed, noted.get(deed)) for call, deed in zip(calls, ids, strict=True)]
 
     async def take_up(self, session: Session, *, uid: str | None = None, lease: str | None = None) -> list[Done]:
         """Go on with what was begun and not ended: after a restart, and where a host did not answer. Call it often.
@@ -159,7 +165,7 @@ class Actor:
             RegistryError: As `carry_out`.
         """
         book = Book(self._rounds, session, self._deeds, lease)
-        open_ = [one for one in (await book.known()).open() if uid in (None, one.uid)]
+        open_ = await book.open(uid=uid)
         if not open_:
             return []
         grants = await self._grants(session)
@@ -173,7 +179,7 @@ class Actor:
                 await self._take_up(book, record, deed, grants)
             ours.append(deed)
         known = await book.known()
-        return [_done(known, deed) for deed in ours]
+        return [_done(book, known, deed.action, deed.id) for deed in ours]
 
     async def _take_up(self, book: Book, record: JobRecord | None, deed: Deed, grants: Grants) -> None:
         lane, place = self._lane(book.session, deed.uid), _place(deed)
@@ -226,10 +232,14 @@ class Actor:
         firing: Firing,
         calls: Sequence[ActionCall],
         grants: Grants,
-    ) -> None:
-        for one in self._plans(record, firing, calls, grants, known):
-            if known.step(one.deed.id) is None:
-                intend(transaction, one.deed, firing, one.text, told=one.told)
+    ) -> dict[str, Plan]:
+        """Note what a firing asks for; answers what was noted now."""
+        plans = self._plans(record, firing, calls, grants, known)
+        if any(known.is_noted(one.deed) for one in plans):
+            return {}
+        for one in plans:
+            intend(transaction, one.deed, firing, one.text, told=one.told)
+        return {one.deed.id: one for one in plans}
 
     async def _go_on(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool = False) -> None:
         """Do one deed, or as much of it as can be done now. Its fault is its own, however it fails."""
@@ -319,6 +329,7 @@ def _place(deed: Deed) -> str:
     return deed.target or str(deed.arguments.get("command") or deed.about.get("host", ""))
 
 
-def _done(known: Known, deed: Deed) -> Done:
-    step = known.step(deed.id) or INTENDED
-    return Done(deed.action, "open" if step in OPEN else step, known.said.get(deed.id, ""))
+def _done(book: Book, known: Known, action: str, deed: str, noted: Plan | None = None) -> Done:
+    step = known.step(deed) or (noted.deed.step if noted else DONE)
+    text = book.said.get(deed) or known.said.get(deed) or (noted.text if noted else "")
+    return Done(action, "open" if step in OPEN else step, text)

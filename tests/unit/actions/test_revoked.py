@@ -40,7 +40,10 @@ async def test_a_grant_that_is_taken_back_holds_no_more_and_a_new_one_at_once(st
     actor = stage.actor()
     grant(stage, lambda text: no_cancel(text).replace("resubmissions = 5", "resubmissions = 0").replace(NOTE, ""))
     for number, name in enumerate(("cancel_job", "resubmit", "run_command"), 1):
-        more = {"resubmit": {"modifications": {}}, "run_command": {"command": "note", "message": "x"}}
+        more: dict[str, dict[str, object]] = {
+            "resubmit": {"modifications": {}},
+            "run_command": {"command": "note", "message": "x"},
+        }
         assert await outcome_of(actor, stage, number, name, **more.get(name, {})) == "refused"
     assert (stage.press.killed, stage.press.made()) == ({}, [])
     grant(stage, lambda text: text.replace("cancel = false", "cancel = true"))
