@@ -187,11 +187,11 @@ class NotifyConfig(_Section):
     """One `[notify.NAME]` table: somebody whom rules may tell."""
 
     url: str = ""
-    """Where to: `mailtos://user:password@smtp.example.org?to=me@example.org`, `slack://...`, what Apprise knows."""
+    """Where to: `smtps://user:password@mail.example.org?from=...&to=...`, or what Apprise knows: `slack://...`."""
     env: str = ""
     """Or the environment variable that holds that URL, so that no secret is in the file."""
     to: tuple[str, ...] = ()
-    """Further recipients (of e-mail) that a rule may name."""
+    """Further recipients that a rule may name; of e-mail alone."""
     per_hour: Count = 30
     """Messages in an hour; what is more is not sent, and said."""
 

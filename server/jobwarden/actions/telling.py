@@ -82,6 +82,8 @@ async def send(name: str, target: NotifyConfig, message: Message, env: Mapping[s
         check_url(url)
     except ValueError as error:
         raise ActionError(f"[notify.{name}]: {error}.") from None  # what the parser says may hold a part of a password
+    if message.to and not is_mail(url):
+        raise ActionError(f"Whom [notify.{name}] tells stands in its url alone; {message.to!r} was not told.")
     done = False
     with anyio.move_on_after(_LIMIT_S):
         work = _mail if is_mail(url) else _apprise
