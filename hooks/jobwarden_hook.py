@@ -16,12 +16,17 @@ MARKS = (b"sbatch", b"Submitted batch job", b"Invocation ID: ", b"Entering Exper
 """No submission is without one of these, in its command or its output."""
 
 
+def is_named(name, data):
+    """Whether the event has this name, by how the clients space it; in a text within it each quote has a backslash."""
+    return b'"hook_event_name":' + name in data or b'"hook_event_name": ' + name in data
+
+
 def main():
     """Read the event, and leave at once where it is none of ours."""
     data = sys.stdin.buffer.read(8 << 20)
-    if b'"PostToolUse' in data and not any(mark in data for mark in MARKS):
+    if is_named(b'"PostToolUse', data) and not any(mark in data for mark in MARKS):
         return
-    if b'"PreToolUse"' in data and b'"agent_id"' not in data:
+    if is_named(b'"PreToolUse"', data) and b'"agent_id"' not in data:
         return
     sys.path.insert(0, __file__.rpartition("/")[0] or ".")
     from jobwarden_hooks.events import handle

@@ -7,22 +7,29 @@ import sys
 from jobwarden_hooks.folders import announce, bind, has_news, is_plain, note_call, others_watch, remove, runtime
 
 MOST = 1 << 20
+ASK_S = 15
+"""Less than any client gives an event at which jobwarden is asked; a test says so."""
 
 
 def handle(data):
-    """Do what an event asks for."""
+    """Do what an event asks for; whatever the machine lacks for it is no fault of the client's."""
     try:
         event = json.loads(data.decode("utf-8", "replace"))
         name, session = event["hook_event_name"], event["session_id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return
     if not isinstance(session, str) or not is_plain(session):
         return
+    try:
+        respond(name, event)
+    except (OSError, RecursionError):  # quotes within substitutions within quotes, by the thousand
+        return
+
+
+def respond(name, event):
+    """Do what this event asks for."""
     if name in ("PostToolUse", "PostToolUseFailure"):
-        try:
-            after_command(event)
-        except RecursionError:  # quotes within substitutions within quotes, by the thousand
-            return
+        after_command(event)
     elif name == "PreToolUse":
         note_call(event)
     elif name in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
@@ -51,12 +58,15 @@ def after_command(event):
     if isinstance(text, list):
         shell = len(text) == 3 and base(str(text[0])) in SHELLS and "c" in str(text[1])
         text = str(text[2]) if shell else " ".join("'%s'" % str(one).replace("'", "'\\''") for one in text)
-    if not isinstance(text, str) or len(text) > MOST // 4:
+    if not isinstance(text, str):
         return
     cwd = event.get("cwd")
     cwd = cwd if isinstance(cwd, str) and cwd.startswith("/") else "/"
     reader = Reader(cwd)
     reader.read(text, Place(cwd=cwd))
+    if reader.spent:
+        reader = Reader(cwd)
+        reader.unsure.append(Place(cwd=cwd))
     if not reader.submissions and not reader.unsure:
         return
     answer = settle(reader, output_of(event))
@@ -65,7 +75,7 @@ def after_command(event):
     told = []
     if answer.jobs:
         payload = caller(event)
-        payload["jobs"], payload["path"] = answer.jobs[:50], reader.folders
+        payload["jobs"] = answer.jobs[:50]
         # A launcher names its experiment when it likes, and nobody is to wait for that.
         payload["announced"] = "" if any("output" in one for one in answer.jobs) else announce(payload["session_id"])
         started = start(payload)
@@ -124,8 +134,11 @@ def start(payload):
     reading, writing = os.pipe()
     if os.fork():
         os.close(reading)
-        with os.fdopen(writing, "wb") as file:
-            file.write(json.dumps(payload).encode("utf-8")[:60000])
+        try:
+            with os.fdopen(writing, "wb") as file:
+                file.write(json.dumps(payload).encode("utf-8")[:60000])
+        except OSError:  # it has ended already
+            return False
         os.wait()
         return True
     try:
@@ -134,13 +147,8 @@ def start(payload):
             os._exit(0)
         os.close(writing)
         os.dup2(reading, 0)
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        log = runtime("hook.log")
-        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if log else nothing
-        if os.fstat(errors).st_size > MOST:
-            os.ftruncate(errors, 0)
-        os.dup2(nothing, 1)
-        os.dup2(errors, 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        errors_to_log()
         wrong = prepared(words)
         if wrong:
             os.write(2, (wrong + "\n").encode("utf-8"))
@@ -149,11 +157,21 @@ def start(payload):
         os._exit(127)
 
 
+def errors_to_log():
+    """Send this process's stderr, which is a client's, to a file of ours."""
+    log = runtime("hook.log")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    errors = os.open(log, flags, 0o600) if log else os.open(os.devnull, os.O_WRONLY)
+    if os.fstat(errors).st_size > MOST:
+        os.ftruncate(errors, 0)
+    os.dup2(errors, 2)
+
+
 def ask(payload):
     """Let jobwarden itself answer the event. Whatever becomes of it, it is no fault of the client's.
 
     Its exit status goes no further: 2 would take the user's prompt away, and an older jobwarden, or uvx without a
-    network, ends with that.
+    network, ends with that. It holds nothing of the client's, which may end this hook and then waits for its pipes.
     """
     from jobwarden_hooks.starting import program
 
@@ -163,12 +181,23 @@ def ask(payload):
     reading, writing = os.pipe()
     os.write(writing, json.dumps(payload).encode("utf-8")[:60000])
     os.close(writing)
+    answer, telling = os.pipe()
     if os.fork():
         os.close(reading)
+        os.close(telling)
+        with os.fdopen(answer, "rb") as file:
+            said = file.read().decode("utf-8", "replace")
         os.wait()
+        sys.stdout.write(said)
         return
     try:
+        import signal
+
         os.dup2(reading, 0)
+        os.dup2(telling, 1)
+        errors_to_log()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(ASK_S)
         os.execv(words[0], words + ["hook", "news"])
     finally:
         os._exit(127)

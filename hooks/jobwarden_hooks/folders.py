@@ -203,9 +203,14 @@ def others_seen(session):
     seen, offered = runtime("overheard", "x"), runtime("offered", session + ".json")
     if seen is None or offered is None:
         return False
-    folder = os.path.dirname(seen)
-    times = [os.stat(os.path.join(folder, name)).st_mtime for name in os.listdir(folder) if name.endswith(".json")]
+    folder, latest = os.path.dirname(seen), None
+    for name in os.listdir(folder):
+        try:
+            found = os.stat(os.path.join(folder, name)).st_mtime if name.endswith(".json") else None
+        except OSError:  # it was taken away meanwhile
+            continue
+        latest = found if latest is None else max(latest, found or latest)
     try:
-        return bool(times) and max(times) > os.stat(offered).st_mtime
+        return latest is not None and latest > os.stat(offered).st_mtime
     except OSError:
-        return bool(times)
+        return True

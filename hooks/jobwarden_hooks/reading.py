@@ -20,7 +20,10 @@ from jobwarden_hooks.programs import (
 )
 from jobwarden_hooks.shell import NAME, NAME_START, Word, commands
 
-MOST = 1 << 20
+MOST = 1 << 16
+"""The longest command or script that is read, in characters."""
+BUDGET = 1 << 20
+"""How much is read in all, with what stands in the command more than once or is run for each of many hosts."""
 
 
 class Place(object):
@@ -46,16 +49,28 @@ class Reader(object):
 
     def __init__(self, cwd):
         self.cwd = cwd
-        self.submissions, self.prints, self.unsure, self.folders = [], [], [], []
+        self.submissions, self.prints, self.unsure = [], [], []
         self.variables, self.same = {}, {}
         self.handed_in = None
+        self.left = BUDGET
+
+    @property
+    def spent(self):
+        """Whether there was too much to read: then what was found is not all, and may not be what printed an id."""
+        return self.left < 0
 
     def read(self, text, place, capture=None, many=0, depth=0):
         """Read a shell text that runs at a place."""
-        if depth > 8 or len(text) > MOST:
+        if len(text) > MOST:
+            self.unsure.append(place)
+            return
+        self.left -= len(text) + 100
+        if depth > 8 or self.spent:
             return
         loops = many
         for command in commands(text):
+            if self.spent:
+                return
             words = list(command.words)
             while words and not words[0].quoted and words[0].text in KEYWORDS:
                 loops += 1 if words[0].text in ("while", "until") else -1 if words[0].text == "done" else 0
@@ -80,10 +95,13 @@ class Reader(object):
     def value(self, word):
         """Give a word's text with what is known of its variables."""
         text = word.text if isinstance(word, Word) else word
-        for name, values in self.variables.items() if "\0" in text else ():
-            if len(values) == 1:
-                text = text.replace("\0%s\0" % name, values[0])
-        return text
+        parts = text.split("\0") if "\0" in text else ()
+        if len(parts) % 2 == 0:
+            return text
+        for at in range(1, len(parts), 2):
+            values = self.variables.get(parts[at], ())
+            parts[at] = values[0] if len(values) == 1 else "\0%s\0" % parts[at]
+        return "".join(parts)
 
     def assigned(self, words, place, loops, depth):
         """Note the assignments before a command; give what follows them."""
@@ -137,7 +155,6 @@ class Reader(object):
                 self.submit("slurm", command, place, form, loops or many, capture, background)
         elif is_nel(name, rest):
             if not {"--dry-run", "-n", "--help", "-h"} & set(rest):
-                self.folder(words, place)
                 self.submit("nel", command, place, "line", loops or many, capture, background)
         elif name == "launch.py" or (name.startswith("python") and any(base(one) == "launch.py" for one in rest[:3])):
             if not any("dryrun" in one or one in ("--help", "-h") for one in rest):
@@ -179,6 +196,8 @@ class Reader(object):
                 hosts = [host.replace("\0%s\0" % name, value) for value in values]
                 loops = max(0, loops - 1)
         for one in hosts:
+            if self.spent:
+                return
             inner = Place(one, guess, None, is_host(one))
             if place.host is not None:
                 inner.guess = "it was reached from %s" % place.host
@@ -238,7 +257,8 @@ class Reader(object):
         if base(name) in ("make", "gmake"):
             paths = ["Makefile", "makefile", "GNUmakefile"]
         for path in paths if place.host is None and place.cwd else []:
-            text = read_text(place.cwd, path)
+            text = None if self.spent else read_text(place.cwd, path)
+            self.left -= len(text or "") // 8
             if text is None or "sbatch" not in text:
                 continue
             if path == name and ("sh" in text.split("\n", 1)[0] or name.endswith("sh")):
@@ -257,11 +277,3 @@ class Reader(object):
         """Note a program whose own text speaks of sbatch."""
         guess = place.guess or ("the program that submitted it also uses ssh" if "ssh" in text else "")
         self.submit("slurm", command, Place(place.host, guess, place.cwd, place.known), "line", True, capture, False)
-
-    def folder(self, words, place):
-        """Note where a program lies that is not on the hook's own PATH."""
-        if place.host is None and place.cwd:
-            for one in words:
-                if "/" in one.text and base(one.text) in ("nel", "nemo-evaluator-launcher"):
-                    self.folders.append(joined(place.cwd, one.text).rsplit("/", 1)[0])
-            self.folders.append(joined(place.cwd, ".venv/bin"))

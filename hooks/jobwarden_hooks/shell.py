@@ -5,7 +5,19 @@ class Word(object):
     r"""One word of a command: quotes taken off, `$NAME` as \0NAME\0, `$(...)` as \1N\1 with its text in `subs`."""
 
     def __init__(self):
-        self.text, self.subs, self.quoted = "", [], False
+        self.parts, self.subs, self.quoted = [], [], False
+
+    @property
+    def text(self):
+        """Give what stands in it."""
+        if len(self.parts) != 1:
+            self.parts = ["".join(self.parts)]
+        return self.parts[0]
+
+    @text.setter
+    def text(self, value):
+        """Put another text in its place."""
+        self.parts = [value]
 
 
 class Command(object):
@@ -40,6 +52,8 @@ OPERATORS = (
 )
 NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 NAME = NAME_START | frozenset("0123456789")
+ENDS_PLAIN = frozenset(" \t\r\n;&|()<>\\'\"$`")
+ENDS_QUOTED = frozenset('"\\$`')
 
 
 def closing(text, at):
@@ -74,6 +88,14 @@ def quote_end(text, at):
     return at
 
 
+def plain_end(text, at, ends):
+    """Find where the characters end, from the one at `at` on, of which none but that one is special."""
+    at += 1
+    while at < len(text) and text[at] not in ends:
+        at += 1
+    return at
+
+
 def dollar(text, at, word):
     """Read what stands at a `$` or a backtick into the word; give where it ends."""
     if text[at] == "`":
@@ -81,12 +103,12 @@ def dollar(text, at, word):
         while end < len(text) and text[end] != "`":
             end += 2 if text[end] == "\\" else 1
         word.subs.append(text[at + 1 : end].replace("\\`", "`"))
-        word.text += "\1%d\1" % (len(word.subs) - 1)
+        word.parts.append("\1%d\1" % (len(word.subs) - 1))
         return end + 1
     if text.startswith("$(", at):
         end = closing(text, at + 2)
         word.subs.append("" if text.startswith("$((", at) else text[at + 2 : end])
-        word.text += "\1%d\1" % (len(word.subs) - 1)
+        word.parts.append("\1%d\1" % (len(word.subs) - 1))
         return end + 1
     end = at + 1
     if text.startswith("${", at):
@@ -94,17 +116,17 @@ def dollar(text, at, word):
         stop = len(text) if stop < 0 else stop
         while end + 1 < stop and text[end + 1] in NAME:
             end += 1
-        word.text += "\0%s\0" % (text[at + 2 : end + 1] or "?")
+        word.parts.append("\0%s\0" % (text[at + 2 : end + 1] or "?"))
         return stop + 1
     while end < len(text) and text[end] in NAME:
         end += 1
-    word.text += "\0%s\0" % text[at + 1 : end] if end > at + 1 else "$"
+    word.parts.append("\0%s\0" % text[at + 1 : end] if end > at + 1 else "$")
     return end
 
 
 def lex(text):
     """Give words, operators (str) and here-documents ([delimiter, dash, body]) in order."""
-    tokens, word, at = [], None, 0
+    tokens, pending, word, at = [], [], None, 0
     while at < len(text):
         one = text[at]
         if one in " \t\r\n;&|()<>" or (one == "#" and word is None):
@@ -114,27 +136,33 @@ def lex(text):
                 end = text.find("\n", at)
                 at = len(text) if end < 0 else end
             elif one == "\n":
-                at = here_documents(text, at + 1, tokens)
+                at = here_documents(text, at + 1, pending)
+                pending = []
                 tokens.append("\n")
+            elif one in " \t\r":
+                at += 1
             else:
-                at = at + 1 if one in " \t\r" else operator(text, at, tokens)
+                at = operator(text, at, tokens)
+                if isinstance(tokens[-1], list):
+                    pending.append(tokens[-1])
             continue
         word = word or Word()
         if one == "\\":
-            word.text += "" if text[at + 1 : at + 2] == "\n" else text[at + 1 : at + 2]
+            word.parts.append("" if text[at + 1 : at + 2] == "\n" else text[at + 1 : at + 2])
             word.quoted, at = True, at + 2
         elif one == "'":
             end = text.find("'", at + 1)
             end = len(text) if end < 0 else end
-            word.text += text[at + 1 : end]
+            word.parts.append(text[at + 1 : end])
             word.quoted, at = True, end + 1
         elif one == '"':
             at = double_quoted(text, at + 1, word)
         elif one in "$`":
             at = dollar(text, at, word)
         else:
-            word.text += one
-            at += 1
+            end = plain_end(text, at, ENDS_PLAIN)
+            word.parts.append(text[at:end])
+            at = end
     add(tokens, word)
     return tokens
 
@@ -152,13 +180,14 @@ def double_quoted(text, at, word):
     word.quoted = True
     while at < len(text) and text[at] != '"':
         if text[at] == "\\" and text[at + 1 : at + 2] in ('"', "\\", "$", "`", "\n"):
-            word.text += "" if text[at + 1] == "\n" else text[at + 1]
+            word.parts.append("" if text[at + 1] == "\n" else text[at + 1])
             at += 2
         elif text[at] in "$`":
             at = dollar(text, at, word)
         else:
-            word.text += text[at]
-            at += 1
+            end = plain_end(text, at, ENDS_QUOTED)
+            word.parts.append(text[at:end])
+            at = end
     return at + 1
 
 
@@ -187,10 +216,10 @@ def operator(text, at, tokens):
     return end
 
 
-def here_documents(text, at, tokens):
+def here_documents(text, at, pending):
     """Read the bodies of the here-documents of the line that ends before `at`; give where they end."""
-    for one in tokens:
-        if not isinstance(one, list) or len(one) > 3 or one[0] is None:
+    for one in pending:
+        if one[0] is None:
             continue
         lines = []
         while at < len(text):
@@ -201,7 +230,6 @@ def here_documents(text, at, tokens):
                 break
             lines.append(line)
         one[2] = "\n".join(lines)
-        one.append("read")
     return at
 
 

@@ -30,11 +30,16 @@ def program(given):
 
 
 def found(name):
-    """Find a program; a client that was not started by a shell may lack the user's own folders on its PATH."""
+    """Find a program; a client that was not started by a shell may lack the user's own folders on its PATH.
+
+    A hook starts in the project: an empty or relative folder of PATH would be one of the project's own.
+    """
     home = os.environ.get("HOME", "/")
     usual = [os.path.join(home, ".local/bin"), os.path.join(home, ".cargo/bin"), "/opt/homebrew/bin", "/usr/local/bin"]
     folders = [""] if "/" in name else os.environ.get("PATH", os.defpath).split(os.pathsep) + usual
     for folder in folders:
+        if not os.path.isabs(folder) and "/" not in name:
+            continue
         path = os.path.join(folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path

@@ -39,6 +39,8 @@ def main():
     written(path, {"pid": os.getpid()})
     try:
         return wait(told, path)
+    except OSError:
+        return 0
     finally:
         if is_mine(path):
             remove(path)

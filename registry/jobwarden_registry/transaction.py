@@ -66,18 +66,29 @@ class Transaction:
             if not _same_job(known, record):
                 continue
             if known.phase is not Phase.LOST or record.phase.closed or is_newer(self._told.alive[known.uid]):
-                return self._with_expectations(known, record), False
+                return self._with_more(known, record), False
             self.finish(known.uid, known, text=_AGAIN)
         registered_at = record.registered_at or self._clock()
         record = record.changed(v=RECORD_VERSION, registered_at=registered_at, uid="", seq=0)
         return self._register(fresh_raw(record), evidence=evidence, text=text), True
 
-    def _with_expectations(self, known: JobRecord, record: JobRecord) -> JobRecord:
-        """Add what a later registration expects of the job: who was told that it is watched believes that it holds."""
-        expect = tuple(dict.fromkeys((*known.expect, *record.expect)))
-        if len(expect) == len(known.expect) or is_newer(self._told.alive[known.uid]):
+    def _with_more(self, known: JobRecord, record: JobRecord) -> JobRecord:
+        """Add what a later registration says of the job, as an agent's after a hook's; what is known of it stays.
+
+        Who was told that it is watched believes that all this holds.
+        """
+        more = known.changed(
+            expect=tuple(dict.fromkeys((*known.expect, *record.expect))),
+            tags=tuple(dict.fromkeys((*known.tags, *record.tags))),
+            name=known.name or record.name,
+            description=known.description or record.description,
+            log_path=known.log_path or record.log_path,
+            ready=known.ready or record.ready,
+        )
+        if more == known or is_newer(self._told.alive[known.uid]):
             return known
-        return self.change(known.uid, known.changed(expect=expect), EventKind.UPDATED, text="More is expected of it.")
+        text = "More is expected of it." if more.expect != known.expect else "More is said of it."
+        return self.change(known.uid, more, EventKind.UPDATED, text=text)
 
     def change(
         self,

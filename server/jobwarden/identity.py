@@ -24,6 +24,7 @@ from jobwarden_registry.processes import ProcessId
 
 CODEX_TURN = "x-codex-turn-metadata"
 CLAUDE_CALL = "claudecode/toolUseId"
+CLI = "cli"
 HTTP_PROJECT = "jobwarden/project"
 """Where the HTTP face puts the project header into the metadata."""
 
@@ -46,6 +47,7 @@ class Caller:
         detail: A sub-agent of that session; its answers never move the root session's cursor.
         claimed: Whether the session id was an argument that nothing else confirms.
         process: The agent's client, where a hook told which it is.
+        borrower: The caller's own session, where that is known and the argument named another one.
     """
 
     session_id: str
@@ -55,6 +57,11 @@ class Caller:
     detail: str | None = None
     claimed: bool = False
     process: ProcessId | None = None
+    borrower: str | None = None
+
+    def owns(self, session_id: str) -> bool:
+        """Whether what this session watches is the caller's own: to name a session is not to be it."""
+        return session_id == self.session_id and self.borrower is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class _Session:
     detail: str | None = None
     claimed: bool = False
     process: ProcessId | None = None
+    borrower: str | None = None
 
 
 def resolve_caller(
@@ -74,7 +82,7 @@ def resolve_caller(
     cwd: Path,
     places: Places,
     http: bool = False,
-    client: str = "cli",
+    client: str = CLI,
     lineage: Callable[[], Lineage] = own_lineage,
 ) -> Caller:
     """Say who calls.
@@ -103,7 +111,10 @@ def resolve_caller(
     session = _from_meta(meta)
     if session is None:
         around = None if http else _around(known, places, lineage())
-        session = _with_sub_agent(_from_argument(session_id, around) or around, meta, places)
+        own = around.session_id if around is not None else None
+        if session_id and own is None and client == CLI and not http:
+            own = _person_at(_project(known, meta, cwd))
+        session = _with_sub_agent(_from_argument(session_id, around, own) or around, meta, places)
     if session is None:
         if http:
             raise UnknownCallerError(
@@ -160,7 +171,14 @@ def _caller(
     stays = entry is not None and (http or _is_folder(entry.project))
     where = entry.project if entry is not None and stays else _project(env, meta, cwd)
     return Caller(
-        session.session_id, session.agent, where, client, session.detail, session.claimed, process=session.process
+        session.session_id,
+        session.agent,
+        where,
+        client,
+        session.detail,
+        session.claimed,
+        process=session.process,
+        borrower=session.borrower,
     )
 
 
@@ -174,12 +192,13 @@ def _from_meta(meta: Mapping[str, object]) -> _Session | None:
     return _Session(session, "codex", detail=thread if thread != session else None)
 
 
-def _from_argument(session_id: str | None, around: _Session | None) -> _Session | None:
+def _from_argument(session_id: str | None, around: _Session | None, own: str | None) -> _Session | None:
     if not session_id:
         return None
     if around is not None and around.session_id == session_id:
         return around
-    return _Session(session_id, around.agent if around is not None else "manual", claimed=True)
+    agent = around.agent if around is not None else "manual"
+    return _Session(session_id, agent, claimed=True, borrower=own if own != session_id else None)
 
 
 def _around(env: Mapping[str, str], places: Places, lineage: Lineage) -> _Session | None:

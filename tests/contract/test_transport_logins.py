@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Generator
 
 import anyio
 import pytest
 
-from jobwarden.transport.base import Transport
+from jobwarden.transport.base import Completed, Transport
 from jobwarden.transport.errors import (
     AuthRejectedError,
     HostKeyChangedError,
@@ -200,3 +201,23 @@ async def test_the_hint_of_a_refused_login_opens_a_master_connection_that_is_the
             assert sshd.logins == 1
         finally:
             by_hand([*command[:-1], "-O", "exit", "far"])
+
+
+@both
+async def test_a_far_side_without_the_program_timeout_runs_commands_all_the_same(lab: Lab, how: str) -> None:
+    """Its /bin/sh is this machine's: on Debian and Ubuntu dash, which has no `exec --`."""
+    lab.home.add("far", lab.sshd())
+    programs = lab.folder / "programs"
+    programs.mkdir()
+    for name in ("sh", "printf"):
+        found = shutil.which(name)
+        assert found is not None
+        (programs / name).symlink_to(found)
+    async with lab.pool(how, prelude=f"PATH={programs}") as pool, pool.lease("far") as transport:
+        assert (await transport.run(["timeout"], timeout_s=20)).status == 127
+        words = ["-n", "", "a  b", "\\n", "$(id)"]
+        answer = await transport.run(["printf", "%s|", *words], timeout_s=20)
+        assert answer == Completed(0, "|".join([*words, ""]).encode(), b"")
+        assert await transport.run(["sh", "-c", "echo err >&2; exit 3"], timeout_s=20) == Completed(3, b"", b"err\n")
+        for program in ("-n", "exit", "no such program", ""):
+            assert (await transport.run([program, "0"], timeout_s=20)).status == 127, program

@@ -54,7 +54,7 @@ def lend(clean_environment: Path, faulty_cluster: Cluster) -> Iterator[Callable[
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the daemons' last words with every failure of a test that used a cluster."""
+    """Show the daemons' last words with every failure of a test that used a cluster, and what jobwarden did."""
     report = yield
     funcargs: dict[str, object] = getattr(item, "funcargs", {})
     if report.when == "call" and report.failed:
@@ -62,4 +62,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             made = funcargs.get(name)
             if isinstance(made, Cluster):
                 report.sections.append((f"logs of {name} ({made.dir})", made.logs()))
+        folder = funcargs.get("clean_environment")
+        if isinstance(folder, Path):
+            kept = ("**/watcher-*.log", "**/events.jsonl", "**/rules.json")
+            files = [path for pattern in kept for path in sorted(folder.glob(pattern)) if path.is_file()]
+            report.sections += [(str(path), path.read_text(encoding="utf-8", errors="replace")) for path in files]
     return report

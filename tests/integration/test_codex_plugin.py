@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobwarden_registry.index import Index
-from support.codex import AppServer, Codex, Message, app_server, install_plugin, make_codex, trust_hooks
+from support.codex import Codex, app_server, install_plugin, make_codex, trust_hooks
 from support.codex_provider import StandIn, stand_in
 from support.household import Household, eventually, household
 
@@ -47,12 +47,6 @@ def codex(home: Household, model: StandIn) -> Codex:
     return made
 
 
-def server_of(server: AppServer, thread: str) -> Message:
-    found: list[Message] = server.ask("mcpServerStatus/list", threadId=thread)["data"]
-    assert len(found) == 1
-    return found[0]
-
-
 def test_the_repository_is_a_plug_in_that_brings_server_hooks_and_skills(codex: Codex) -> None:
     listed = json.loads(codex.run("plugin", "list", "--json").stdout)["installed"]
     assert [(one["pluginId"], one["enabled"]) for one in listed] == [("jobwarden@jobwarden", True)]
@@ -73,9 +67,7 @@ def test_the_repository_is_a_plug_in_that_brings_server_hooks_and_skills(codex: 
         assert skills["errors"] == []
         assert {one["name"] for one in skills["skills"] if one["pluginId"] == "jobwarden@jobwarden"} == SKILLS
 
-        thread = server.begin(project)
-        eventually(lambda: server_of(server, thread)["runtimeStatus"] != "starting", "it has started", within_s=60)
-        found = server_of(server, thread)
+        found = server.server(server.begin(project))
         assert (found["name"], found["runtimeStatus"]) == ("jobwarden", "connected")
         assert set(found["tools"]) >= TOOLS
 
@@ -125,7 +117,7 @@ def test_where_nothing_can_be_started_codex_is_told_what_to_install(codex: Codex
             return any(one.get("status") == "failed" for one in server.heard("mcpServer/startupStatus/updated"))
 
         eventually(failed, "the server has failed", within_s=60)
-        assert server_of(server, thread)["tools"] == {}
+        assert server.server(thread)["tools"] == {}
         server.prompt(thread, "Train it.")
         said = [entry["text"] for one in server.heard("hook/completed") for entry in one["run"]["entries"]]
     assert len(said) == 1

@@ -96,6 +96,7 @@ def test_the_inspector_lists_the_tools_and_finds_their_schemas_portable(inspecto
         "diagnose_job",
         "cancel_job",
         "discover_jobs",
+        "watch_log",
     ]
 
 

@@ -177,11 +177,17 @@ def test_codex_takes_the_server_the_hooks_and_the_skills_and_gives_all_back(code
         assert {one["eventName"].lower() for one in hooks["hooks"]} == {name.lower() for name in events}
         (skills,) = server.ask("skills/list", cwds=[str(project)])["data"]
         assert {one["name"] for one in skills["skills"]} >= SKILLS
-        (found,) = server.ask("mcpServerStatus/list", threadId=server.begin(project))["data"]
+        found = server.server(server.begin(project))
         assert (found["name"], found["runtimeStatus"]) == ("jobwarden", "connected")
         assert "check_status" in found["tools"]
     jobwarden(codex.env, project, "install", "codex", "--uninstall", "--yes")
-    assert {name: text for name, text in tree(codex.folder).items() if name in before} == before
+    after, config = tree(codex.folder), str(codex.folder / "config.toml")
+    written = after[config] or b""
+    assert written.startswith(before[config] or b"absent")
+    assert b"jobwarden" not in written  # Codex itself may have noted that it trusts the project
+    assert {name: text for name, text in after.items() if name in before and name != config} == {
+        name: text for name, text in before.items() if name != config
+    }
     assert not (codex.folder / "hooks.json").exists()
 
 

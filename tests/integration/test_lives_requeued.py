@@ -52,14 +52,14 @@ def witness(faulty_cluster: Cluster) -> Witness:
 @pytest.fixture(scope="module")
 def book(faulty_cluster: Cluster, witness: Witness) -> Casebook:
     async def watched(book: Casebook) -> None:
-        """Ask both programs by hand, five times a second, until every job has ended."""
-        while len(book.cases) < len(STORIES) or not all(book[label].ended for label in STORIES if label in book.cases):
+        """Ask both programs by hand, five times a second, until every job has ended, and once after that."""
+        over = False
+        while not over and not book.troubles:
+            over = all(label in book.cases and book[label].ended for label in STORIES)
             if book.cases:
                 ids = [case.job for case in book.cases.values()]
                 await to_thread.run_sync(witness.look, ids)
             await anyio.sleep(0.2)
-            if book.troubles:
-                return
 
     return lived(
         faulty_cluster,

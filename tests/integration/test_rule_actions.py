@@ -164,8 +164,10 @@ async def test_the_watcher_replaces_what_diverges_and_gives_more_memory_to_what_
     await beside(submit)
     await watched.register(*ids.values())
     await watched.until(
-        lambda: all(ended(watched, name)[-1:] == ["succeeded"] for name in ids), "both have succeeded", 120.0
+        lambda: all(ended(watched, name)[-1:] == ["succeeded"] for name in ids), "both have succeeded", 240.0
     )
+    # What a rule has done is told when the end of the run that it replaced is known: the new one may be quicker.
+    await watched.until(lambda: told(watched).count(": submitted again as ") == 2, "both rules have told it")
     for name, flag in (("diverges", "--time=7"), ("too-small", "--mem=100M")):
         old, new = named(cluster, name)
         assert old == ids[name]

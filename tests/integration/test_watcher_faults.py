@@ -8,14 +8,18 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
+from jobwarden.actions.call import Firing
+from jobwarden.actions.carrying import Actor
+from jobwarden.rules.store import has_rules
 from jobwarden.service.service import Service
 from jobwarden.verdict import rounds
 from jobwarden.verdict.apply import apply_answer
@@ -79,13 +83,18 @@ async def watching(home: Household, paper: Paper) -> AsyncGenerator[tuple[World,
 
 
 async def register(
-    home: Household, paper: Paper, *ids: str, session: str = "session-1", host: str = "localhost"
+    home: Household,
+    paper: Paper,
+    *ids: str,
+    session: str = "session-1",
+    host: str = "localhost",
+    rules: Sequence[str] = (),
 ) -> None:
     """Register as another process does, before the watcher has looked."""
     async with paper_world(home, paper) as world, anyio.create_task_group() as tasks:
         service = Service(QuietDesk(world, tasks, version="0.1.0"))
         paper.states |= dict.fromkeys(ids, "RUNNING")
-        await service.register(home.caller(session), type="paper", ids=ids, host=host)
+        await service.register(home.caller(session), type="paper", ids=ids, host=host, rules=rules)
         tasks.cancel_scope.cancel()
     ring(home.places, "wake")
 
@@ -98,11 +107,51 @@ async def until(condition: Callable[[], object], what: str, within_s: float = 8.
     pytest.fail(f"not within {within_s} s: {what}")
 
 
+def session_of(home: Household, session: str = "session-1") -> Session:
+    entry = Index(home.places, clock=utc_now).get(session)
+    assert entry is not None
+    return Session(home.places, entry, clock=utc_now)
+
+
 def ended(home: Household, session: str = "session-1") -> bool:
     return "finished" in home.kinds(session)
 
 
 # -- one that is bad, and the others
+
+
+async def test_a_fault_in_one_rules_action_is_told_and_stops_no_other_rule_and_no_verdict(
+    clean_environment: Path, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = configured(clean_environment, rules_least_s=0.1, rules_settle_s=0.2)
+    carry_out = Actor.carry_out
+
+    async def broken(self: Actor, session: Session, record: JobRecord, firing: Firing, *rest: Any, **how: Any) -> Any:
+        if firing.rule == "bad" and record.id == "1":
+            raise KeyError("a bug of ours")
+        return await carry_out(self, session, record, firing, *rest, **how)
+
+    monkeypatch.setattr(Actor, "carry_out", broken)
+    rules = [f'name={name} state=RUNNING action=log_event(message="{name}")' for name in ("bad", "good")]
+    await register(home, paper, "1", "2", rules=[*rules, 'name=over state=end action=log_event(message="over")'])
+    session = session_of(home)
+
+    def texts() -> list[tuple[str | None, str]]:
+        return [(event.job_id, event.text or "") for event in home.journal()]
+
+    def logged(job: str, rule: str) -> bool:
+        return any(one == job and text.startswith(f"rule {rule}: info: {rule}") for one, text in texts())
+
+    async with watching(home, paper):
+        running = [("1", "good"), ("2", "bad"), ("2", "good")]
+        await until(lambda: all(logged(*one) for one in running), "the other rules have acted", 60.0)
+        paper.states |= {"1": "FAILED", "2": "FAILED"}
+        await until(lambda: home.kinds().count("finished") == 2, "both verdicts", 60.0)
+        await until(lambda: all(logged(job, "over") for job in "12"), "the rules saw the end", 60.0)
+        await until(lambda: not has_rules(session), "nothing is left to be done", 60.0)
+    assert not logged("1", "bad")
+    said = [text for _, text in texts() if "What the rule bad asks for failed: KeyError" in text]
+    assert len(said) == 1
 
 
 async def test_a_session_on_a_file_system_that_hangs_stops_no_other(

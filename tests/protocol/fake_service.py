@@ -5,7 +5,7 @@ It is the real service's subtype for the type checkers, so that a changed signat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +137,8 @@ class FakeService(Service):
         self.found = DiscoverView(watched=0, jobs=())
         self.rules = RulesView(job=a_job(), rules=())
         self.error: BaseException | None = None
+        self.only: list[str] | None = None
+        """To which jobs the latest cancellation was limited."""
         self.calls: list[tuple[str, Caller, dict[str, Any]]] = []
         self.steps: list[tuple[float, str]] = []
         """What a wait reports before it answers."""
@@ -255,17 +257,19 @@ class FakeService(Service):
         reason: str = "",
         dry_run: bool = False,
         force: bool = False,
+        only: Collection[str] | None = None,
     ) -> CancelView:
         self._note("cancel", caller, jobs=list(jobs), all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force)
         chosen = self.jobs if all_jobs else [self._find(name) for name in jobs]
+        self.only = None if only is None else sorted(only)
         outcome = "would cancel" if dry_run else "accepted"
         return CancelView(rows=tuple(CancelRow(job=job, outcome=outcome, text="", ended=False) for job in chosen))
 
     async def to_cancel(
         self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
-    ) -> tuple[JobView, ...]:
+    ) -> dict[str, JobView]:
         self._note("to_cancel", caller, jobs=list(jobs), all_jobs=all_jobs, force=force)
-        return tuple(self.jobs if all_jobs else [self._find(name) for name in jobs])
+        return {f"uid-{job.id}": job for job in (self.jobs if all_jobs else [self._find(name) for name in jobs])}
 
     async def diagnose(self, caller: Caller, job: str) -> DiagnoseView:
         self._note("diagnose", caller, job=job)

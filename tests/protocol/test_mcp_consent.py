@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from mcp import Client
 from mcp.client.context import ClientRequestContext
 from mcp_types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
 
+from jobwarden.identity import Caller
 from jobwarden.mcp_server.app import build_server
 from protocol.fake_service import NOW, FakeService, a_job, find_caller
 
@@ -155,6 +157,65 @@ async def test_another_sessions_job_is_named_as_such(connect: Connect, asked: li
     async with connect(YES) as client:
         await _cancel(client, jobs=["9"], force=True)
     assert "of another session (claude-code s1)" in asked[0]
+
+
+@pytest.mark.parametrize("number", [2, 25, 80])
+async def test_what_is_registered_while_the_dialog_is_open_is_not_what_the_person_agreed_to(
+    service: FakeService, asked: list[str], number: int
+) -> None:
+    """Of the older protocol the call goes on with what was shown; of the newer one the person is asked anew."""
+    service.jobs = [a_job(str(one)) for one in range(number)]
+
+    async def person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        assert context.request_id is not None
+        if not asked:
+            service.jobs = [*service.jobs[:-1], a_job("999")]  # as many as before, and the first ten are the same
+        asked.append(params.message)
+        return YES
+
+    for mode in ("legacy", "auto"):
+        server = build_server(service, find_caller=find_caller, clock=lambda: NOW)
+        service.jobs = [a_job(str(one)) for one in range(number)]
+        asked.clear()
+        async with Client(server, mode=mode, elicitation_callback=person) as client:
+            await _cancel(client, all=True)
+        assert service.only is not None
+        assert ("uid-999" in service.only, len(service.only)) == (mode == "auto", number)
+        assert len(asked) == (2 if mode == "auto" else 1)
+        assert len(set(asked)) == len(asked)
+
+
+async def test_where_nobody_is_asked_the_call_ends_what_it_names_and_where_nothing_was_found_nothing(
+    connect: Connect, service: FakeService
+) -> None:
+    async with connect(YES) as client:
+        await _cancel(client, jobs=["1"])
+        assert service.only is None
+        await _cancel(client, jobs=["1"], force=True)
+        assert service.only is None
+        service.jobs = []
+        await _cancel(client, all=True)
+        assert service.only == []
+
+
+async def test_jobs_of_a_session_that_the_caller_only_named_are_asked_about_as_anothers(
+    service: FakeService, asked: list[str]
+) -> None:
+    async def person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        assert context.request_id is not None
+        asked.append(params.message)
+        return NO
+
+    def borrowing(*, meta: Any, session_id: str | None) -> Caller:
+        return replace(find_caller(meta=meta, session_id=session_id), borrower="s2" if session_id == "s1" else None)
+
+    server = build_server(service, find_caller=borrowing, clock=lambda: NOW)
+    async with Client(server, elicitation_callback=person) as client:
+        await _cancel(client, jobs=["1"], force=True, session_id="s1")
+        assert "of another session (claude-code s1)" in asked[0]
+        assert _cancelled(service) == []
+        await _cancel(client, jobs=["1"], force=True, session_id="s2")
+    assert len(asked) == len(_cancelled(service)) == 1
 
 
 async def test_an_answer_is_no_argument_of_the_tool(connect: Connect, service: FakeService) -> None:

@@ -173,6 +173,16 @@ class AppServer:
         """Start a thread; gives its id."""
         return str(self.ask("thread/start", cwd=os.fspath(project), sandbox="danger-full-access")["thread"]["id"])
 
+    def server(self, thread: str) -> Message:
+        """Give how its one MCP server is, when that has started or failed."""
+
+        def look() -> Message:
+            (found,) = self.ask("mcpServerStatus/list", threadId=thread)["data"]
+            return cast("Message", found)
+
+        eventually(lambda: look()["runtimeStatus"] != "starting", "it has started", within_s=_ANSWER_S)
+        return look()
+
     def prompt(self, thread: str, text: str) -> None:
         """Let the agent work on a prompt to the end of its turn."""
         before = len(self.heard("turn/completed"))

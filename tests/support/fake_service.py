@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -304,7 +304,9 @@ class FakeService(Service):
         reason: str = "",
         dry_run: bool = False,
         force: bool = False,
+        only: Collection[str] | None = None,
     ) -> CancelView:
+        assert only is None, "nobody is asked at the terminal"
         self._asked("cancel", caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force)
         return self._answers.cancel
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import anyio
 
@@ -47,6 +48,7 @@ class Paper:
         states: Id to word; an id that is not here is absent.
         log: Where its jobs say that they write.
         own_logs: Id to where that one says so, instead.
+        submitted_at: Id to when that one was submitted, where it says so.
         hanging: Clusters that do not answer before `back` is set (see `FAR`; the near one is "").
         raises: What comes instead of an answer.
         answer: What comes instead of sightings.
@@ -60,6 +62,7 @@ class Paper:
     states: dict[str, str] = field(default_factory=dict[str, str])
     log: LogPaths | None = None
     own_logs: dict[str, LogPaths] = field(default_factory=dict[str, LogPaths])
+    submitted_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     hanging: set[str] = field(default_factory=set[str])
     back: anyio.Event = field(default_factory=anyio.Event)
     raises: Exception | None = None
@@ -110,6 +113,7 @@ class Paper:
             phase=WORDS.get(word, Phase.UNKNOWN),
             status=word,
             log=self.own_logs.get(job_id, self.log),
+            submitted_at=self.submitted_at.get(job_id),
             evidence=evidence,
         )
 

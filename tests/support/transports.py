@@ -48,10 +48,16 @@ class Lab:
 
     @asynccontextmanager
     async def pool(
-        self, how: str = "auto", *, host: str = "far", env: dict[str, str] | None = None, **clocks: float
+        self,
+        how: str = "auto",
+        *,
+        host: str = "far",
+        env: dict[str, str] | None = None,
+        prelude: str = "",
+        **clocks: float,
     ) -> AsyncGenerator[TransportPool]:
         times = Clocks.model_validate({"connect_timeout_s": 10.0, "keepalive_s": 1.0, "cancel_grace_s": 1.0, **clocks})
-        settings = HostConfig.model_validate({"transport": how})
+        settings = HostConfig.model_validate({"transport": how, "prelude": prelude})
         config = Config(clocks=times, hosts={host: settings})
         async with TransportPool(config, env=env or self.home.env(), machine_id="m") as pool:
             yield pool

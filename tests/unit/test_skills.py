@@ -13,7 +13,16 @@ from jobwarden.cli.main import build
 
 SKILLS = Path(__file__).parents[2] / "skills"
 PORTABLE = {"name", "description", "license", "compatibility", "metadata", "allowed-tools"}
-TOOLS = {"register_job", "check_status", "wait_for_change", "tail_log", "cancel_job", "discover_jobs", "diagnose_job"}
+TOOLS = {
+    "register_job",
+    "check_status",
+    "wait_for_change",
+    "tail_log",
+    "cancel_job",
+    "discover_jobs",
+    "diagnose_job",
+    "watch_log",
+}
 TRIGGERS = (
     "check job status",
     "is my job done",

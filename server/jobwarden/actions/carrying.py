@@ -35,11 +35,12 @@ from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
 from jobwarden.actions.telling import message_of, send
 from jobwarden.config import ConfigError
-from jobwarden.sources.errors import SourceError, SourceUnavailableError
+from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.resubmitting import NotAgainError
-from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.rounds import Rounds
 from jobwarden_registry.errors import (
+    InvalidIdError,
+    JobwardenError,
     LeaseLostError,
     LockTimeoutError,
     UnreadableError,
@@ -52,7 +53,8 @@ from jobwarden_registry.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
-_AGAIN = timedelta(seconds=30)
+_AGAIN = timedelta(seconds=10)
+"""Slurm's accounting is some seconds behind, and without job_script it forgets scripts in minutes."""
 _AGAIN_MOST = timedelta(minutes=10)
 _GIVE_UP = timedelta(hours=2)
 _CANNOT_NOTE = (LeaseLostError, LockTimeoutError, UnreadableError, UntrustedError, UnwritableError)
@@ -253,24 +255,32 @@ class Actor:
                 await self._tell(book, record, deed, grants)
             else:
                 await self._run(book, deed, grants)
-        except (ActionError, NotAgainError) as error:
+        except (ActionError, NotAgainError, InvalidIdError) as error:
             await book.note(deed, FAILED, f"{deed.action} was not done: {error}")
-        except (TransportError, SourceError) as error:
-            now = self._rounds.clock()
-            if now - deed.at > _GIVE_UP:
-                await self._give_up(book, deed, f"{deed.action} was given up: {error}")
-                return
-            tries = waits[deed.id].tries + 1 if deed.id in waits else 1
-            waits[deed.id] = _Wait(now + min(_AGAIN * 2 ** min(tries - 1, 6), _AGAIN_MOST), tries)
-            log.info("%s of rule %s is tried again: %s", deed.action, deed.rule, error)
         except _CANNOT_NOTE:
             raise
-        except Exception as error:  # left open, it would be raised again at every look and stop all rules of the job
-            log.exception("session %s: deed %s", book.session.entry.session_id, deed.id)
-            # Only its kind: what a fault says may hold a part of what it failed on, a password in a URL.
-            await self._give_up(book, deed, f"{deed.action} was not done: {type(error).__name__}; the log has more")
+        except JobwardenError as error:
+            await self._later(book, deed, str(error))
+        except Exception as error:  # one deed's fault stops no other, nor any rule
+            # Of a message only its kind: what a fault says may hold a part of what it failed on, a password in a URL.
+            said = type(error).__name__ if deed.action in MESSAGES else f"{type(error).__name__}: {error}"
+            if deed.id not in waits:
+                log.exception("session %s: %s", book.session.entry.session_id, deed.id)
+                text = f"rule {deed.rule}: {deed.action} failed and is tried again: {said}"
+                await book.write(lambda transaction, _: transaction.note(text))
+            await self._later(book, deed, said)
         else:
             waits.pop(deed.id, None)
+
+    async def _later(self, book: Book, deed: Deed, why: str) -> None:
+        """Have a deed tried again some time from now, or give it up."""
+        now, waits = self._rounds.clock(), self._lane(book.session, deed.uid).waits
+        if now - deed.at > _GIVE_UP:
+            await self._give_up(book, deed, f"{deed.action} was given up: {why}")
+            return
+        tries = waits[deed.id].tries + 1 if deed.id in waits else 1
+        waits[deed.id] = _Wait(now + min(_AGAIN * 2 ** min(tries - 1, 6), _AGAIN_MOST), tries)
+        log.info("%s of rule %s is tried again: %s", deed.action, deed.rule, why)
 
     async def _give_up(self, book: Book, deed: Deed, text: str) -> None:
         step = (await book.known()).step(deed.id)

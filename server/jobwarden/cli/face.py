@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -67,11 +66,6 @@ class Face:
         from jobwarden.cli.running import run
 
         return run(self._ask_as, caller, work)
-
-    def with_path(self, folders: Sequence[str]) -> Face:
-        """Give a face that also finds programs in these folders, after those of PATH."""
-        path = os.pathsep.join([self.env.get("PATH", os.defpath), *folders])
-        return replace(self, env={**self.env, "PATH": path}) if folders else self
 
     async def _ask(self, session: str | None, work: Callable[[Service, Caller], Awaitable[_T]]) -> _T:
         return await self._ask_as(self.caller(session), work)

@@ -7,14 +7,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobwarden.cli.words import clean, event_line, state
+from jobwarden.delivery.news import is_urgent
+from jobwarden_registry.events import EventKind
+from jobwarden_registry.phases import Phase
 
 if TYPE_CHECKING:
     from jobwarden.service.views import HookView, JobView
     from jobwarden_registry.events import Event
 
 _MOST_JOBS = 6
-_MOST_EVENTS = 12
+_MOST_EVENTS = 24
 _LINE_CHARS = 300
+_MOST_CHARS = 9500
+"""Claude Code 2.1.328 takes 10,000 characters from a hook."""
 
 
 def hook_text(view: HookView, now: datetime) -> str:
@@ -37,7 +42,7 @@ def hook_text(view: HookView, now: datetime) -> str:
             f"{len(offer.ids)} {offer.type} job(s) of this user on {clean(offer.host)} are watched by nobody: "
             f"{named}{more}. discover_jobs with adopt watches those that are meant; this is said once."
         )
-    return "\n".join(said)
+    return "\n".join(said)[:_MOST_CHARS]
 
 
 def _jobs(jobs: Sequence[JobView]) -> str:
@@ -54,9 +59,21 @@ def _label(job: JobView) -> str:
 
 
 def _events(events: Sequence[Event], now: datetime) -> list[str]:
-    lines = [_line(event, now) for event in events[-_MOST_EVENTS:]]
+    """Write the events, of too many those that matter most, in their order: all count as told after this."""
+    by_weight = sorted(range(len(events)), key=lambda at: (_weight(events[at]), at))
+    lines = [_line(events[at], now) for at in sorted(by_weight[-_MOST_EVENTS:])]
     left = len(events) - len(lines)
-    return [f"and {left} earlier", *lines] if left else lines
+    more = (
+        f"and {left} more, which weigh less: check_status shows where all jobs stand, resource events://recent has all"
+    )
+    return [more, *lines] if left else lines
+
+
+def _weight(event: Event) -> int:
+    """Say how much is missed with an event: a job's good end is more than its beginning, and less than a bad one."""
+    if not is_urgent(event):
+        return 0
+    return 1 if event.event == EventKind.FINISHED and event.phase == Phase.SUCCEEDED else 2
 
 
 def _line(event: Event, now: datetime) -> str:

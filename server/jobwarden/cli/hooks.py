@@ -45,7 +45,7 @@ def submitted(face: Face) -> ExitCode:
         await service.submitted(caller, seen, announcement=str(told.get("announced") or ""))
 
     try:
-        face.with_path(_folders(told)).ask_as(_caller(face, told), work)
+        face.ask_as(_caller(face, told), work)
     except JobwardenError as error:
         click.echo(f"jobwarden: {error}", err=True)
     return ExitCode.OK
@@ -85,12 +85,6 @@ def _told() -> Mapping[str, object]:
     except ValueError:
         return {}
     return cast("Mapping[str, object]", told) if isinstance(told, dict) else {}
-
-
-def _folders(told: Mapping[str, object]) -> list[str]:
-    given = told.get("path")
-    folders = cast("list[object]", given) if isinstance(given, list) else []
-    return [one for one in folders if isinstance(one, str) and Path(one).is_absolute() and Path(one).is_dir()]
 
 
 def _caller(face: Face, told: Mapping[str, object]) -> Caller:

@@ -83,7 +83,8 @@ def register(
 ) -> ExitCode:
     """Watch submitted jobs until they have ended.
 
-    TYPE is slurm, or another that is installed. Doing it twice changes nothing.
+    TYPE is slurm, nel, launcher, or what a plug-in brings. To a job that is watched already it adds what was not said
+    of it yet.
     """
     view = face.ask(
         session,

@@ -130,6 +130,8 @@ def said_by_scheduler(outcome: Outcome) -> Fact | None:
     for word, category, kind in _STATES:
         if word in state:
             return Fact(category, kind, _words(category, kind, outcome), sure=True)
+    if outcome.cancelled_by:  # a program's own word for it is the signal that ended it
+        return Fact(Category.CANCELLED, "", _words(Category.CANCELLED, "", outcome), sure=True)
     for word, category, kind in _REASONS:
         if word.lower() in outcome.reason.lower():
             return Fact(category, kind, _words(category, kind, outcome), sure=True)

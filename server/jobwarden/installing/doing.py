@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobwarden.installing import files
 from jobwarden.installing.planning import HOOKS, RECEIPTS, Change, Plan
-from jobwarden.installing.receipts import Receipt, digest, dump, load
+from jobwarden.installing.receipts import Notes, digest, dump, load
 
 
 def carry_out(plan: Plan) -> None:
@@ -52,16 +52,20 @@ def _do(plan: Plan, change: Change) -> None:
 
 
 def _note(plan: Plan, place: Path) -> None:
-    _save(place, [*_others(plan, place), plan.receipt])
+    others = load(files.read(place)).without(plan.places)
+    _save(place, Notes((*others.receipts, plan.receipt), others.whole))
 
 
 def _forget(plan: Plan, place: Path) -> None:
-    """Take the notes back, and the copy of the hooks with the last client that runs it."""
+    """Take the notes back, and the copy of the hooks with the last client that runs it, where that is known."""
     _remove_empty(plan.receipt.folders)
-    others = _others(plan, place)
-    if others:
-        others[0].folders += [one for one in plan.receipt.folders if Path(one).exists()]
-        _save(place, others)
+    notes = load(files.read(place))
+    others = notes.without(plan.places)
+    if others.receipts:
+        others.receipts[0].folders += [one for one in plan.receipt.folders if Path(one).exists()]
+    if others.receipts or not others.whole:
+        if notes.receipts:  # what cannot be read is left for whoever can mend it
+            _save(place, others)
         return
     with suppress(OSError):
         shutil.rmtree(plan.data / HOOKS)
@@ -70,12 +74,8 @@ def _forget(plan: Plan, place: Path) -> None:
     _remove_empty([str(plan.data), *plan.receipt.folders])
 
 
-def _others(plan: Plan, place: Path) -> list[Receipt]:
-    return [one for one in load(files.read(place)) if not one.of(plan.places)]
-
-
-def _save(place: Path, receipts: list[Receipt]) -> None:
-    before, after = files.read(place), dump(receipts)
+def _save(place: Path, notes: Notes) -> None:
+    before, after = files.read(place), dump(notes)
     if before != after:
         files.write(place, before, after, private=True)
 

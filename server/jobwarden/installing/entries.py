@@ -15,7 +15,8 @@ from jobwarden.installing.errors import ForeignEntryError, InstallError
 
 NAME = "jobwarden"
 
-_SCRIPT = r"jobwarden_[a-z]+\.py"
+_SCRIPT = r"jobwarden_(?:hook|rewake|start)\.py"
+"""By their names: a person's own script may be called `jobwarden_` and something, too."""
 _OURS = re.compile(rf"(?:^|[\s/\"']){_SCRIPT}(?:$|[\s\"'])")
 _NAMED = re.compile(rf'"{re.escape(shipped.PLACE)}({_SCRIPT})"')
 

@@ -14,7 +14,7 @@ from jobwarden.installing.clients import NAMES, Client, Places, Scope, data_fold
 from jobwarden.installing.drafts import Draft
 from jobwarden.installing.plugins import enabled_plugin
 from jobwarden.installing.program import running_program
-from jobwarden.installing.receipts import Edit, Receipt, digest, edited, load, original, receipt_for
+from jobwarden.installing.receipts import Edit, Receipt, digest, edited, load, original
 
 HOOKS = "hooks"
 RECEIPTS = "installed.json"
@@ -142,8 +142,13 @@ def plan_uninstall(there: Places, env: Mapping[str, str]) -> Plan:
     for path in (there.hooks, there.server):
         _take_out(plan, path)
     _take_copies(plan)
-    others = [one for one in load(files.read(plan.data / RECEIPTS)) if not one.of(there)]
-    if not others and (plan.data / HOOKS).is_dir():
+    others = load(files.read(plan.data / RECEIPTS)).without(there)
+    if not others.whole and (plan.data / HOOKS).is_dir():
+        plan.notes.append(
+            f"{plan.data / RECEIPTS} could not be read, so nobody knows which other client runs {plan.data / HOOKS}: "
+            "that folder stays. Remove both by hand when no client has jobwarden."
+        )
+    elif not others.receipts and (plan.data / HOOKS).is_dir():
         for path in sorted((plan.data / HOOKS).rglob("*.py")):
             plan.changes.append(Change(path, files.read(path), None, copy=True))
     _check(plan)
@@ -185,7 +190,7 @@ def _take_copies(plan: Plan) -> None:
 
 def _plan(there: Places, env: Mapping[str, str]) -> Plan:
     data = data_folder(env)
-    return Plan(there, data, receipt_for(load(files.read(data / RECEIPTS)), there))
+    return Plan(there, data, load(files.read(data / RECEIPTS)).of(there))
 
 
 def _advice(there: Places, env: Mapping[str, str]) -> list[str]:
@@ -193,7 +198,7 @@ def _advice(there: Places, env: Mapping[str, str]) -> list[str]:
     if shutil.which("python3", path=env.get("PATH", os.defpath)) is None:
         notes.append("The hooks run with python3, which is not on your PATH.")
     if there.client == "codex":
-        notes.append("Codex runs hooks only when you have trusted them: start codex, and say so in /hooks.")
+        notes.append("Codex runs hooks only when you have trusted them: start codex, and trust them in /hooks.")
         if there.scope == "project":
             notes.append(
                 "Codex reads a project's files only when you trust the project; they name paths of this machine."

@@ -37,7 +37,7 @@ def hooks_that_wait(places: Places) -> str:
     known = _mapping(_mapping(_toml(places.home / "config.toml").get("hooks")).get("state"))
     if any(key.startswith(f"{places.hooks}:") for key in known):
         return ""
-    return "its hooks are not trusted yet: start codex, and say so in /hooks"
+    return "its hooks are not trusted yet: start codex, and trust them in /hooks"
 
 
 def _first(switched: Mapping[str, bool]) -> str | None:

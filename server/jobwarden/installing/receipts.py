@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import cast
 
@@ -58,11 +58,27 @@ class Receipt:
         return None if edit is None else frozenset(edit.made)
 
 
-def receipt_for(receipts: Sequence[Receipt], places: Places) -> Receipt:
-    """Give the receipt of a client in a scope, or an empty one."""
-    project = str(places.project) if places.scope == "project" else ""
-    found = next((one for one in receipts if one.of(places)), None)
-    return found or Receipt(places.client, places.scope, project)
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """All receipts.
+
+    Attributes:
+        receipts: As far as they are known.
+        whole: Whether there are no others: false from when the file could not be read on.
+    """
+
+    receipts: tuple[Receipt, ...] = ()
+    whole: bool = True
+
+    def of(self, places: Places) -> Receipt:
+        """Give the receipt of a client in a scope, or an empty one."""
+        project = str(places.project) if places.scope == "project" else ""
+        found = next((one for one in self.receipts if one.of(places)), None)
+        return found or Receipt(places.client, places.scope, project)
+
+    def without(self, places: Places) -> Notes:
+        """Give those of all others."""
+        return Notes(tuple(one for one in self.receipts if not one.of(places)), self.whole)
 
 
 def digest(text: str) -> str:
@@ -87,19 +103,24 @@ def original(edit: Edit, text: str) -> str | None:
     return taken_back(text, edit.splices)
 
 
-def load(text: str | None) -> list[Receipt]:
-    """Read the notes; what cannot be read is no note."""
+def load(text: str | None) -> Notes:
+    """Read the notes; None: there are none. What cannot be read says nothing of who has jobwarden."""
+    if text is None:
+        return Notes()
     try:
-        told: object = json.loads(text or "{}")
-        installs: object = cast("Mapping[str, object]", told).get("installs", []) if isinstance(told, dict) else []
-        return [_receipt(cast("Mapping[str, object]", one)) for one in cast("list[object]", installs)]
+        told = cast("Mapping[str, object]", json.loads(text))
+        installs = cast("list[Mapping[str, object]]", told["installs"])
+        return Notes(tuple(_receipt(one) for one in installs), whole=told.get("whole", True) is True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return []
+        return Notes(whole=False)
 
 
-def dump(receipts: Sequence[Receipt]) -> str:
+def dump(notes: Notes) -> str:
     """Write the notes."""
-    return json.dumps({"v": 1, "installs": [asdict(one) for one in receipts]}, indent=1, ensure_ascii=False) + "\n"
+    told: dict[str, object] = {"v": 1, "installs": [asdict(one) for one in notes.receipts]}
+    if not notes.whole:
+        told["whole"] = False
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
 def _receipt(told: Mapping[str, object]) -> Receipt:

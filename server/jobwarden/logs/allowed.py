@@ -1,4 +1,4 @@
-"""Which files of a host may be read as a job's log (DESIGN section 8).
+"""Which files of a host may be read as a job's log.
 
 Server and watcher stand outside the agent's sandbox, so a log must be no way to any other file of the user's.
 """

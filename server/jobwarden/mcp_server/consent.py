@@ -7,7 +7,8 @@ the answer says which way there is without a dialog.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from jobwarden.service.service import Service
 
 _LISTED = 10
+_IDS_LISTED = 50
 _HANDSHAKE_ENDS = "2026-07-28"
 
 
@@ -43,6 +45,19 @@ class Sweep:
     force: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the person is shown, and alone may be ended then.
+
+    Attributes:
+        jobs: By their `uid`; None: nobody is asked, and the call ends what it names.
+        borrowed: Whether the call only names the session that watches them.
+    """
+
+    jobs: Mapping[str, JobView] | None = None
+    borrowed: bool = False
+
+
 class Consents:
     """Asks the person, for one server."""
 
@@ -50,35 +65,47 @@ class Consents:
         self._service = service
         self._callers = callers
 
-    async def ask(self, ctx: Context[Live, Any], sweep: Sweep, session_id: str | None) -> Elicit[Consent] | Consent:
-        """Give the question, or consent where there is nothing to ask or nobody to be shown a dialog.
+    async def show(self, ctx: Context[Live, Any], sweep: Sweep, session_id: str | None) -> Shown:
+        """Find out what to ask about: nothing where nobody is to be asked, or can be shown a dialog.
 
         Named jobs of the caller's own are not asked about: the client has its own question before a destructive tool.
         """
         if not (sweep.all_jobs or sweep.force) or not shows_dialogs(ctx):
-            return Consent()
+            return Shown()
         try:
             caller = await self._callers.of(ctx.request_context, session_id)
             doomed = await self._service.to_cancel(caller, jobs=sweep.jobs, all_jobs=sweep.all_jobs, force=sweep.force)
-        except JobwardenError:  # the tool itself meets it, and says so
-            return Consent()
-        if not doomed or not (sweep.all_jobs or any(not job.mine for job in doomed)):
-            return Consent()
-        return Elicit(_question(doomed), Consent)
+        except JobwardenError:  # the tool itself meets it, and says so; where it does not, it ends nothing
+            return Shown({})
+        borrowed = caller.borrower is not None
+        own = all(job.mine for job in doomed.values()) and not borrowed
+        return Shown() if doomed and own and not sweep.all_jobs else Shown(doomed, borrowed)
 
 
-async def consent(
+async def shown(
     ctx: Context[Live, Any],
     jobs: list[str],
     all: bool,  # noqa: A002, FBT001 -- the tool's argument, given by name
     dry_run: bool,  # noqa: FBT001 -- likewise
     force: bool,  # noqa: FBT001 -- likewise
     session_id: str | None,
-) -> Elicit[Consent] | Consent:
-    """Resolve the consent for one call of cancel_job, by the arguments of that tool."""
+) -> Shown:
+    """Resolve what one call of cancel_job would end, by the arguments of that tool.
+
+    The SDK resolves it once for both the question and the tool; where the answer comes with a second call, the question
+    is put again unless it is to the letter the one that was answered.
+    """
     if dry_run:
-        return Consent()
-    return await ctx.request_context.lifespan_context.consents.ask(ctx, Sweep(jobs, all, force), session_id)
+        return Shown()
+    return await ctx.request_context.lifespan_context.consents.show(ctx, Sweep(jobs, all, force), session_id)
+
+
+AsShown = Annotated[Shown, Resolve(shown)]
+
+
+async def consent(told: AsShown) -> Elicit[Consent] | Consent:
+    """Resolve the consent for one call of cancel_job: given, where there is nothing to ask about."""
+    return Elicit(_question(told), Consent) if told.jobs else Consent()
 
 
 Given = Annotated[ElicitationResult[Consent], Resolve(consent)]
@@ -111,14 +138,19 @@ def shows_dialogs(ctx: Context[Live, Any]) -> bool:
     return asked_in_answers or ctx.session.can_send_request
 
 
-def _question(doomed: Sequence[JobView]) -> str:
+def _question(told: Shown) -> str:
+    """Write the question: one that is to the letter the same is about the same jobs."""
+    doomed = told.jobs or {}
     lines = [f"Cancel {len(doomed)} job(s)?"]
-    lines += [_line(job) for job in doomed[:_LISTED]]
-    if len(doomed) > _LISTED:
-        lines.append(f"... and {len(doomed) - _LISTED} more")
+    lines += [_line(job, told) for job in list(doomed.values())[:_LISTED]]
+    if rest := list(doomed)[_LISTED:]:
+        ids = ", ".join(cell(doomed[uid].id, 40) for uid in rest[:_IDS_LISTED])
+        mark = hashlib.sha256("\n".join(rest).encode()).hexdigest()[:8]
+        lines.append(f"... and {len(rest)} more (list {mark}): {ids}{', ...' if len(rest) > _IDS_LISTED else ''}")
     return "\n".join(lines)
 
 
-def _line(job: JobView) -> str:
-    whose = "" if job.mine else f", of another session ({job.owner.agent} {cell(job.owner.session_id, 60)})"
+def _line(job: JobView, told: Shown) -> str:
+    own = job.mine and not told.borrowed
+    whose = "" if own else f", of another session ({job.owner.agent} {cell(job.owner.session_id, 60)})"
     return f"- {job_label(job.type, job.id, job.host, job.name)}: {cell(job.status, 40) or job.phase.value}{whose}"

@@ -11,7 +11,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from jobwarden.mcp_server.consent import Given, refusal
+from jobwarden.mcp_server.consent import AsShown, Given, refusal
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
 from jobwarden.mcp_server.rules import rules_text
@@ -44,7 +44,7 @@ SEARCH_HINTS = {
 }
 """What a client that loads tools by search looks through beside name and description; no model reads it."""
 ALWAYS_LOADED = frozenset({"check_status"})
-"""What such a client loads at once: the one to begin with, for some 190 tokens; its answers name the others."""
+"""What such a client loads at once: the one to begin with, for some 180 tokens; its answers name the others."""
 LONGEST_WAIT_S = 1500.0
 """Below the half hour after which Claude Code 2.1.328 gives up a call without progress."""
 
@@ -69,7 +69,7 @@ Words = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Jobs = Annotated[Words, Field(description="Ids, type:id, host:id, names or tags; default: all of this session")]
-Session = Annotated[str | None, Field(description="Only if an answer asks for it")]
+Session = Annotated[str | None, Field(description="Only if an answer asks")]
 Ctx = Context[Any, Any]
 Until = Literal["change", "ready", "terminal", "all_terminal"]
 Scope = Literal["session", "project"]
@@ -126,8 +126,8 @@ class Tools:
     ) -> str:
         """Watch a cluster job in the background until it has really ended.
 
-        Call this right after every submission (sbatch and the like). Idempotent. Answers with the first observed
-        state.
+        Call this right after every submission (sbatch and the like). Answers with the first observed state. To a job
+        that is watched already it adds what was not said of it.
         """
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
@@ -186,8 +186,8 @@ class Tools:
     ) -> str:
         """Wait until jobs change or end, instead of sleeping and polling.
 
-        Returns at the first such change, or when the time is up (then call it again). News not told yet returns at
-        once. Where your client can, it goes on in the background and you are told.
+        Returns at the first such change, when the time is up (then call it again), or at once if you have news to hear.
+        Where your client can, it goes on in the background and you are told.
         """
 
         async def progress(waited_s: float, message: str) -> None:
@@ -235,7 +235,7 @@ class Tools:
     ) -> str:
         """Say why a job failed: cause, log lines that show it, whether to retry, what to change, asked for and used.
 
-        Instead of reading its log line by line. Of a job that lives: whether it looks stuck.
+        Use it instead of reading the log. Of a job that still runs: whether it looks stuck.
         """
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
@@ -253,6 +253,7 @@ class Tools:
         session_id: Session = None,
         *,
         given: Given,
+        shown: AsShown,
     ) -> str:
         """Cancel watched jobs of this user, and look whether their end comes. One row a job.
 
@@ -263,7 +264,7 @@ class Tools:
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.cancel(
-                caller, jobs=jobs, all_jobs=all, reason=reason, dry_run=dry_run, force=force
+                caller, jobs=jobs, all_jobs=all, reason=reason, dry_run=dry_run, force=force, only=shown.jobs
             )
         return cancel_text(view, self._clock(), self._most)
 
@@ -300,7 +301,8 @@ class Tools:
     ) -> str:
         """Have rules watch a job's log: when a line matches you are told, and the rule's actions are done.
 
-        test: for which lines of the present log it would have fired.
+        Beyond notify, log_event, store_metric and pause the user must have granted them. test: for which lines of the
+        present log it would have fired.
         """
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)

@@ -236,7 +236,7 @@ class Desk:
         """Ask and judge once; answers what went wrong. A fault of this round is its own, and ends no server."""
         try:
             result = await self.world.rounds.check(group, max_age_s=max_age_s, quick=quick)
-        except Exception as error:  # as around a watcher's round (DESIGN section 9)
+        except Exception as error:  # one target's fault ends no server, as it ends no watcher
             log.exception("%s on %s", group.target.key.type, group.target.host)
             return [f"Asking {group.target.key.type} on {group.target.host} failed: {type(error).__name__}: {error}"]
         return [

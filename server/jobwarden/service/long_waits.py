@@ -43,6 +43,7 @@ class LongWaits:
             session_id=caller.session_id,
             detail=caller.detail,
             claimed=caller.claimed,
+            borrowed=caller.borrower is not None,
             made_at=self._desk.world.clock(),
             timeout_s=timeout_s,
         )
@@ -102,7 +103,7 @@ async def will_tell(desk: Desk, caller: Caller) -> bool:
     with suppress(JobwardenError):  # rather told by two than by none
         tickets = await to_thread.run_sync(Tickets(desk.world.places.state).asked_lately, caller.session_id, now)
         for ticket in tickets:
-            if ticket.detail is None and await is_met(desk, caller, ticket.wish):
+            if ticket.detail is None and not ticket.borrowed and await is_met(desk, caller, ticket.wish):
                 return True
     return False
 

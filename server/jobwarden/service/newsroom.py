@@ -35,7 +35,7 @@ class Newsroom:
         if session is None:
             yield ()
             return
-        consumer, client = caller.detail or news.ROOT, caller.client
+        consumer, client = _consumer(caller), caller.client
         async with self._telling.setdefault((session.entry.session_id, consumer), anyio.Lock()):
             told = await self.unseen(session, caller)
             yield told.events
@@ -48,7 +48,7 @@ class Newsroom:
 
     async def take(self, session: Session, caller: Caller) -> tuple[Event, ...]:
         """Give what this caller has not been told, and note it as shown: of several processes one gets it."""
-        consumer, client = caller.detail or news.ROOT, caller.client
+        consumer, client = _consumer(caller), caller.client
         try:
             return await self._sessions.call(
                 session, lambda session: news.take(session, consumer=consumer, client=client)
@@ -59,7 +59,7 @@ class Newsroom:
 
     async def unseen(self, session: Session, caller: Caller) -> news.Told:
         """Give what this caller has not been told; moves nothing."""
-        consumer, client = caller.detail or news.ROOT, caller.client
+        consumer, client = _consumer(caller), caller.client
         return await self._sessions.call(
             session, lambda session: news.unseen(session, consumer=consumer, client=client)
         )
@@ -68,7 +68,7 @@ class Newsroom:
         """Note that this caller has seen what it was shown; what it was not shown stays news."""
         told = await self.unseen(session, caller)
         seen = news.Told(begin=told.begin, latest=told.begin)
-        consumer, client = caller.detail or news.ROOT, caller.client
+        consumer, client = _consumer(caller), caller.client
         try:
             await self._sessions.call(
                 session, lambda session: news.shown(session, seen, consumer=consumer, client=client)
@@ -78,14 +78,21 @@ class Newsroom:
 
     async def greet(self, session: Session, caller: Caller) -> None:
         """Let the news of a sub-agent that has not been here before begin now."""
-        if caller.detail is None:
+        consumer, client = _consumer(caller), caller.client
+        if consumer == news.ROOT:
             return
-        consumer, client = caller.detail, caller.client
         await self._sessions.call(session, lambda session: news.greet(session, consumer=consumer, client=client))
 
     async def recent(self, session: Session, *, limit: int) -> tuple[Event, ...]:
         """Give the session's latest events that are worth showing, oldest first; moves no cursor."""
         return await self._sessions.call(session, lambda session: _latest_events(session, limit))
+
+
+def _consumer(caller: Caller) -> str:
+    """Name who is told: what somebody reads who only named the session, its own agent has not been told."""
+    if caller.borrower is not None:
+        return f"borrowed by {caller.borrower}"
+    return caller.detail or news.ROOT
 
 
 def _latest_events(session: Session, limit: int) -> tuple[Event, ...]:

@@ -7,13 +7,14 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from jobwarden.identity import Caller
 from jobwarden.rules.building import read_rules
 from jobwarden.service.desk import Desk
+from jobwarden.service.ended_before import Before, look_before
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
@@ -62,6 +63,8 @@ class Registration:
     expect: Sequence[str] = ()
     ready: str | None = None
     rules: Sequence[str] = ()
+    again: bool = True
+    """Whether a job is watched anew whose end this session has journaled lately."""
 
 
 async def register(desk: Desk, caller: Caller, asked: Registration) -> RegisterView:
@@ -79,7 +82,8 @@ async def _take_with_rules(
     assert session is not None  # create=True
     limits, check = await limits_and_check(desk, session)
     read_rules(asked.rules, limits=limits, check=check)  # what cannot be is refused before anything is written
-    session, taken, notes = await _take(desk, caller, records)
+    before = None if asked.again else await look_before(desk, session, records)
+    session, taken, notes = await _take(desk, caller, records, before)
     notes += await add_at_registration(desk, session, taken, asked.rules)
     notes += await add_from_scripts(desk, session, [record for record, created in taken if created])
     return session, taken, notes
@@ -88,10 +92,14 @@ async def _take_with_rules(
 async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> None:
     """Watch jobs as `register` does, where the agent sees no answer: it is told nothing, and so has been told nothing.
 
+    A job whose end this session has journaled lately is left alone: its end was told.
+
     Raises:
         As `register`.
     """
-    session, taken, notes = await _take_with_rules(desk, caller, asked)
+    session, taken, notes = await _take_with_rules(desk, caller, replace(asked, again=False))
+    if not taken:
+        return
     await tell_later(desk, session, notes)
     await desk.ensure_watcher()
     await desk.refresh([session], about={record.uid for record, _ in taken})
@@ -217,11 +225,11 @@ async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found
 
 
 async def _take(
-    desk: Desk, caller: Caller, records: Sequence[JobRecord]
+    desk: Desk, caller: Caller, records: Sequence[JobRecord], before: Before | None = None
 ) -> tuple[Session, list[tuple[JobRecord, bool]], list[str]]:
     """Write all of them into the caller's session, or none; gives each with whether it is new, and what to say.
 
-    What a session watches that is gone comes over with all that is known of it.
+    What a session watches that is gone comes over with all that is known of it. What is over by `before` is left out.
     """
     session = await desk.session(caller, create=True)
     assert session is not None  # create=True
@@ -233,7 +241,9 @@ async def _take(
 
     def write(session: Session) -> list[tuple[JobRecord, bool]]:
         with session.transaction(own=True) as transaction:
-            return [transaction.register(record, text=text) for record in records]
+            watched = list(transaction.jobs.values())
+            new = [one for one in records if before is None or not before.is_over(session, watched, one)]
+            return [transaction.register(record, text=text) for record in new]
 
     return session, await desk.world.sessions.call(session, write), notes
 

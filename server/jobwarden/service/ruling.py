@@ -230,7 +230,7 @@ def _checked(call: ActionCall, captures: Collection[str], *, grants: Grants) -> 
 
 def _check_mine(one: Known, caller: Caller) -> None:
     owner = one.session.entry.session_id
-    if owner != caller.session_id:
+    if not caller.owns(owner):
         raise InvalidIdError(f"Session {owner} watches this job; only it changes its rules.")
 
 

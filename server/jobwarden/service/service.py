@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -274,21 +274,26 @@ class Service:
         reason: str = "",
         dry_run: bool = False,
         force: bool = False,
+        only: Collection[str] | None = None,
     ) -> CancelView:
-        """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`."""
+        """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`.
+
+        With `only`, what `to_cancel` gave, nothing else is ended; what was registered since is reported as such.
+        """
         await self._desk.registrations(caller)
         return await stopping.cancel(
-            self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force
+            self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force, only=only
         )
 
     async def to_cancel(
         self, caller: Caller, *, jobs: Sequence[str] = (), all_jobs: bool = False, force: bool = False
-    ) -> tuple[JobView, ...]:
-        """Give the living jobs that `cancel` would ask the end of; asks no host and tells no news.
+    ) -> dict[str, JobView]:
+        """Give the living jobs that `cancel` would ask the end of, by their `uid`; asks no host and tells no news.
 
         Raises:
             JobNotFoundError, AmbiguousJobError: As `cancel`.
         """
+        await self._desk.registrations(caller)
         return await stopping.to_cancel(self._desk, caller, jobs=jobs, all_jobs=all_jobs, force=force)
 
     async def discover(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import anyio
 
@@ -17,6 +17,7 @@ from jobwarden_registry.phases import Phase
 _REASON_CHARS = 300
 _LOOKS_S = (1.0, 2.0, 3.0, 4.0)
 """Waits between looks for the end: each look counts against the quick budget of its host."""
+_NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
 
 
 async def cancel(
@@ -28,6 +29,7 @@ async def cancel(
     reason: str,
     dry_run: bool,
     force: bool,
+    only: Collection[str] | None = None,
 ) -> CancelView:
     """See `Service.cancel`."""
     if bool(jobs) == all_jobs:
@@ -37,11 +39,13 @@ async def cancel(
     doomed: list[Doomed] = []
     for one in chosen:
         report = await _before(desk, caller, one, dry_run=dry_run, force=force)
+        if report is None and only is not None and one.record.uid not in only:
+            report = _NOT_ASKED_ABOUT
         if report is None:
             doomed.append(Doomed(one.session, one.record))
         else:
             reports[one.record.uid] = report
-    order = Order(_who(caller), caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
+    order = Order(_who(caller), caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
     made = await request_cancel(desk.world.rounds, doomed, order)
     reports |= {one.record.uid: report for one, report in zip(doomed, made, strict=True)}
     if any(report.outcome in ("accepted", "failed") for report in made):
@@ -51,17 +55,19 @@ async def cancel(
 
 async def to_cancel(
     desk: Desk, caller: Caller, *, jobs: Sequence[str], all_jobs: bool, force: bool
-) -> tuple[JobView, ...]:
+) -> dict[str, JobView]:
     """See `Service.to_cancel`."""
     if bool(jobs) == all_jobs:
-        return ()
+        return {}
     chosen = await _choose(desk, caller, jobs, force=force)
     living = [one for one in chosen if one.live and not one.record.phase.closed]
-    return await desk.views([one for one in living if force or _owns(caller, one)], caller)
+    doomed = [one for one in living if force or _owns(caller, one)]
+    views = await desk.views(doomed, caller)
+    return {one.record.uid: view for one, view in zip(doomed, views, strict=True)}
 
 
 def _owns(caller: Caller, one: Known) -> bool:
-    return one.session.entry.session_id == caller.session_id
+    return caller.owns(one.session.entry.session_id)
 
 
 async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, force: bool) -> CancelReport | None:
@@ -69,7 +75,7 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
     owner = one.session.entry.session_id
     if not one.live or one.record.phase.closed:
         return CancelReport("already ended", f"It ended: {one.record.last_status or one.record.phase}.")
-    if owner != caller.session_id and not force:
+    if not _owns(caller, one) and not force:
         return CancelReport("refused", f"Session {owner} watches it; pass force=true to end it all the same.")
     if not dry_run:
         return None
@@ -82,6 +88,8 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
 def _who(caller: Caller) -> str:
     detail = f", sub-agent {caller.detail}" if caller.detail else ""
     claimed = " (claimed)" if caller.claimed else ""
+    if caller.borrower is not None:
+        claimed = f" (named by session {caller.borrower})"
     return f"{caller.agent} session {caller.session_id}{claimed}{detail}"
 
 

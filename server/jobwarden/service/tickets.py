@@ -51,6 +51,8 @@ class Ticket(BaseModel):
     """The sub-agent that waits."""
     claimed: bool
     """Whether nothing but the call's own word said whose it is."""
+    borrowed: bool = False
+    """Whether another session's agent waits."""
     made_at: AwareDatetime
     timeout_s: float
 

@@ -304,7 +304,7 @@ class CancelRow(_View):
 
     job: JobView
     outcome: str
-    """`accepted`, `already ended`, `refused`, `would cancel` (dry run) or `failed`."""
+    """`accepted`, `already ended`, `refused`, `not asked about`, `would cancel` (dry run) or `failed`."""
     text: str
     ended: bool
     """Whether the end was seen by the time of this answer."""

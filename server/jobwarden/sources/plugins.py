@@ -73,7 +73,7 @@ def guarded(name: str) -> Generator[None]:
         yield
     except JobwardenError:
         raise
-    except Exception as error:  # foreign code: whatever it raises is that plug-in's alone (DESIGN section 9)
+    except Exception as error:  # foreign code: whatever it raises is that plug-in's alone
         log.exception("source %s", name)
         raise BrokenSourceError(
             f"The source {name} failed: {type(error).__name__}: {error}".rstrip(".") + ".",

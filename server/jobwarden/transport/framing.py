@@ -23,13 +23,13 @@ REMOTE_GRACE_S = 5
 """Between SIGTERM and SIGKILL on the far side."""
 
 _START = 'm=$1; t=$2; shift 2; echo "$m"; echo "$m $$" >&2; '
-_EXEC = (
-    _START + f'if command -v timeout >/dev/null 2>&1; then exec timeout -k {REMOTE_GRACE_S} "$t" "$@"; fi; exec -- "$@"'
-)
+# dash has no `exec --` (0.5.12): a program whose name is an option of exec, or nothing, is refused before.
+_BARE = 'case $1 in ""|-*) echo "$1: not found" >&2; exit 127;; esac; exec "$@"'
+_EXEC = _START + f'if command -v timeout >/dev/null 2>&1; then exec timeout -k {REMOTE_GRACE_S} "$t" "$@"; fi; ' + _BARE
 # The parentheses make a process of the command, so that `exit` or `exec` as its name cannot end the script.
 _REPORT = (
     _START + f"if command -v timeout >/dev/null 2>&1; then timeout -k {REMOTE_GRACE_S} "
-    '"$t" "$@"; else (exec -- "$@"); fi; s=$?; '
+    f'"$t" "$@"; else ({_BARE}); fi; s=$?; '
     'printf "\\n%s %s\\n" "$m" "$s" >&2; exit 0'
 )
 

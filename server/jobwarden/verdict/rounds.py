@@ -217,7 +217,7 @@ class Rounds:
                 applied = await self._apply(group, session, snapshot, causes, (leases or {}).get(session_id))
             except JobwardenError as error:
                 result.broken[session_id] = error
-            except Exception as error:  # one session's fault stops no other's verdict (DESIGN section 9)
+            except Exception as error:  # one session's fault stops no other's verdict
                 log.exception("session %s", session_id)
                 text = f"{target.key.type} on {target.host}: {type(error).__name__}: {error}."
                 result.broken[session_id] = RoundError(text, hint="This is a fault of jobwarden's; its log has more.")

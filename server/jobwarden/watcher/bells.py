@@ -17,6 +17,8 @@ from jobwarden_registry.session import Session
 log = logging.getLogger(__name__)
 
 AGENT = "codex"
+_AGAIN_S = 600.0
+"""A program that could not be run, or hung, is tried again after this long, not at each look: others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Bells:
         self._world = world
         self._able: dict[str, bool] = {}
         """Program and its last change -> whether it has the command."""
+        self._rests: dict[str, float] = {}
+        """The same, and the loop's time before which it is not tried again."""
         self._said: dict[str, str] = {}
         self._looking = anyio.Lock()
 
@@ -86,7 +90,7 @@ class Bells:
             await codex.ring(found.thread, self._world.env, session_id=session_id, count=found.count)
         except (JobwardenError, OSError) as error:
             self._say(session.entry.session_id, str(error))
-        except Exception:  # one session's fault stops no other (DESIGN section 9)
+        except Exception:  # one session's fault, whatever it is, stops no other
             log.exception("session %s cannot be woken", session.entry.session_id)
         else:
             log.info("session %s was told that there is news", session.entry.session_id)
@@ -97,8 +101,14 @@ class Bells:
             self._say(session.entry.session_id, f"it is not woken: {found.refusal}")
             return False
         key = f"{found.thread.program} {found.changed}"
+        if anyio.current_time() < self._rests.get(key, 0.0):
+            return False
         if key not in self._able:
-            self._able[key] = await codex.can_queue(found.thread, self._world.env)
+            try:
+                self._able[key] = await codex.can_queue(found.thread, self._world.env)
+            except codex.WakingError:
+                self._rests[key] = anyio.current_time() + _AGAIN_S
+                raise
         return self._able[key]
 
     def _say(self, session_id: str, text: str) -> None:

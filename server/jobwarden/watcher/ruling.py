@@ -89,7 +89,7 @@ class Ruling:
             self._leasing.lost(session_id)
         except (JobwardenError, OSError) as error:
             self._say(turn, f"session {session_id}: the rules of job {ruled.uid}: {error}")
-        except Exception as error:  # one job's fault stops no other (DESIGN section 9)
+        except Exception as error:  # one job's fault, whatever it is, stops no other
             if turn.fault != repr(error):
                 log.exception("session %s: the rules of job %s", session_id, ruled.uid)
             turn.fault = repr(error)

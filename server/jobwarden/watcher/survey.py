@@ -143,7 +143,7 @@ class Surveyor:
         except (JobwardenError, OSError) as error:
             self.say(session_id, str(error))
             return _Share(session, held_elsewhere=True)
-        except Exception as error:  # one session's fault stops no other (DESIGN section 9)
+        except Exception as error:  # one session's fault, whatever it is, stops no other
             if self._said.get(session_id) != repr(error):
                 log.exception("session %s", session_id)
             self._said[session_id] = repr(error)

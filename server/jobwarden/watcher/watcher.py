@@ -155,7 +155,7 @@ class Watcher:
         before = self._world.ledger.peek(key).tried_at
         try:
             result = await self._world.rounds.check(group, max_age_s=due.max_age_s, quick=due.quick, leases=tokens)
-        except Exception as error:  # one target's fault stops no other (DESIGN section 9)
+        except Exception as error:  # one target's fault, whatever it is, stops no other
             log.exception("%s on %s", key.type, group.target.host)
             text = f"watching {key.type} on {group.target.host} failed: {type(error).__name__}: {error}"
             for session in group.sessions:

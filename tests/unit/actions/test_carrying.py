@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from jobwarden.delivery.news import is_news
+from jobwarden.sources.plugins import Sources
 from jobwarden.transport.errors import ConnectError, OutcomeUnknownError
 from jobwarden_registry.errors import LeaseLostError
 from jobwarden_registry.events import EventKind
@@ -275,3 +276,36 @@ async def test_a_host_that_never_answers_is_given_up_and_told(stage: Stage) -> N
     (done,) = await stage.actor().take_up(stage.session)
     assert done.outcome == "failed"
     assert is_news(stage.deeds()[-1])
+
+
+async def test_a_fault_in_one_deed_is_told_once_and_tried_again_and_stops_no_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug of ours")
+
+    actor = stage.actor()
+    with monkeypatch.context() as patch:
+        patch.setattr("jobwarden.actions.carrying.request_cancel", broken)
+        calls = [call("cancel_job"), call("log_event", message="diverged")]
+        done = await actor.carry_out(stage.session, stage.current(), stage.firing(), calls)
+        assert [one.outcome for one in done] == ["open", "done"]
+        stage.clock.later(minutes=1)
+        assert [one.outcome for one in await actor.take_up(stage.session)] == ["open"]
+    assert stage.texts().count("cancel_job failed and is tried again: KeyError: 'a bug of ours'") == 1
+    stage.clock.later(minutes=1)
+    assert [one.outcome for one in await actor.take_up(stage.session)] == ["done"]
+    assert stage.press.killed == {"100": 1}
+
+
+async def test_a_deed_of_a_kind_of_job_that_is_not_installed_any_more_stops_no_other_and_is_given_up(
+    stage: Stage,
+) -> None:
+    actor = stage.actor()
+    stage.world.rounds.sources = Sources({}, {"paper": "it broke"})
+    calls = [call("resubmit", modifications={"time": 5}), call("log_event", message="diverged")]
+    done = await actor.carry_out(stage.session, stage.current(), stage.firing(), calls)
+    assert [one.outcome for one in done] == ["open", "done"]
+    stage.clock.later(hours=3)
+    assert [one.outcome for one in await actor.take_up(stage.session)] == ["failed"]
+    assert "resubmit was given up: The source paper is installed but broken" in stage.texts()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jobwarden.diagnosis.diagnose import diagnose
-from jobwarden.diagnosis.model import Category
+from jobwarden.diagnosis.model import Category, Confidence
 from jobwarden.diagnosis.outcomes import outcome_of
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden_registry.phases import Phase
@@ -64,3 +66,12 @@ def test_what_a_waiting_job_waits_for_has_not_ended_it() -> None:
     """A pending job with the reason PartitionTimeLimit was said to have reached its time limit."""
     record = job(phase=Phase.PENDING, last_status="PENDING", reason="PartitionTimeLimit")
     assert diagnose((), outcome_of(record)).category is Category.NONE
+
+
+def test_a_program_that_was_ended_through_us_was_cancelled_and_by_whom() -> None:
+    """Its state is the signal, and the diagnosis was a guess with the advice to ask who did it."""
+    record = job(phase=Phase.CANCELLED, last_status="SIGNALED 15", signal=15, reason="cancelled by jobwarden")
+    outcome = replace(outcome_of(record), cancelled_by="cancel_job, by claude-code session s: too slow")
+    found = diagnose((), outcome)
+    assert (found.category, found.confidence) == (Category.CANCELLED, Confidence.HIGH)
+    assert "too slow" in found.cause

@@ -16,7 +16,7 @@ import pytest
 from jobwarden.bindings import binding_of, sub_agent_of
 from jobwarden.identity import Caller
 from jobwarden_registry.processes import process_of
-from support.hook import HOOKS, SCRIPT, run_hook
+from support.hook import HOOKS, SCRIPT, hook_module, run_hook
 from support.household import Household, eventually, household
 
 
@@ -233,10 +233,25 @@ def test_a_program_is_believed_to_have_submitted_where_its_own_text_says_so(tmp_
     assert run_hook(tmp_path, command, "Submitted batch job 12").registered == registered.split()
 
 
-def test_where_nel_lies_goes_along(tmp_path: Path) -> None:
-    said = "✓ Job submission successful | Invocation ID: 0b1d99ac8d04df09"
-    seen = run_hook(tmp_path, "venv/bin/nel run -c x", said)
-    assert str(tmp_path / "venv/bin") in seen.payload["path"]
+@pytest.mark.parametrize("command", ["nel run -c x", "venv/bin/nel run -c x", "{project}/venv/bin/nel run -c x"])
+def test_no_nel_of_the_project_is_run_and_the_agent_is_told_how_a_person_names_one(
+    home: Household, command: str
+) -> None:
+    """An agent may write there, and what a hook starts runs outside the agent's sandbox."""
+    for name in (".venv", "venv"):
+        hostile = home.project / name / "bin" / "nel"
+        hostile.parent.mkdir(parents=True)
+        hostile.write_text(f"#!/bin/sh\ntouch {home.root}/hostile\n", encoding="utf-8")
+        hostile.chmod(0o755)
+    said = "✓ Job submission successful | Invocation ID: 0b1d99ac8d04df09\n"
+    submitted = shell(home, command.format(project=home.project), said)
+    fire(home, submitted, sys.executable, "-m", "jobwarden.cli.main", PATH=os.defpath)
+    eventually(lambda: "note" in home.kinds("s-1"), "the session is told")
+    text = home.journal("s-1")[0].text
+    assert text is not None
+    assert text.startswith("nel 0b1d99ac8d04df09 on localhost was submitted and is not watched: nel is not there")
+    assert '`nel = "' in text
+    assert not (home.root / "hostile").exists()
 
 
 # -- which session a client is in, and whose a call is
@@ -318,6 +333,20 @@ def test_jobwarden_is_started_for_news_only_where_there_may_be_some(
         assert (words, told["event"], told["session_id"]) == ("hook news", name, "s-1")
 
 
+WORDS = ('"PostToolUse', '"PreToolUse"', '"hook_event_name":"PostToolUse', '"hook_event_name": "PreToolUse"')
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" , ", " :  ")], ids=repr)
+@pytest.mark.parametrize("words", WORDS)
+def test_a_prompt_or_a_last_message_that_names_other_events_is_told_its_news(
+    home: Household, program: Path, words: str, separators: tuple[str, str]
+) -> None:
+    session(home, seq=3, shown=2, acknowledged=2)
+    for name, more in (("UserPromptSubmit", {"prompt": words}), ("Stop", {"last_assistant_message": words})):
+        data = json.dumps(event(name, home, **more), separators=separators).encode()
+        assert fire(home, data, str(program)) == "told\n"
+
+
 @pytest.mark.parametrize("name", ["SessionStart", "UserPromptSubmit", "Stop"])
 def test_a_session_that_watches_nothing_starts_nothing(home: Household, program: Path, name: str) -> None:
     assert fire(home, event(name, home), str(program)) == ""
@@ -361,6 +390,49 @@ def test_jobwarden_is_asked_when_other_jobs_of_the_user_were_seen_since_it_was_a
     assert fire(home, event("Stop", home), str(program)) == "told\n"
 
 
+def test_what_was_seen_and_is_taken_away_meanwhile_keeps_no_news_back(home: Household, program: Path) -> None:
+    session(home, seq=3, shown=2, acknowledged=2)
+    seen = home.places.runtime / "overheard"
+    seen.mkdir()
+    (seen / "gone.json").symlink_to("/nowhere/gone.json")
+    assert fire(home, event("UserPromptSubmit", home), str(program)) == "told\n"
+    (seen / "here.json").write_text("{}", encoding="utf-8")
+    assert fire(home, event("Stop", home), str(program)) == "told\n"
+
+
+EACH: dict[str, dict[str, object]] = {
+    "SessionStart": {"source": "startup"},
+    "UserPromptSubmit": {"prompt": "go on"},
+    "Stop": {},
+    "PreToolUse": {"tool_use_id": "toolu_1", "agent_id": "sub-1"},
+    "PostToolUse": {"tool_input": {"command": "sbatch x"}, "tool_response": "Submitted batch job 12"},
+}
+
+
+@pytest.mark.parametrize("call", ["listdir", "stat", "lstat", "fork", "pipe", "execv"])
+@pytest.mark.parametrize("name", EACH)
+def test_whatever_the_machine_refuses_the_hook_ends_with_0(home: Household, name: str, call: str) -> None:
+    """A machine that refuses these calls, to root as well, cannot be had: each of them refuses here."""
+    session(home, seq=3, shown=2, acknowledged=2)
+    refusing = (
+        "import json, os, subprocess, sys; from jobwarden_hooks import folders, starting\n"
+        "def refuse(*_): raise OSError(24, 'refused')\n"
+        "starting.program = lambda given: ['/bin/true']\n"
+        f"os.{call} = refuse\n"
+        "from jobwarden_hooks.events import handle\n"
+        "handle(sys.stdin.buffer.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", refusing],
+        input=json.dumps(event(name, home, **EACH[name])).encode(),
+        env={**home.env, "PYTHONPATH": str(HOOKS), "CLAUDE_PID": str(os.getpid())},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
     """2 from a hook takes the user's prompt away: an older jobwarden ends so, and uvx without a network."""
     program = home.root / "older"
@@ -370,6 +442,55 @@ def test_how_jobwarden_ends_is_never_the_hooks_own_end(home: Household) -> None:
     journal.parent.mkdir(parents=True)
     journal.write_text('{"seq": 1}\n', encoding="utf-8")
     assert fire(home, event("UserPromptSubmit", home, prompt="go on"), str(program)) == "told\n"
+
+
+def test_a_hook_that_its_client_ends_leaves_nothing_that_holds_the_clients_pipes(home: Household) -> None:
+    session(home, seq=3, shown=2, acknowledged=2)
+    program = home.root / "slow"
+    program.write_text(f"#!/bin/sh\necho $$ > {home.root}/pid\nexec sleep 600\n", encoding="utf-8")
+    program.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SCRIPT), str(program)],
+        env=home.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as hook:
+        assert hook.stdin is not None
+        hook.stdin.write(json.dumps(event("UserPromptSubmit", home)).encode())
+        hook.stdin.close()
+        hook.stdin = None
+        eventually(lambda: (home.root / "pid").exists() and (home.root / "pid").read_text().strip(), "it is asked")
+        hook.kill()
+        assert hook.communicate(timeout=60) == (b"", b"")
+    pid = int((home.root / "pid").read_text())
+    assert process_of(pid) is not None  # and the pipes were closed all the same
+    os.kill(pid, 9)
+
+
+def test_a_jobwarden_that_does_not_answer_is_ended_before_the_client_ends_the_hook(home: Household) -> None:
+    asked = {"SessionStart", "UserPromptSubmit", "Stop"}
+    for name in ("hooks.json", "hooks.codex.json"):
+        told = json.loads((HOOKS / name).read_text(encoding="utf-8"))["hooks"]
+        limits = [one["timeout"] for event in asked for group in told[event] for one in group["hooks"]]
+        assert all(one > hook_module("events").ASK_S for one in limits)
+    session(home, seq=3, shown=2, acknowledged=2)
+    program = home.root / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
+    program.chmod(0o755)
+    told = json.dumps(event("UserPromptSubmit", home))
+    shorter = (
+        "import sys; from jobwarden_hooks import events; events.ASK_S = 1\nevents.handle(sys.stdin.buffer.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", shorter, str(program)],
+        input=told.encode(),
+        env={**home.env, "PYTHONPATH": str(HOOKS)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 OLDER: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobwarden.transport.settings import check_host
-from support.hook import Seen, run_hook
+from support.hook import Seen, hook_module, run_hook
 
 HERE = Path(tempfile.gettempdir())
 IDS = {
@@ -123,6 +124,10 @@ def test_any_command_and_output_give_plain_ids_and_hosts_or_nothing(
 
 
 LONG = {
+    "lines": ("echo a b c d e f\n" * 3_600 + "sbatch a.sh\n", "Submitted batch job 12"),
+    "one word of many parts": ("echo " + "a'b'" * 16_000 + "; sbatch a.sh", "Submitted batch job 12"),
+    "many hosts for many commands": ("for a in " + "b " * 16_000 + "; do " + "ssh $a x;" * 3_000, "12"),
+    "variables": ("".join(f"A{n}=x;" for n in range(4_000)) + "echo $B;" * 3_500 + "sbatch x", "12"),
     "quotes within substitutions": ('sbatch "$(' * 20_000, "Submitted batch job 12"),
     "substitutions": ("$(" * 50_000 + "sbatch x", "Submitted batch job 12"),
     "backticks": ("`sbatch " * 20_000, "Submitted batch job 12"),
@@ -148,3 +153,39 @@ LONG = {
 def test_what_is_long_or_deep_ends_soon_and_with_nothing_odd(tmp_path: Path, what: str) -> None:
     command, output = LONG[what]
     check(run_hook(tmp_path, command, output))
+
+
+def calls(text: str) -> int:
+    """Count what reading a text calls: no clock, which a busy machine would bend."""
+    count, before = 0, sys.getprofile()
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    lex = hook_module("shell").lex
+    sys.setprofile(note)
+    try:
+        lex(text)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("text", ["if true\nthen x\nfi\n", "echo 'a'b\n", "x <<E\nE\n", "a'b'"])
+def test_reading_takes_work_in_proportion_to_what_is_read(text: str) -> None:
+    assert calls(text * 1600) < 5 * calls(text * 400)
+
+
+TOO_MUCH = {
+    "a command": "true\n" * 14_000 + "ssh a sbatch x\n",
+    "one for many hosts": "for a in " + "b " * 15_000 + "; do ssh $a true; done; ssh c sbatch x",
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_of_what_is_too_much_to_read_nothing_is_registered_and_the_agent_is_told(tmp_path: Path, what: str) -> None:
+    seen = run_hook(tmp_path, TOO_MUCH[what], "Submitted batch job 12")
+    assert seen.registered == []
+    assert "Slurm job 12" in seen.doubt
+    assert "is not clear" in seen.doubt

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ def handlers(name: str) -> dict[str, list[dict[str, Any]]]:
 def test_each_hook_runs_a_script_of_ours_without_site_packages_and_within_a_limit(name: str) -> None:
     for event, found in handlers(name).items():
         for one in found:
-            path = re.fullmatch(r'test ! -f ("\S+") \|\| exec python3 -I -S \1', one["command"])
+            path = re.fullmatch(r'test ! -r ("\S+") \|\| exec python3 -I -S \1', one["command"])
             assert path is not None, event
             assert (ROOT / path[1].removeprefix('"${CLAUDE_PLUGIN_ROOT}/').rstrip('"')).is_file()
             assert one["timeout"] == DAY_S if one.get("asyncRewake") else 0 < one["timeout"] <= 20
@@ -48,6 +50,28 @@ def test_a_plug_in_whose_folder_is_gone_takes_no_prompt_away(tmp_path: Path, nam
             ["sh", "-c", command], env=gone, input=b"{}", capture_output=True, timeout=30, check=False
         )
         assert (done.returncode, done.stdout) == (0, b"")
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_script_that_cannot_be_read_takes_no_prompt_away(name: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # root reads all, and nobody cannot enter pytest's folder
+        scripts = Path(folder) / "hooks"
+        shutil.copytree(ROOT / "hooks", scripts, ignore=shutil.ignore_patterns("__pycache__"))
+        Path(folder).chmod(0o755)
+        for one in scripts.glob("*.py"):
+            one.chmod(0)
+        for command in {one["command"] for found in handlers(name).values() for one in found}:
+            done = subprocess.run(
+                ["sh", "-c", command],
+                env={"CLAUDE_PLUGIN_ROOT": folder, "PATH": os.defpath},
+                cwd="/",
+                user=65534 if os.geteuid() == 0 else None,
+                input=b"{}",
+                capture_output=True,
+                timeout=30,
+                check=False,
+            )
+            assert (done.returncode, done.stdout) == (0, b"")
 
 
 def test_each_event_is_one_that_the_script_knows_and_codex_has_only_its_own() -> None:
@@ -94,11 +118,14 @@ def test_each_client_starts_the_server_of_the_plug_in_itself() -> None:
 def test_the_server_for_codex_is_found_where_codex_keeps_its_plug_ins_and_works_in_the_thread_s_folder(
     tmp_path: Path,
 ) -> None:
-    """Codex 0.169.0 expands nothing in its file, and keeps one version of a plug-in below CODEX_HOME."""
+    """Codex 0.169.0 expands nothing in its file, and keeps a plug-in below CODEX_HOME; of several the newest is it."""
     server = read(".mcp.codex.json")["mcpServers"]["jobwarden"]
-    cached = tmp_path / "my codex" / "plugins" / "cache" / "a marketplace" / "jobwarden" / "0.1.0" / "hooks"
-    cached.mkdir(parents=True)
-    (cached / "jobwarden_start.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:])", encoding="utf-8")
+    for release, written in (("0.10.0", 3000), ("0.9.0", 1000), ("0.8.0", 2000)):
+        cached = tmp_path / "my codex" / "plugins" / "cache" / "a marketplace" / "jobwarden" / release / "hooks"
+        cached.mkdir(parents=True)
+        script = cached / "jobwarden_start.py"
+        script.write_text(f"import os, sys; print('{release}', os.getcwd(), sys.argv[1:])", encoding="utf-8")
+        os.utime(script, (written, written))
     assert (ROOT / "hooks" / "jobwarden_start.py").is_file()
     for env, moved in (({"CODEX_HOME": str(tmp_path / "my codex")}, ".codex"), ({"HOME": str(tmp_path)}, "gone")):
         done = subprocess.run(
@@ -111,5 +138,5 @@ def test_the_server_for_codex_is_found_where_codex_keeps_its_plug_ins_and_works_
             timeout=60,
             check=False,
         )
-        assert done.stdout == f"{tmp_path} ['serve']\n", done.stderr
+        assert done.stdout == f"0.10.0 {tmp_path} ['serve']\n", done.stderr
         next(tmp_path.glob("*codex")).rename(tmp_path / moved)

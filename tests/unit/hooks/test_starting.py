@@ -101,6 +101,21 @@ def test_programs_are_found_in_the_users_own_folders_too(tmp_path: Path, monkeyp
     assert find(sys.executable) == sys.executable
 
 
+@pytest.mark.parametrize("path", ["", ":/nowhere", "/nowhere:", ".:/nowhere", "bin:/nowhere"])
+def test_no_program_of_the_project_is_started_by_an_empty_or_relative_folder_of_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for folder in (tmp_path, tmp_path / "bin", tmp_path / ".local" / "bin"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "some-program").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setenv("PATH", path)
+    find = hook_module("starting").found
+    assert find("some-program") is None
+    assert find("bin/some-program") == "bin/some-program"  # which somebody named
+
+
 @pytest.fixture
 def by_uvx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the plug-in, with a uvx that knows of nothing yet and a network that does not answer yet."""

@@ -231,7 +231,7 @@ HOSTILE = [
     ("$SBATCH job.sh", SUB + "12", "doubt"),
     ("bash -c " * 200 + "sbatch", SUB + "12", "doubt"),
     ("(" * 5000 + "sbatch x", SUB + "12", "slurm:12@localhost"),
-    ("echo " + "'a' " * 20000 + "; sbatch x", SUB + "12", "slurm:12@localhost"),
+    ("echo " + "'a' " * 15000 + "; sbatch x", SUB + "12", "slurm:12@localhost"),
     ("sbatch x", "\n".join(SUB + str(n) for n in range(1, 60)), "doubt"),
 ]
 

@@ -46,6 +46,7 @@ def caller(
     env: Mapping[str, str],
     *started_with: Mapping[str, str],
     session_id: str | None = None,
+    client: str = "cli",
     **meta: object,
 ) -> Caller:
     """Resolve in a process whose ancestors were started with these environments; our own pid stands at depth 2."""
@@ -54,7 +55,7 @@ def caller(
     environments = (*started_with, *(nothing for _ in range(len(pids) - len(started_with))))
     lineage = Lineage(pids, environments)
     return resolve_caller(
-        env, cwd=places.state, places=places, meta=meta, session_id=session_id, lineage=lambda: lineage
+        env, cwd=places.state, places=places, meta=meta, session_id=session_id, client=client, lineage=lambda: lineage
     )
 
 
@@ -122,6 +123,36 @@ def test_an_argument_that_says_what_the_binding_says_is_no_mere_claim(places: Pl
     assert (other.claimed, other.process) == (True, None)
 
 
+@pytest.mark.parametrize("client", ["cli", "mcp-1"])
+def test_a_session_that_is_named_by_another_ones_agent_is_borrowed(places: Places, client: str) -> None:
+    """Any refusal prints the id of the session that watches a job: to know it is not to be it."""
+    bind(places, "bound")
+    found = caller(places, {}, session_id="other", client=client)
+    assert (found.session_id, found.borrower, found.owns("other"), found.owns("bound")) == (
+        "other",
+        "bound",
+        False,
+        False,
+    )
+    own = caller(places, {}, session_id="bound", client=client)
+    assert (own.borrower, own.owns("bound"), own.owns("other")) == (None, True, False)
+
+
+def test_what_a_hook_says_in_its_clients_name_is_not_borrowed(places: Places) -> None:
+    bind(places, "bound")
+    found = caller_of_hook(
+        {"CLAUDE_CODE_SESSION_ID": "stale"},
+        session_id="another",
+        agent="claude-code",
+        detail=None,
+        pid=None,
+        cwd=places.state,
+        places=places,
+        client="hook-1",
+    )
+    assert (found.session_id, found.borrower, found.owns("another")) == ("another", None, True)
+
+
 def test_a_sub_agents_call_is_known_by_what_a_hook_wrote_before_it(places: Places) -> None:
     bind(places, "root")
     (places.runtime / "calls").mkdir()
@@ -138,7 +169,7 @@ def test_a_sub_agents_call_is_known_by_what_a_hook_wrote_before_it(places: Place
 def test_over_http_no_binding_counts(places: Places) -> None:
     bind(places, "bound")
     found = resolve_caller({}, cwd=places.state, places=places, session_id="mine", http=True)
-    assert (found.session_id, found.claimed) == ("mine", True)
+    assert (found.session_id, found.claimed, found.borrower) == ("mine", True, None)
 
 
 def test_a_real_child_of_a_bound_process_is_in_its_session_though_its_environment_says_another(places: Places) -> None:

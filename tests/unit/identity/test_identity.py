@@ -87,6 +87,19 @@ def test_a_person_has_one_session_in_a_project_whatever_the_terminal_or_subfolde
     assert (one.agent, one.project) == ("manual", project)
 
 
+def test_a_person_who_names_an_agents_session_at_the_terminal_borrows_it_and_one_who_names_their_own_does_not(
+    places: Places, project: Path
+) -> None:
+    own = caller(places, project).session_id
+    assert caller(places, project, session_id="claude-9").borrower == own
+    assert caller(places, project, session_id=own).borrower is None
+
+
+def test_a_server_around_which_nothing_says_who_calls_takes_the_callers_word(places: Places, project: Path) -> None:
+    found = resolve_caller({}, session_id="mine", cwd=project, places=places, client="mcp-1")
+    assert (found.claimed, found.borrower) == (True, None)
+
+
 def test_two_projects_of_one_person_are_two_sessions(places: Places, project: Path, tmp_path: Path) -> None:
     second = tmp_path / "second"
     (second / ".git").mkdir(parents=True)

@@ -279,6 +279,24 @@ def test_hooks_that_were_written_by_hand_are_replaced_since_all_would_run_twice(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("command", ["/home/me/bin/jobwarden_slack.py", "python3 ~/jobwarden_hooks.py 'x'"])
+def test_a_persons_own_script_whose_name_begins_as_ours_stays(home: Home, command: str) -> None:
+    path = home.at("claude").hooks
+    own = {"type": "command", "command": command}
+    before = write(path, {"hooks": {"Stop": [{"hooks": [own]}]}})
+    home.install("claude")
+    assert {"hooks": [own]} in read(path)["hooks"]["Stop"]
+    (data_folder(home.env) / "installed.json").unlink()
+    home.uninstall("claude")
+    assert json.loads(path.read_bytes()) == json.loads(before)
+
+
+def test_every_script_that_is_shipped_is_known_as_ours() -> None:
+    scripts = [name for name in shipped.hooks() if "/" not in name]
+    assert len(scripts) == 3
+    assert all(entries.is_our_hook({"command": f"python3 '/a b/{name}' x"}) for name in scripts)
+
+
 def test_without_the_notes_all_that_is_ours_goes_and_no_skill(home: Home) -> None:
     write(home.at("claude").hooks, {"x": 1})
     home.install("claude")
@@ -288,6 +306,25 @@ def test_without_the_notes_all_that_is_ours_goes_and_no_skill(home: Home) -> Non
     assert read(home.at("claude").server) == {}
     assert [note for note in plan.notes if "stays" in note]
     assert (home.at("claude").skills / "job-monitor" / "SKILL.md").exists()
+
+
+@pytest.mark.parametrize("text", ["{ broken", "", "[]", '{"v": 9}', '{"installs": [{}]}'])
+@pytest.mark.parametrize("again", [False, True])
+def test_notes_that_cannot_be_read_leave_the_hooks_that_another_client_may_run(
+    home: Home, text: str, again: bool
+) -> None:
+    home.install("claude")
+    home.install("codex")
+    (data_folder(home.env) / "installed.json").write_text(text)
+    if again:  # which writes the notes anew
+        home.install("claude")
+    plan = home.uninstall("claude")
+    assert any("that folder stays" in note for note in plan.notes)
+    for handler in ours(home, "codex"):
+        assert Path(shlex.split(str(handler["command"]))[-2]).is_file()
+    plan = home.uninstall("codex")
+    assert (ours(home, "codex") if home.at("codex").hooks.exists() else []) == []
+    assert any("that folder stays" in note for note in plan.notes)
 
 
 def test_a_skill_of_that_name_which_is_a_persons_own_is_left_alone(home: Home) -> None:

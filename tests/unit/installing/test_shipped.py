@@ -30,7 +30,7 @@ def test_each_hook_names_the_script_in_the_way_that_is_replaced(client: Client) 
         for group in groups:
             for handler in cast("list[dict[str, str]]", group["hooks"]):
                 script = rf'"{re.escape(shipped.PLACE)}(jobwarden_[a-z]+\.py)"'
-                named = re.fullmatch(rf"test ! -f {script} \|\| exec python3 -I -S {script}", handler["command"])
+                named = re.fullmatch(rf"test ! -r {script} \|\| exec python3 -I -S {script}", handler["command"])
                 assert named is not None, handler
                 assert named[1] == named[2]
                 assert named[1] in shipped.hooks()

@@ -103,6 +103,21 @@ async def test_nel_is_the_configurations_then_that_of_the_environment_then_the_p
     assert (await find_program(nel.host, {**env, "NEL": str(mine)})).words == (str(nel.program),)
 
 
+@pytest.mark.parametrize("path", ["", ".", "bin"])
+async def test_no_nel_of_the_project_is_found_by_an_empty_or_relative_folder_of_path(
+    nel: PaperNel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    nel.program.write_text("#!/bin/sh\necho 'nemo_evaluator_launcher: 0.2.6'\n")
+    project = tmp_path / "project"
+    for folder in (project, project / "bin"):
+        folder.mkdir(exist_ok=True)
+        (folder / "nel").write_text("#!/bin/sh\n")
+        (folder / "nel").chmod(0o755)
+    monkeypatch.chdir(project)
+    env = {"PATH": f"{path}:{nel.program.parent}"}
+    assert (await find_program(nel.host, env)).words == (str(nel.program),)
+
+
 async def test_nothing_of_a_runs_configuration_comes_here_or_leaves(nel: PaperNel) -> None:
     """The configuration holds the values of environment variables in the clear, in nel's own list of runs."""
     secret = "lit:not-a-secret"

@@ -77,7 +77,7 @@ def test_nothing_but_whole_files_is_left_behind(rig: Rig) -> None:
 def test_registering_twice_gives_the_same_job(rig: Rig) -> None:
     session = rig.process()
     with session.transaction() as change:
-        first, created = change.register(slurm("1"))
+        first, created = change.register(slurm("1", description="the first words"))
         assert created
         again, created = change.register(slurm("1", description="other words"))
         assert not created

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from jobwarden.identity import resolve_caller
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.service.service import Service
+from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import utc_now
 from jobwarden_registry.errors import UnwritableError
 from jobwarden_registry.events import EventKind
@@ -186,6 +188,24 @@ async def test_two_calls_at_once_tell_the_same_news_once(service: Service, home:
         for _ in range(4):
             tasks.start_soon(ask)
     assert sorted(told) == [0, 0, 0, 1]
+
+
+async def test_who_only_names_a_session_is_told_its_news_and_takes_none_from_its_agent(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    """A person's `jobwarden status --session S`; and a wait of theirs holds no hook back."""
+    person = replace(home.caller(client="cli"), claimed=True, borrower="terminal-1")
+    hook = home.caller(client="hook-fresh")
+    paper.states["1"] = "RUNNING"
+    await register(service, home, "1")
+    await service.status(home.caller())
+    ticket = await service.begin_wait(person, until="terminal", timeout_s=60.0)
+    assert isinstance(ticket, Ticket)
+    await service.wait_again(person, ticket, str)
+    paper.states["1"] = "FAILED"
+    assert [event.event for event in (await service.status(person)).news] == ["finished"]
+    assert (await service.status(person)).news == ()
+    assert [event.event for event in (await service.tell(hook, event="Rewake")).news] == ["finished"]
 
 
 async def test_recent_events_are_the_last_ones_and_leave_out_bookkeeping(

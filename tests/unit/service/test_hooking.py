@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from jobwarden.identity import Caller
 from jobwarden.service.hooking import Submission
 from jobwarden.service.service import Service
+from jobwarden.transport.errors import ConnectError
+from jobwarden_registry.clock import utc_now
 from jobwarden_registry.processes import this_process
 from support.household import Household
 from support.paper import Paper, QuietDesk
@@ -48,6 +51,49 @@ async def test_what_a_hook_saw_is_registered_with_its_sub_agent_and_the_guess_in
     assert found["1"]["last_status"] == "RUNNING"
     assert found["1"]["owner"] == {"agent": "claude-code", "session_id": "session-1", "detail": "sub-1"}
     assert (found["2"]["host"], found["2"]["description"]) == ("far", "(its host is a guess: ssh was given -p 2222)")
+
+
+async def test_a_job_that_has_ended_is_not_watched_and_told_again_when_its_submission_is_seen_once_more(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    paper.states["1"] = "FAILED"
+    await look(service, home)
+    await look(service, home)
+    paper.submitted_at["1"] = long_ago = utc_now() - timedelta(hours=1)
+    await look(service, home)
+    paper.raises = ConnectError("no route", code="ssh.unreachable")
+    await look(service, home)
+    assert home.kinds() == ["registered", "finished"]
+    paper.raises = None
+    await service.register(home.caller(), type="paper", ids=["1"])  # who says so means it
+    assert home.kinds() == ["registered", "finished"] * 2
+    paper.submitted_at["1"] = long_ago + timedelta(days=1)
+    await look(service, home)
+    assert home.kinds() == ["registered", "finished"] * 3  # submitted after that end: another job
+    await service.submitted(hook(home), [Submission(type="paper", id="1", host="far")])
+    assert home.kinds() == ["registered", "finished"] * 4  # another host's
+
+
+async def test_an_end_of_yesterday_and_one_of_another_session_hinder_no_registration(
+    service: Service, home: Household, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper.states["1"] = "FAILED"
+    await look(service, home)
+    await service.submitted(hook(home, "session-2"), [Submission(type="paper", id="1")])
+    assert home.kinds("session-2") == ["registered", "finished"]
+    monkeypatch.setattr("jobwarden.service.ended_before._LATELY", timedelta())
+    await look(service, home)
+    assert home.kinds() == ["registered", "finished"] * 2
+
+
+async def test_two_hooks_that_see_one_submission_at_once_watch_it_once(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    paper.states["1"] = "FAILED"
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(service.submitted, hook(home), [Submission(type="paper", id="1")])
+    assert home.kinds() == ["registered", "finished"]
 
 
 async def test_a_host_that_does_not_answer_now_keeps_its_job_registered_with_its_state_unknown(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from jobwarden.service.service import Service
 from jobwarden.service.views import CancelView
 from jobwarden.transport.errors import OutcomeUnknownError
-from jobwarden_registry.errors import JobwardenError, UnwritableError
+from jobwarden_registry.errors import InvalidIdError, JobwardenError, UnwritableError
 from jobwarden_registry.session import Session
 from support.household import Household
 from support.paper import Paper, QuietDesk
@@ -31,7 +32,7 @@ async def register(
 
 
 async def cancel(
-    service: Service, home: Household, *jobs: str, session: str = "session-1", **how: bool
+    service: Service, home: Household, *jobs: str, session: str = "session-1", **how: Any
 ) -> dict[str, str]:
     return outcomes(await service.cancel(home.caller(session), jobs=jobs, reason="wrong data", **how))
 
@@ -103,6 +104,27 @@ async def test_another_sessions_job_needs_force_and_its_agent_is_told_who_did_it
     assert "session session-1" in (told[0].text or "")
 
 
+async def test_who_only_names_the_watching_session_needs_force_as_well_and_that_sessions_agent_is_told(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    """A refusal says which session watches the job; to pass its id is no leave to end it."""
+    await register(service, home, paper, "9", session="other")
+    await service.status(home.caller("other"))
+    borrowed = replace(home.caller("other", client="client-2"), claimed=True, borrower="session-1")
+    assert await service.to_cancel(borrowed, jobs=["9"]) == await service.to_cancel(borrowed, all_jobs=True) == {}
+    assert outcomes(await service.cancel(borrowed, jobs=["9"])) == {"9": "refused"}
+    assert outcomes(await service.cancel(borrowed, all_jobs=True)) == {"9": "refused"}
+    with pytest.raises(InvalidIdError, match="only it changes its rules"):
+        await service.watch_log(borrowed, "9", action="add", rule="time=1s action=cancel")
+    assert paper.cancelled == []
+    doomed = await service.to_cancel(borrowed, all_jobs=True, force=True)
+    assert [job.id for job in doomed.values()] == ["9"]
+    assert outcomes(await service.cancel(borrowed, jobs=["9"], force=True)) == {"9": "accepted"}
+    told = (await service.status(home.caller("other"))).news
+    assert [str(event.event) for event in told] == ["cancel_requested", "finished"]
+    assert "session other (named by session session-1)" in (told[0].text or "")
+
+
 async def test_what_a_cancellation_would_end_is_known_before_it_without_asking_anybody(
     service: Service, home: Household, paper: Paper
 ) -> None:
@@ -113,13 +135,27 @@ async def test_what_a_cancellation_would_end_is_known_before_it_without_asking_a
     asked = len(paper.asked)
 
     async def doomed(*jobs: str, **how: bool) -> list[tuple[str, bool]]:
-        return [(job.id, job.mine) for job in await service.to_cancel(home.caller(), jobs=jobs, **how)]
+        found = await service.to_cancel(home.caller(), jobs=jobs, **how)
+        return [(job.id, job.mine) for job in found.values()]
 
     assert await doomed(all_jobs=True) == await doomed(all_jobs=True, force=True) == [("1", True)]
     assert await doomed("1", "2", "9") == [("1", True)], "the third will be refused"
     assert await doomed("9", force=True) == [("9", False)]
     assert await doomed() == await doomed("1", all_jobs=True) == [], "neither is a request"
     assert (len(paper.asked), paper.cancelled) == (asked, [])
+
+
+async def test_what_was_registered_after_the_person_was_asked_is_not_ended(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    await register(service, home, paper, "1", "2")
+    shown = await service.to_cancel(home.caller(), all_jobs=True)
+    await register(service, home, paper, "3")
+    paper.states["2"] = "FAILED"
+    await service.status(home.caller())
+    assert await cancel(service, home, all_jobs=True, only=shown) == {"1": "accepted", "3": "not asked about"}
+    assert await cancel(service, home, "3", only=()) == {"3": "not asked about"}
+    assert paper.cancelled == ["1"]
 
 
 async def test_ones_own_request_is_no_news(service: Service, home: Household, paper: Paper) -> None:

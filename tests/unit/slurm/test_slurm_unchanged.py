@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import anyio
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.combine import see
 from jobwarden.sources.slurm.ids import SlurmId
 from jobwarden.sources.slurm.source import SlurmSource
+from jobwarden.transport.base import Completed
 from support.slurm_fake import (
     NO_ACCOUNTING,
     NOW,
@@ -82,6 +84,22 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@dataclass
+class HeldSlurm(FakeSlurm):
+    """Holds the first question that asks sacct alone, until it may go on."""
+
+    holds: bool = False
+    held: anyio.Event = field(default_factory=anyio.Event)
+    go_on: anyio.Event = field(default_factory=anyio.Event)
+
+    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+        if self.holds and "part user" not in argv[2] and 'ask_sacct "$fields"' in argv[2]:
+            self.holds = False
+            self.held.set()
+            await self.go_on.wait()
+        return await super().run(argv, timeout_s=timeout_s, stdin=stdin)
+
+
 async def told(source: SlurmSource, slurm: FakeSlurm, wanted: Sequence[Wanted]) -> Mapping[str, Sighting] | str:
     """Give what is said, all of one moment, and with no more of the questions than who was asked."""
     try:
@@ -141,6 +159,32 @@ async def test_a_job_is_made_out_anew_only_when_a_row_about_it_or_what_is_wanted
     assert made == ["5", "7", "7"]
     await source.observe(host(slurm), [wanted[0].model_copy(update={"name": "another"}), wanted[1]])
     assert made == ["5", "7", "7", "5"]
+
+
+async def test_a_look_that_begins_and_ends_while_another_waits_for_sacct_breaks_neither() -> None:
+    """A rule that submits again looks at its new job while the watcher's round is on its way, with the same source."""
+    slurm = HeldSlurm(queue=[queue_row("5", "RUNNING"), queue_row("6", "RUNNING")])
+    source, wanted = SlurmSource(lambda: NOW), [Wanted(id="5", log_known=True), Wanted(id="6", log_known=True)]
+    await source.observe(host(slurm), wanted)
+    slurm.queue = [queue_row("5", "RUNNING"), queue_row("9", "RUNNING")]
+    slurm.account = [account_row("6", "FAILED", code="3:0")]
+    seen: dict[str, Sighting] = {}
+
+    async def round_() -> None:
+        seen.update(await source.observe(host(slurm), wanted))
+
+    slurm.holds = True
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(round_)
+            await slurm.held.wait()
+            seen.update(await source.observe(host(slurm), [Wanted(id="9", user="alice")]))
+            slurm.go_on.set()
+    assert {name: one.status for name, one in seen.items() if isinstance(one, Seen)} == {
+        "5": "RUNNING",
+        "6": "FAILED",
+        "9": "RUNNING",
+    }
 
 
 async def test_the_elements_of_a_known_array_are_asked_about_in_the_run_that_asks_squeue() -> None:

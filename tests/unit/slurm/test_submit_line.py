@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
@@ -155,13 +156,31 @@ def test_a_site_that_keeps_no_submit_line_is_told_at_once(status: int, stderr: s
         read_original({"line": Part(status, b"", stderr)}, "jw0", 7, user="alice", name=None, alive=False, twins=())
 
 
+def answered(*fields: str) -> dict[str, Part]:
+    row = "jw0".join(fields) + "\n"
+    return {"line": Part(0, row.encode(), ""), "script": Part(0, SCRIPT.encode(), "")}
+
+
 def test_another_users_job_is_not_submitted_again() -> None:
-    row = "jw0".join(("7", "bob", "cpu=1", "5", "/home/bob", "train", "sbatch run.sh")) + "\n"
-    parts = {"line": Part(0, row.encode(), ""), "script": Part(0, SCRIPT.encode(), "")}
+    parts = answered("7", "bob", "cpu=1", "5", "/home/bob", "train", "normal", "sbatch run.sh")
     with pytest.raises(NotAgainError, match="belongs to bob"):
         read_original(parts, "jw0", 7, user="alice", name=None, alive=False, twins=())
     mine = read_original(parts, "jw0", 7, user="bob", name=None, alive=True, twins=("8",))
     assert (mine.id, mine.name, mine.time_limit_s, mine.twins) == ("7", "train", 300.0, ("8",))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"line": Part(0, b"", "")}, answered("7", "alice", "", "", "/home/alice", "allocation", "", "")],
+    ids=["nothing", "its steps alone"],
+)
+def test_a_job_that_accounting_knows_only_the_beginnings_of_is_left_open_and_not_refused(
+    answer: dict[str, Part],
+) -> None:
+    """sacct of 22.05.8 shows a step that came before its job like this for some seconds (SubmitLine is empty)."""
+    with pytest.raises(SourceUnavailableError) as caught:
+        read_original(answer, "jw0", 7, user="alice", name=None, alive=True, twins=())
+    assert caught.value.code == "slurm.accounting_behind"
 
 
 @pytest.mark.parametrize("text", ["invalid partition specified: x", "Invalid account or account/partition combination"])

@@ -6,15 +6,16 @@ The real Codex is in tests/integration/test_codex_waking.py; here a script of ou
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from jobwarden.delivery import codex, news
-from jobwarden.delivery.codex import FILE
+from jobwarden.delivery.codex import FILE, Thread, WakingError
 from jobwarden.verdict.world import World
 from jobwarden.watcher.bells import Bells
 from jobwarden_registry.clock import utc_now
@@ -159,6 +160,31 @@ async def test_a_codex_without_the_command_and_one_that_fails_cost_no_more_than_
     for _ in range(3):
         assert not await bells.look()
     assert caplog.text.count("codex queue ended with 1: no such thread") == 1
+
+
+async def test_a_codex_that_cannot_be_run_is_tried_again_after_a_while_and_not_at_each_look(
+    resting: Resting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    async def hangs(thread: Thread, env: Mapping[str, str]) -> bool:
+        tried.append(f"{thread.program} {len(env)}")
+        raise WakingError("It hung.")
+
+    monkeypatch.setattr(codex, "can_queue", hangs)
+    resting.is_stuck()
+    bells = Bells(resting.world)
+    for _ in range(3):
+        assert not await bells.look()
+    assert len(tried) == 1
+    os.utime(resting.program, (1, 1))  # another program by that name
+    await bells.look()
+    assert len(tried) == 2
+    monkeypatch.setattr("jobwarden.watcher.bells._AGAIN_S", 0.0)
+    another = Bells(resting.world)
+    await another.look()
+    await another.look()
+    assert len(tried) == 4
 
 
 async def test_nothing_is_rung_where_the_user_wants_none(clean_environment: Path) -> None:

@@ -266,11 +266,17 @@ def _no_answer(done: Completed, command: str) -> SourceUnavailableError | Unread
     return UnreadableAnswerError(f"`nel {command}` did not answer with a list: {_shown(done)}")
 
 
+_NAME_IT = (
+    "A person names the program of nemo-evaluator-launcher (0.2) in jobwarden's configuration, below "
+    '`[hosts.localhost]`: `nel = "/absolute/path/of/nel"`; or by NEL, or has it on PATH.'
+)
+
+
 def not_installed(said: str) -> SourceUnavailableError:
     """Say that there is no nel."""
     return SourceUnavailableError(
         f"nel is not there: {said.strip()[:_SAID_CHARS] or 'not found in PATH'}.",
-        hint="Install nemo-evaluator-launcher, or set NEL, or `nel` for this host in the configuration, to its path.",
+        hint=f"A project's own environment is not searched. {_NAME_IT}",
         code="nel.not_installed",
     )
 
@@ -279,7 +285,7 @@ def no_status() -> SourceUnavailableError:
     """Say that this nel is another program: that of nemo-evaluator 0.3 and later has no `status` and other runs."""
     return SourceUnavailableError(
         "This `nel` has no `status`: it is the newer command of nemo-evaluator, not nemo-evaluator-launcher's.",
-        hint="Set NEL, or `nel` for this host in the configuration, to the `nel` of nemo-evaluator-launcher (0.2).",
+        hint=_NAME_IT,
         code="nel.no_status",
     )
 

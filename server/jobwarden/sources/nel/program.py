@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -122,8 +123,11 @@ async def _read_list(host: Host, nel: Nel) -> tuple[str, list[str]]:
 
 
 async def _absolute(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
-    """Resolve the program in the session's PATH, for whoever asks later may have another."""
-    path = env.get("PATH")
+    """Resolve the program in the session's PATH, for whoever asks later may have another.
+
+    Its empty and relative folders are passed over: they would be the project's, which an agent may write.
+    """
+    path = os.pathsep.join(one for one in env.get("PATH", "").split(os.pathsep) if one.startswith("/"))
     found = await anyio.to_thread.run_sync(lambda: shutil.which(words[0], path=path)) if path else None
     return (found or words[0], *words[1:])
 

@@ -6,7 +6,7 @@ round trip later, and hundreds of jobs cost no child process. The reading is don
 
 What decides, in this order:
 
-- made on another machine: could not ask (DESIGN section 3, Machines), whatever stands in a shared home;
+- made on another machine: could not ask, whatever stands in a shared home: its processes are not to be seen from here;
 - a result file: EXITED n or SIGNALED n, the only end there is. `cancelled` when our own cancel came before it;
 - the machine has booted since: absent, for no process outlives that, and a reboot is lost, not failed;
 - another pid namespace (another container): could not ask;

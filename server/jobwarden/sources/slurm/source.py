@@ -96,7 +96,7 @@ class SlurmSource:
         asked = await self._by_id(host, asked, jobs)
         judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
         told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
-        return {**sightings, **again, **told}
+        return {**sightings, **told}
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""

@@ -64,6 +64,8 @@ def read_submit_line(line: str, script: str, command: str, *, name: str = "") ->
         NotAgainError: It is no sbatch, makes no plain job, or cannot be read for certain.
     """
     line = line.strip()
+    if not line:
+        raise NotAgainError("Slurm has not kept what it was submitted with.")
     rest = line.partition(" ")[2]
     rest, comment = _without_texts(f" {rest}", name)
     if PurePosixPath(line.split(" ", 1)[0]).name != "sbatch":

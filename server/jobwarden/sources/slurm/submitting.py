@@ -2,7 +2,8 @@
 
 Measured on 22.05.8: the comment of a job is in squeue at once (`%k`), in sacct only when it has ended and where the
 site keeps comments; its submit line, with the comment in it, is in sacct as soon as sacct knows the job (21.08 and
-later). `--dependency=afterany` on a job that Slurm has forgotten is taken as fulfilled.
+later). Before that sacct may have its steps, and shows them as a job without a partition, a submit line or resources,
+for up to 5 seconds. `--dependency=afterany` on a job that Slurm has forgotten is taken as fulfilled.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from jobwarden.sources.slurm.reading import no_accounting
 from jobwarden.sources.slurm.stored import script_of
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
 
-FIELDS = ("JobIDRaw", "User", "ReqTRES", "TimelimitRaw", "WorkDir", "JobName", "SubmitLine")
+FIELDS = ("JobIDRaw", "User", "ReqTRES", "TimelimitRaw", "WorkDir", "JobName", "Partition", "SubmitLine")
 
 _ORIGINAL = r"""
 fields=$1 id=$2
@@ -185,7 +186,10 @@ def _row(parts: Mapping[str, Part], nonce: str, job: int) -> dict[str, str]:
         raise SourceUnavailableError("Accounting does not know it yet.", code="slurm.accounting_behind")
     if len(pieces) != len(FIELDS) or pieces[0] != str(job):
         raise NotAgainError("It is an array or has several parts, and is not submitted again.")
-    return dict(zip(FIELDS, pieces, strict=True))
+    row: dict[str, str] = dict(zip(FIELDS, pieces, strict=True))
+    if not row["Partition"]:
+        raise SourceUnavailableError("Accounting has only its steps yet.", code="slurm.accounting_behind")
+    return row
 
 
 def _script(parts: Mapping[str, Part], job: int) -> bytes:

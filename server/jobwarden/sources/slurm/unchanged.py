@@ -17,7 +17,9 @@ from jobwarden.sources.slurm.plan import Job, Jobs, read_jobs, urgency, wants_ac
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
+    """What was seen of one job, and what it rested on."""
+
     wanted: Wanted
     rows: tuple[tuple[Row, ...], tuple[Row, ...] | None]
     seen: Seen
@@ -29,10 +31,13 @@ class _Kept:
 
 
 class Unchanged:
-    """What was seen of the living jobs of one host. A row is known again by identity, see `Row`."""
+    """What was seen of the living jobs of one host. A row is known again by identity, see `Row`.
+
+    Several observations of one host may be on their way at once: between `again` and `keep` others may keep theirs.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, Kept] = {}
         self._jobs = read_jobs(())
 
     def jobs(self, wanted: Sequence[Wanted]) -> Jobs:
@@ -41,19 +46,19 @@ class Unchanged:
             self._jobs = read_jobs(wanted)
         return self._jobs
 
-    def again(self, jobs: Mapping[str, Job], first: Asked) -> dict[str, Sighting]:
-        """Give sightings of those jobs of which the first question's answers say what they said before."""
-        found: dict[str, Sighting] = {}
+    def again(self, jobs: Mapping[str, Job], first: Asked) -> dict[str, Kept]:
+        """Give those jobs of which the first question's answers say what they said before."""
+        found: dict[str, Kept] = {}
         if not _whole(first):
             return found
         for name, job in jobs.items():
             kept = self._kept.get(name)
             if kept is not None and kept.fits(job, first):
-                found[name] = kept.seen
+                found[name] = kept
         return found
 
     def keep(
-        self, again: Mapping[str, Sighting], judged: Mapping[str, tuple[Job, Sighting]], first: Asked
+        self, again: Mapping[str, Kept], judged: Mapping[str, tuple[Job, Sighting]], first: Asked
     ) -> dict[str, Sighting]:
         """Remember what may be seen again: what lives, and needed no answers but those to the first question.
 
@@ -63,17 +68,18 @@ class Unchanged:
             first: The first question's answers.
 
         Returns:
-            What was seen of those; what may be seen again stands.
+            What was seen of all of them; what may be seen again stands.
         """
-        told = {name: seen for name, (_, seen) in judged.items()}
+        told: dict[str, Sighting] = {name: kept.seen for name, kept in again.items()}
+        told |= {name: seen for name, (_, seen) in judged.items()}
         if not _whole(first):
             self._kept = {}
             return told
-        self._kept = {name: self._kept[name] for name in again}
+        self._kept = dict(again)
         for name, (job, seen) in judged.items():
             if isinstance(seen, Seen) and not seen.phase.final and _settled(job, first.about(name, job.id)):
                 told[name] = standing = seen.model_copy(update={"stands": True})
-                self._kept[name] = _Kept(job.wanted, first.rows_about(job.id), standing)
+                self._kept[name] = Kept(job.wanted, first.rows_about(job.id), standing)
         return told
 
 
