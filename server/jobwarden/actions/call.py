@@ -46,6 +46,8 @@ class Firing:
         line: What matched, cut at `LINE_CHARS`; data of strangers.
         stream: stdout or stderr.
         manual: A person or agent triggered it.
+        run: The id of the run whose line, state or time it was; empty: the run that is there.
+        runs: How many runs the job had had then, that one included.
     """
 
     id: str
@@ -56,6 +58,8 @@ class Firing:
     line: str
     stream: str
     manual: bool = False
+    run: str = ""
+    runs: int = 0
 
 
 _Check = Callable[["ActionCall", Grants], Mapping[str, Value]]

@@ -126,6 +126,8 @@ async def _cancel_group(rounds: Rounds, target: Target, group: Sequence[Doomed])
 def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
     if outcome is None:
         return CancelReport("failed", silence)
+    if outcome.failed and not outcome.accepted:
+        return CancelReport("failed", outcome.text)
     return CancelReport("accepted" if outcome.accepted else "refused", outcome.text)
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import anyio
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from jobwarden.actions.call import Firing
@@ -25,6 +26,11 @@ DEED = "deed"
 """The key of an ACTION event that holds a `Deed`."""
 AFTER = "after"
 """The key of one that holds a later step of it, an `After`."""
+
+RULES_OF = "rules_of"
+"""The key of one that tells whose rules' states a job goes on with: another's uid."""
+RULES_PAUSED = "rules_paused"
+"""The key of those of them that are paused besides."""
 
 INTENDED = "intended"
 CLAIMED = "claimed"
@@ -94,6 +100,7 @@ class Known:
         ended: By id, the last step of the others. What is only kept (`KEPT`) is not in it.
         latest: By job, the firing that was noted last. All deeds of a firing are noted at once, and one firing of a
             job after the other: who comes after a crash is given this one again, and none before it.
+        paused: The firings that paused their rule.
         hour: By action, when and to whom, those of the last hour that were not refused at once.
     """
 
@@ -103,15 +110,15 @@ class Known:
     said: dict[str, str] = field(default_factory=dict[str, str])
     ended: dict[str, str] = field(default_factory=dict[str, str])
     latest: dict[str, str] = field(default_factory=dict[str, str])
+    paused: set[str] = field(default_factory=set[str])
     hour: dict[str, deque[tuple[datetime, str]]] = field(default_factory=dict[str, deque[tuple[datetime, str]]])
 
     def step(self, deed: str) -> str | None:
         """Say how far a deed has come; None for one that nobody noted, and for one that is only kept."""
-        if deed in self.ended:
-            return self.ended[deed]
-        if deed not in self.deeds:
-            return None
-        return self.after[deed].step if deed in self.after else self.deeds[deed].step
+        after, noted = self.after.get(deed), self.deeds.get(deed)
+        if noted is None:
+            return self.ended.get(deed)
+        return after.step if after is not None else noted.step
 
     def is_noted(self, deed: Deed) -> bool:
         """Whether the firing that a deed is of was noted before."""
@@ -143,6 +150,8 @@ class Known:
         if self.step(deed.id) is not None:
             return
         self.latest[deed.uid] = deed.firing
+        if deed.action == "pause":
+            self.paused.add(deed.firing)
         if deed.step not in (REFUSED, FAILED):  # or a rule that fires too often would never be heard again
             hour = self.hour.setdefault(deed.action, deque())
             hour.append((deed.at, deed.target))
@@ -165,8 +174,8 @@ class Known:
             return
         del self.said[after.id]
         if deed.action != "resubmit" or after.step in (REFUSED, FAILED):
-            del self.deeds[after.id], self.after[after.id]
             self.ended[after.id] = after.step
+            del self.deeds[after.id], self.after[after.id]
 
 
 class Deeds:
@@ -177,6 +186,8 @@ class Deeds:
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
+        self.claiming = anyio.Lock()
+        """Held from the look for another that does the same to the note that this one begins."""
 
     def of(self, session: Session) -> Known:
         """Read what is new. Under the session's lock nobody can add to it meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden_registry.errors import JobwardenError
 
 
@@ -15,3 +16,9 @@ class ActionError(JobwardenError):
     """An action was not carried out, and will not be: nothing was done, or what was done is said."""
 
     code: str = "action.failed"
+
+
+class NotYetError(SourceUnavailableError):
+    """Whether it was submitted, or may be, cannot be said yet: it is looked for again later."""
+
+    code: str = "resubmit.not_yet"

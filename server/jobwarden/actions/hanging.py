@@ -29,7 +29,7 @@ async def cancelled_in_slurm(
         try:
             done |= await _cancel_there(rounds, target, source, host, here)
         except JobwardenError as error:
-            done |= dict.fromkeys(here, CancelOutcome(accepted=False, text=str(error)))
+            done |= dict.fromkeys(here, CancelOutcome(accepted=False, text=str(error), failed=True))
     return done
 
 
@@ -39,7 +39,7 @@ async def _cancel_there(
     there = rounds.there(target, source)
     looked = hanging if there is None else await there.look_there(host, hanging)
     outcomes = {
-        job: CancelOutcome(accepted=False, text=f"{one.text} Nothing was sent.")
+        job: CancelOutcome(accepted=False, text=f"{one.text} Nothing was sent.", failed=True)
         for job, one in looked.items()
         if isinstance(one, CouldNotAsk)
     }
@@ -60,4 +60,5 @@ def _whole(said: Mapping[str, CancelOutcome]) -> CancelOutcome:
     if taken:
         return CancelOutcome(accepted=True, text=f"scancel took Slurm job {', '.join(taken)}.")
     text = " ".join(dict.fromkeys(f"Slurm job {slurm_id}: {one.text}" for slurm_id, one in said.items()))
-    return CancelOutcome(accepted=False, text=text or "It has no Slurm job. Nothing was sent.")
+    failed = any(one.failed for one in said.values())
+    return CancelOutcome(accepted=False, text=text or "It has no Slurm job. Nothing was sent.", failed=failed)

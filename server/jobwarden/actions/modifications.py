@@ -107,6 +107,22 @@ def words_of(modifications: Mapping[str, Value]) -> tuple[str, ...]:
     return tuple(_word(name, value) for name, value in modifications.items() if value is not False or name in _OFF)
 
 
+def seconds_of(text: str) -> float:
+    """Read sbatch's forms of a time: minutes, m:s, h:m:s, d-h, d-h:m, d-h:m:s; 0 is no limit to it.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    days, dash, clock = text.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if dash:
+        hours, minutes, seconds = (*parts, 0, 0)[:3]
+        return int(days) * 86400.0 + hours * 3600 + minutes * 60 + seconds
+    if len(parts) == 3:
+        return parts[0] * 3600.0 + parts[1] * 60 + parts[2]
+    return parts[0] * 60.0 + (parts[1] if len(parts) == 2 else 0)
+
+
 def _word(name: str, value: Value) -> str:
     option = OPTIONS[name]
     if not option.form:
@@ -116,6 +132,8 @@ def _word(name: str, value: Value) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if re.fullmatch(option.form, text, re.ASCII) is None:
         raise InvalidRuleError(f"{name} cannot be {str(value)[:60]!r}.", hint=f"Write a value as {option.like!r}.")
+    if name == "time" and not seconds_of(text):
+        raise InvalidRuleError("time cannot be 0: that is no limit at all.", hint=f"Write a value as {option.like!r}.")
     return f"{option.flag}={text}"
 
 

@@ -21,10 +21,17 @@ from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
 
 MESSAGES = ("notify", "notify_email", "notify_slack")
+_OF_ONE_RUN = ("cancel_job", "resubmit")
 _OUTSIDE_MOST = 120
 _KEPT_MOST = 1200
 _NEWS_MOST = 60
 """Deeds of one session in an hour."""
+
+
+class OtherRunError(JobwardenError):
+    """What made the rule fire was about a run that is not the job's any more."""
+
+    code: str = "action.other_run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +69,15 @@ def plan(
         rule=firing.rule,
         firing=firing.id,
         uid=record.uid,
-        run=run_of(record),
-        runs=len(record.attempts),
+        run=firing.run or run_of(record),
+        runs=firing.runs or runs_of(record),
         about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )
     about = f"rule {firing.rule}: {call.name}"
     try:
+        _of_the_run_that_is_there(call, record, firing)
         arguments = _arguments(call, record, firing, grants)
         deed = deed.model_copy(update={"arguments": arguments, "target": _target(call, arguments)})
         _within_limits(deed, grants, known, now)
@@ -88,10 +96,15 @@ def run_of(record: JobRecord) -> str:
     return record.resubmitted_as or record.id
 
 
+def runs_of(record: JobRecord) -> int:
+    """Say how many runs a job has had; one that is not seen yet is its first."""
+    return max(1, len(record.attempts))
+
+
 def values_of(record: JobRecord, firing: Firing) -> dict[str, str]:
     """Give what each name stands for: data, on one line, and nothing in it that looks like a secret."""
     captured = {name: mask(harmless(value)) for name, value in firing.captures.items()}
-    return {**captured, "JOB_ID": run_of(record), "HOSTNAME": record.host}
+    return {**captured, "JOB_ID": firing.run or run_of(record), "HOSTNAME": record.host}
 
 
 def _arguments(call: ActionCall, record: JobRecord, firing: Firing, grants: Grants) -> dict[str, JsonValue]:
@@ -105,6 +118,17 @@ def _arguments(call: ActionCall, record: JobRecord, firing: Firing, grants: Gran
     if call.name == "store_metric":
         filled["value"] = _number(filled["value"])
     return cast("dict[str, JsonValue]", filled)
+
+
+def _of_the_run_that_is_there(call: ActionCall, record: JobRecord, firing: Firing) -> None:
+    """Refuse what would end or replace a run for what another one wrote."""
+    if call.name not in _OF_ONE_RUN or not firing.run:
+        return
+    run, runs = run_of(record), runs_of(record)
+    if (firing.run, firing.runs or runs) != (run, runs):
+        raise OtherRunError(
+            f"It was about {firing.run}, run {firing.runs}; a later run is not meant: {run}, run {runs}."
+        )
 
 
 def _number(value: Value) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from jobwarden.actions.call import ActionCall
 from jobwarden.actions.errors import InvalidRuleError
@@ -14,13 +15,15 @@ from jobwarden.rules.condition_reading import ConditionError
 from jobwarden.rules.conditions import BUILT_IN, check_condition
 from jobwarden.rules.model import ANY, END, OUTPUT_TYPES, Kind, OutputType, Rule
 from jobwarden.rules.syntax import Written, read_text
+from jobwarden.sources.nel.words import NelState
+from jobwarden.sources.slurm.vocabulary import Word
+from jobwarden_registry.phases import Phase
 
 Check = Callable[[ActionCall, Collection[str]], ActionCall]
 """Checks an action, given the names that it may fill in; raises InvalidRuleError."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CAPTURE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_STATE = re.compile(r"[A-Za-z_]{1,40}")
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,3})?)\s?(?P<unit>[smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_S = 3e8
@@ -28,6 +31,9 @@ _MOST_FIRES = 1_000_000
 _MOST_CAPTURES = 20
 _PATH_CHARS = 1000
 _KINDS = ("silence", "standstill", "state", "time", "missing_file", "check_failed")
+_OTHER_WORDS = ("EXITED", "SIGNALED", "STOPPED", "GONE", "SUCCEEDED")
+"""Of processes and launchers."""
+_STATES = {word.lower(): str(word) for word in (*_OTHER_WORDS, *NelState, *Word, *Phase, END, ANY)}
 _AFTER = "Write seconds, or 90s, 10m, 2h, 1d."
 
 
@@ -271,10 +277,12 @@ def _states(kind: Kind, fields: _Fields) -> tuple[str, ...]:
         return ()
     states = fields.words("state") or (END,)
     for state in states:
-        if not _STATE.fullmatch(state):
+        if state.lower() not in _STATES:
+            near = [_STATES[name] for name in get_close_matches(state.lower()[:40], _STATES, n=1)]
             raise InvalidRuleError(
-                f"{state[:40]!r} is no state.",
-                hint=f"A phase (failed), the scheduler's word (TIMEOUT), {END} or {ANY}.",
+                f"{state[:40]!r} is no state, so no job would ever come into it.",
+                hint=(f"Is it {near[0]}? " if near else "")
+                + f"There is: a phase ({', '.join(Phase)}), Slurm's word (TIMEOUT), {END} and {ANY}.",
             )
     return tuple(dict.fromkeys(states))
 

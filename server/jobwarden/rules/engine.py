@@ -6,17 +6,18 @@ lets lines pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from jobwarden.logs.pattern import PatternError
+from jobwarden.actions.planning import run_of, runs_of
+from jobwarden.logs.pattern import Match, PatternError
 from jobwarden.logs.secrets import mask
 from jobwarden.rules.building import names_of
 from jobwarden.rules.condition_reading import ConditionError, Scalar
 from jobwarden.rules.conditions import holds
 from jobwarden.rules.model import ANY, END, Kind, Rule
-from jobwarden.rules.sight import Look, Outcome, compiled, held_of
+from jobwarden.rules.sight import Look, Outcome, Text, captured, compiled, group_of, held_of
 from jobwarden.rules.state import Fired, Held, JobRules, RuleState
 from jobwarden.verdict.outputs import OUTPUT_MISSING
 from jobwarden_registry.phases import Phase
@@ -26,13 +27,20 @@ MOST_FAILURES: Final = 5
 MOST_A_MINUTE: Final = 10
 """A rule fires no more often; what matches beyond that is counted."""
 _SLOWER, _SLOWEST = 1.1, 5.0
+_QUIET_MOST = 50
+_BEGUN_ANEW: Final = {"since": None, "spent": None, "value": None, "held": None}
 
 
 def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
     """Look at all rules of a job."""
     fired: list[Fired] = []
     said: dict[str, str] = {}
+    run, runs = run_of(look.record), runs_of(look.record)
+    again = bool(state.run) and (state.run, state.runs) != (run, runs)
+    state = state.model_copy(update={"run": run, "runs": runs})
     for rule in rules:
+        if again and rule.kind in (Kind.SILENCE, Kind.STANDSTILL):  # what an earlier run did says nothing of this one
+            state = state.with_rule(rule.name, state.of(rule.name).model_copy(update=_BEGUN_ANEW))
         one = _OneRule(rule, state.of(rule.name), look)
         after = one.run()
         for held in one.fires:
@@ -57,6 +65,8 @@ def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, 
         line=mask(held.line),
         stream=held.stream,
         manual=manual,
+        run=held.run,
+        runs=held.runs,
     )
 
 
@@ -64,7 +74,10 @@ def wait_s(rule: Rule, state: RuleState, *, least_s: float) -> float:
     """Say how long a rule can be left alone: its interval, and more and more as long as nothing matches."""
     if rule.kind is not Kind.PATTERN or rule.at_end:
         return max(least_s, rule.interval_s)
-    return max(least_s, rule.interval_s * min(_SLOWEST, _SLOWER ** min(state.quiet, 50)))
+    return max(least_s, rule.interval_s * min(_SLOWEST, _SLOWER ** min(state.quiet, _QUIET_MOST)))
+
+
+_Found = tuple[Match, Text]
 
 
 class _OneRule:
@@ -75,6 +88,7 @@ class _OneRule:
         self.look = look
         self.fires: list[Held] = []
         self._state = state
+        self._matches = state.matches
         self._failed = ""
         self._worked = False
 
@@ -87,6 +101,8 @@ class _OneRule:
         except (ArithmeticError, LookupError, TypeError, ValueError, PatternError) as error:
             self._failed = f"{type(error).__name__}: {error}"  # a fault in one rule is that rule's alone
         self._count_failures()
+        if self._matches != self._state.matches:
+            self._note(matches=self._matches)
         return self._state
 
     def _look(self) -> None:
@@ -109,24 +125,31 @@ class _OneRule:
     # -- the kinds
 
     def _match_lines(self) -> None:
-        before = self._state.matches
-        for held in self._matching():
-            if not self._holds(held):
-                continue
-            if self.rule.at_end:
-                self._note(held=held)
-            else:
-                self._fire(held)
-        matched = self._state.matches > before
+        before, latest = self._matches, None
+        for found in self._matching():
+            self._matches += 1
+            # What fires for no line any more, or for the last one alone, is counted: to take a line apart costs most.
+            if self.rule.at_end and not self.rule.condition:
+                latest = found
+            elif self.rule.at_end or self._may_fire():
+                held = self._held(found)
+                if self._holds(held):
+                    latest = found
+                    _ = self.rule.at_end or self._fire(held)
+        self._worked = self._worked or (not self.rule.condition and self._matches > before)
+        if self.rule.at_end and latest is not None:
+            self._note(held=self._held(latest))
+        matched = self._matches > before
         # Only a look that found lines, none of which matched, says that nothing matches.
-        self._note(quiet=0 if matched else self._state.quiet + 1)
+        if matched or any(self._reads(text) for text in self.look.texts):
+            self._note(quiet=0 if matched else min(_QUIET_MOST, self._state.quiet + 1))
         if self.look.last and self._state.held is not None:
             self._fire(self._state.held)
             self._note(held=None)
 
     def _silence(self) -> None:
         if self.rule.pattern:
-            output = sum(1 for _ in self._matching()) > 0
+            output = next(self._matching(), None) is not None
         else:
             output = any(stream in self.look.grew for stream in self.rule.reads)
         if output or not self._goes_on():
@@ -137,20 +160,29 @@ class _OneRule:
         self._fire_after(self._state.since or self.look.now)
 
     def _standstill(self) -> None:
-        for held in self._matching():
-            value = held.captures.get(self.rule.counter)
-            if value != self._state.value:
-                self._note(value=value, since=self.look.now, spent=None, held=held)
+        value, latest = self._state.value, None
+        number = group_of(self.rule, compiled(self.rule.pattern))
+        for found in self._matching():
+            now = captured(found[0].groups[number])
+            if now != value:
+                value, latest = now, found
+        if latest is not None:
+            self._note(value=value, since=self.look.now, spent=None, held=self._held(latest))
         if not self._goes_on():
             self._note(since=self.look.now)
         elif self._state.value is not None and self._state.since is not None:
             self._fire_after(self._state.since, self._state.held)
 
     def _states(self) -> None:
-        for phase, word in self.look.words:
+        runs = self.look.record.attempts
+        earlier = (runs[-2].id, len(runs) - 1) if len(runs) > 1 else ("", 0)
+        for number, (phase, word) in enumerate(self.look.words):
             shown = f"{phase.value}: {word}"
-            if ANY in self.rule.states or {phase.value, word.lower()} & {one.lower() for one in self.rule.states}:
-                self._fire_if(Held(line=shown, captures={"0": shown}))
+            run, count = earlier if number < self.look.words_before else ("", 0)
+            # A word may be followed by what it means this time: EXITED 1, CANCELLED by 1001.
+            names = {phase.value, *word.lower().split()[:1]}
+            if ANY in self.rule.states or names & {one.lower() for one in self.rule.states}:
+                self._fire_if(Held(line=shown, captures={"0": shown}, run=run, runs=count))
         if self.look.last and END in self.rule.states:
             record = self.look.record
             self._fire_if(Held(line=f"{record.phase.value}: {record.last_status}"))
@@ -210,14 +242,23 @@ class _OneRule:
         known = not any(stream in self.look.unread or stream in self.look.refused for stream in self.rule.reads)
         return known and self.look.record.phase is Phase.RUNNING and not self.look.last
 
-    def _matching(self) -> list[Held]:
-        found: list[Held] = []
+    def _matching(self) -> Iterator[_Found]:
         pattern = compiled(self.rule.pattern)
         for text in self.look.texts:
-            if not set(text.streams) & set(self.rule.reads):
+            if not self._reads(text) or (self.rule.kind is not Kind.PATTERN and self._is_earlier(text)):
                 continue
-            found += [held_of(self.rule, pattern, match, text) for match in pattern.matches(text.data)]
-        return found
+            for match in pattern.matches(text.data):
+                yield match, text
+
+    def _held(self, found: _Found) -> Held:
+        return held_of(self.rule, compiled(self.rule.pattern), *found)
+
+    def _reads(self, text: Text) -> bool:
+        return not set(text.streams).isdisjoint(self.rule.reads)
+
+    def _is_earlier(self, text: Text) -> bool:
+        now = run_of(self.look.record), runs_of(self.look.record)
+        return bool(text.run) and (text.run, text.runs) != now
 
     def _fire_after(self, since: datetime, held: Held | None = None) -> None:
         """Fire when it has lasted long enough, once."""
@@ -237,8 +278,6 @@ class _OneRule:
         return self._holds(held) and self._fire(held)
 
     def _holds(self, held: Held) -> bool:
-        if self.rule.kind is Kind.PATTERN:
-            self._note(matches=self._state.matches + 1)
         if not self.rule.condition:
             self._worked = True
             return True
@@ -262,31 +301,51 @@ class _OneRule:
             "phase": record.phase.value,
             "line": held.line,
             "stream": held.stream,
-            "count": self._state.matches,
+            "count": self._matches,
             "fired": self._state.fired,
             "attempt": max(1, len(record.attempts)),
             "elapsed_s": max(0.0, elapsed),
             **dict.fromkeys(names, ""),
         }
 
-    def _fire(self, held: Held) -> bool:
-        """Fire, unless it has done so often enough, or just now."""
+    def _may_fire(self) -> bool:
+        """Whether it has not fired often enough, or just now."""
         state, now = self._state, self.look.now
         if self.rule.max_triggers is not None and state.fired >= self.rule.max_triggers:
             return False
         cooling = timedelta(seconds=self.rule.cooldown_s)
         if cooling and state.last_fired_at is not None and now - state.last_fired_at < cooling:
             return False
-        window = state.window_at
-        fresh = window is None or not timedelta() <= now - window < timedelta(minutes=1)
-        count = 0 if fresh else state.in_window
-        if count >= MOST_A_MINUTE:
+        return self._is_fresh() or state.in_window < MOST_A_MINUTE
+
+    def _is_fresh(self) -> bool:
+        """Whether another minute has begun."""
+        window = self._state.window_at
+        return window is None or not timedelta() <= self.look.now - window < timedelta(minutes=1)
+
+    def _fire(self, held: Held) -> bool:
+        """Fire, if it may."""
+        if not self._may_fire():
             return False
-        self._note(fired=state.fired + 1, last_fired_at=now, window_at=now if fresh else window, in_window=count + 1)
+        state, now, fresh = self._state, self.look.now, self._is_fresh()
+        window, count = (now, 0) if fresh else (state.window_at, state.in_window)
+        self._note(fired=state.fired + 1, last_fired_at=now, window_at=window, in_window=count + 1)
+        if not held.run:
+            held = held.model_copy(update={"run": run_of(self.look.record), "runs": runs_of(self.look.record)})
         self.fires.append(held)
         return True
 
+    def _unseen(self) -> str:
+        """Say why nothing of what it needs was seen at the last look, which was its last chance."""
+        needs = self.rule.reads or (self.rule.path,)
+        why = [text for what in needs if (text := self.look.refused.get(what) or self.look.unread.get(what))]
+        due = self.rule.kind is not Kind.MISSING_FILE or self.due_for_file(self._state)
+        return why[0] if self.look.last and due and len(why) == len(needs) else ""
+
     def _count_failures(self) -> None:
+        if unseen := self._unseen():
+            self._note(disabled=unseen)
+            return
         needs = self.rule.reads or (self.rule.path,)
         refused = [self.look.refused[what] for what in needs if what in self.look.refused]
         failed = self._failed or (refused[0] if len(refused) == len(needs) else "")

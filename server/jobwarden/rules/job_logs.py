@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from jobwarden.actions.planning import run_of, runs_of
 from jobwarden.logs.allowed import LogRefusedError, allowed_path
 from jobwarden.rules.reading import Read, anew, read_aside, read_on, why_refused
 from jobwarden.rules.sight import Text
@@ -17,6 +18,7 @@ from jobwarden.sources.log_files import JobLogs, LogFile
 from jobwarden.verdict.log_files import file_of, logs_of, readable_at, with_claimed
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
 
 if TYPE_CHECKING:
     from jobwarden.transport.base import Transport
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 _ALLOWED_S = 600.0
 """A path that might be read is not looked at anew for so long, as long as the same file lies there."""
 _FILES_KEPT = 8
+
+Run = tuple[str, int]
+"""A run's id, and how many the job had had when it was there."""
 
 
 @dataclass(slots=True)
@@ -45,12 +50,10 @@ class New:
     more: bool = False
     known: bool = True
 
-    def take(self, read: Read, streams: tuple[str, ...]) -> None:
-        """Add what one file brought."""
-        self.texts += read.texts(streams)
+    def take(self, read: Read, streams: tuple[str, ...], run: Run) -> None:
+        """Add what one file brought: lines of this run."""
+        self.texts += read.texts(streams, run)
         self.more = self.more or read.more
-        if read.grew:
-            self.grew.update(streams)
 
 
 class LogReader:
@@ -129,22 +132,34 @@ class LogReader:
             real = await self._may_read(transport, record, logs, file)
             key = f"{file.host}:{real}"
             place = state.files.get(key) or Place(host=file.host, path=str(real), begin=state.begin)
-            place = place.model_copy(update={"streams": streams, "closed": False})
+            now = run_of(record), runs_of(record)
+            whose = (place.run, place.runs) if place.run else now
+            place = place.model_copy(update={"streams": streams, "closed": False, "run": whose[0], "runs": whose[1]})
+            # Until a look has found the new run begun, what comes in a file of the earlier one may be that one's.
+            begun = record.phase not in (Phase.PENDING, Phase.UNKNOWN)
             read = await read_on(transport, place, last=last)
             if read.anew or read.missing:
                 self._allowed.pop((record.uid, file.host, file.path), None)
             if read.anew:
                 rest = await self._aside(transport, record, logs, file, place)
+                new.take(rest, streams, whose)
+                if rest.more:  # the file that lies there now is begun when the one before it was read to its end
+                    new.files[key] = rest.place
+                    new.grew.update(streams)
+                    return key
+                whose = now if begun else whose
                 real = await self._may_read(transport, record, logs, file)
                 key = f"{file.host}:{real}"
                 read = await read_on(transport, anew(place.model_copy(update={"path": str(real)})), last=last)
-                read.parts[:0] = rest
                 read.grew = True
             if not read.missing:
-                new.files[key] = read.place
+                next_ = now if begun and not read.more else whose
+                new.files[key] = read.place.model_copy(update={"run": next_[0], "runs": next_[1]})
             elif place.place:
                 new.files[key] = place
-            new.take(read, streams)
+            new.take(read, streams, whose)
+            if read.grew:
+                new.grew.update(streams)
             return key
 
     async def _may_read(self, transport: Transport, record: JobRecord, logs: JobLogs, file: LogFile) -> PurePosixPath:
@@ -158,10 +173,8 @@ class LogReader:
         self._allowed[asked] = real, anyio.current_time() + _ALLOWED_S
         return real
 
-    async def _aside(
-        self, transport: Transport, record: JobRecord, logs: JobLogs, file: LogFile, place: Place
-    ) -> list[bytes]:
-        """Give what rotation moved to `.1` before it was read."""
+    async def _aside(self, transport: Transport, record: JobRecord, logs: JobLogs, file: LogFile, place: Place) -> Read:
+        """Read what rotation moved to `.1` before it was read."""
         aside = replace(file, path=f"{place.path}.1")
         readable = readable_at(self._rounds, record, logs, aside, self._env)
         try:
@@ -169,7 +182,7 @@ class LogReader:
             real = await allowed_path(transport, aside.path, readable, timeout_s=timeout_s)
             return await read_aside(transport, place, real)
         except LogRefusedError:
-            return []
+            return Read(place)
 
     async def _leave(self, current: Collection[str], new: New) -> None:
         """Read the files to their end that the job writes to no more, and forget the oldest of them."""
@@ -183,7 +196,7 @@ class LogReader:
                 new.unread.update(dict.fromkeys(place.streams, error.text))
                 continue
             if not read.anew and not read.missing:
-                new.take(read, place.streams)
+                new.take(read, place.streams, (place.run, place.runs))
             new.files[key] = read.place.model_copy(update={"closed": not read.more})
         closed = [key for key in new.files if new.files[key].closed]
         for key in closed[: max(0, len(closed) - _FILES_KEPT)]:

@@ -23,6 +23,16 @@ def whole_bytes(data: bytes) -> int:
     return ended + (len(data) - ended) // LINE_BYTES * LINE_BYTES
 
 
+def first_lines(data: bytes, most: int) -> int:
+    """Say how many bytes of `data` the first so many lines are."""
+    if data.count(b"\n") + data.count(b"\r") < most:
+        return len(data)
+    for number, end in enumerate(_ENDS.finditer(data), start=1):
+        if number == most:
+            return end.end()
+    return len(data)
+
+
 def lines_of(data: bytes) -> bytes:
     """Give the lines of `data`, which begins where a line begins, with a line break between them."""
     if len(data) > LINE_BYTES:

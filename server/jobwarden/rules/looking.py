@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from anyio import to_thread
 from pydantic import JsonValue
 
 from jobwarden.actions.carrying import Actor
@@ -66,6 +67,7 @@ class _Known:
         record: The job, as it stands, or as it ended; None: nobody knows it any more.
         over: It is watched no longer.
         words: The states since the last look.
+        words_before: So many of them, the first ones, are those of an earlier run.
         seq: The journal's latest event that these are of.
         word: The last of these states.
     """
@@ -74,6 +76,7 @@ class _Known:
     record: JobRecord | None
     over: bool
     words: Sequence[tuple[Phase, str]]
+    words_before: int
     seq: int
     word: str
 
@@ -109,11 +112,9 @@ class Looker:
         known = await call(session, partial(_known, uid=uid))
         record, now = known.record, self._rounds.clock()
         if record is None or (known.over and not record.rules):
-            if await self._waits(session, uid, lease):
-                return Looked(_OPEN_S, known.state.version)
-            gone = Change(record or JobRecord(type="", id="", uid=uid), known.state.version, None)
-            await call(session, partial(change_rules, change=gone, lease=lease))
-            return Looked(None)
+            gone = record or JobRecord(type="", id="", uid=uid)
+            waits = await self._waits(session, uid, lease)
+            return await self._close(session, gone, known.state.version, lease, waits=waits)
         if self._rounds.elsewhere(record.site):
             return Looked(self._rounds.config.clocks.poll_s, known.state.version)
         waits = await self._waits(session, uid, lease)
@@ -130,7 +131,8 @@ class Looker:
         settled = state.ended_at is not None and now - state.ended_at >= settle
         new = await self._read(record, rules, state, last=settled)
         stuck = bool(new.unread) and new.known
-        last = settled and not new.more and (not stuck or now - (state.ended_at or now) > _GIVE_UP)
+        given_up = now - (state.ended_at or now) > _GIVE_UP
+        last = settled and not new.more and (not stuck or given_up)
         look = Look(
             record,
             now,
@@ -139,9 +141,15 @@ class Looker:
             unread=new.unread,
             refused=new.refused,
             words=known.words,
+            words_before=known.words_before,
             last=last,
         )
-        outcome = step(rules, _moved(state, new, known), await self._with_files(look, rules, state))
+        look = await self._with_files(look, rules, state)
+        if last and not given_up and any(rule.path in look.unread for rule in rules):
+            last, stuck = False, True
+            look = replace(look, last=False)
+        # Beside the loop: hard patterns in a long log would hold up every other session's verdicts.
+        outcome = await to_thread.run_sync(step, rules, _moved(state, new, known), look)
         if last:
             outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
         if not await self._note(session, record, rules, known, outcome, lease):
@@ -186,7 +194,7 @@ class Looker:
     async def _with_files(self, look: Look, rules: Sequence[Rule], state: JobRules) -> Look:
         """Add whether those files are missing that it matters for now."""
         missing: dict[str, bool] = {}
-        refused = dict(look.refused)
+        refused, unread = dict(look.refused), dict(look.unread)
         for rule in rules:
             if rule.path in missing or not file_is_due(rule, state.of(rule.name), look):
                 continue
@@ -195,20 +203,11 @@ class Looker:
             except LogRefusedError as error:
                 refused[rule.path] = error.text
             else:
-                missing |= {} if found is None else {rule.path: found}
-        if not missing and len(refused) == len(look.refused):
-            return look
-        return Look(
-            look.record,
-            look.now,
-            texts=look.texts,
-            grew=look.grew,
-            unread=look.unread,
-            refused=refused,
-            words=look.words,
-            missing=missing,
-            last=look.last,
-        )
+                if found is None:
+                    unread[rule.path] = f"Whether {rule.path} is there could not be found out."
+                else:
+                    missing[rule.path] = found
+        return replace(look, refused=refused, unread=unread, missing=missing)
 
     async def _note(
         self,
@@ -221,9 +220,10 @@ class Looker:
     ) -> bool:
         """Keep what came of a look; answers False where somebody changed the rules meanwhile: look again."""
         quiet = {rule.name for rule in rules if rule.actions and {one.name for one in rule.actions} <= _QUIET}
+        lot = "has not seen all at its end" if outcome.state.done else "is disabled"
         events = [fired_event(one, outcome.state, quiet=one.rule in quiet) for one in outcome.fired]
         events += [
-            Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} is disabled: {why}")
+            Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} {lot}: {why}")
             for name, why in outcome.said.items()
         ]
         if outcome.state == known.state:
@@ -236,7 +236,8 @@ class Looker:
         call = self._rounds.sessions.call
         actions = {rule.name: rule.actions for rule in rules}
         while True:
-            state = (await call(session, load_rules)).get(record.uid, JobRules())
+            # As it stands now: the deed before this one may have begun another run.
+            state, record = await call(session, partial(_pending, record=record))
             if not state.pending:
                 return state.version
             fired, pause, said = state.pending[0], False, ""
@@ -296,6 +297,11 @@ _UNSEEN_MOST = 200
 _PHASES = {phase.value for phase in Phase}
 
 
+def _pending(session: Session, *, record: JobRecord) -> tuple[JobRules, JobRecord]:
+    state = load_rules(session).get(record.uid, JobRules())
+    return state, next((one for one in session.load() if one.uid == record.uid), record)
+
+
 def _forget(session: Session, *, record: JobRecord, fired: Fired, lease: str | None, pause: bool, said: str) -> bool:
     state = load_rules(session).get(record.uid)
     if state is None:
@@ -311,11 +317,12 @@ def _known(session: Session, *, uid: str) -> _Known:
     state = load_rules(session).get(uid, JobRules())
     record = next((one for one in session.load() if one.uid == uid), None)
     over = record is None
-    events = [event for event in session.journal.read(state.seen_seq) if event.uid == uid]
+    fresh = list(session.journal.read(state.seen_seq))
+    events = [event for event in fresh if event.uid == uid]
     if over:
         record = _as_it_ended(session, uid)
-    words, word = _words(events, state.word)
-    return _Known(state, record, over, words, session.journal.last_seq(), word)
+    words, before, word = _words(events, state.word)
+    return _Known(state, record, over, words, before, fresh[-1].seq if fresh else state.seen_seq, word)
 
 
 def _as_it_ended(session: Session, uid: str) -> JobRecord | None:
@@ -328,13 +335,17 @@ def _as_it_ended(session: Session, uid: str) -> JobRecord | None:
     return None
 
 
-def _words(events: Sequence[Event], word: str) -> tuple[list[tuple[Phase, str]], str]:
+def _words(events: Sequence[Event], word: str) -> tuple[list[tuple[Phase, str]], int, str]:
+    """Give the states of these events, how many of them an earlier run had, and the last one as it is remembered."""
     found: list[tuple[Phase, str]] = []
+    before = 0
     for event in events:
+        if event.event in _RERUN:
+            before = len(found)
         if not event.new_status or event.phase not in _PHASES:
             continue
         shown = f"{event.phase} {event.new_status}"
         if shown != word or event.event in _RERUN:
             found.append((Phase(event.phase), event.new_status))
             word = shown
-    return found, word
+    return found, before, word

@@ -8,15 +8,16 @@ from pathlib import PurePosixPath
 
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.logs.position import Advance, CursorError, Position, advance, position_in
-from jobwarden.rules.lines import LINE_BYTES, lines_of, whole_bytes
+from jobwarden.rules.lines import LINE_BYTES, first_lines, lines_of, whole_bytes
 from jobwarden.rules.sight import Text
 from jobwarden.rules.state import Place
 from jobwarden.transport.base import Chunk, Transport
 from jobwarden.transport.errors import TransportError
 
 READ_BYTES = 1024 * 1024
-MOST_BYTES = 16 * READ_BYTES
 """At one look; what is left comes with the next, at once."""
+MOST_LINES = 20_000
+"""Likewise: what rules cost goes by lines."""
 
 
 @dataclass(slots=True)
@@ -39,9 +40,9 @@ class Read:
     missing: bool = False
     anew: bool = False
 
-    def texts(self, streams: Sequence[str]) -> list[Text]:
-        """Give the lines as the engine takes them."""
-        return [Text(tuple(streams), part) for part in self.parts if part]
+    def texts(self, streams: Sequence[str], run: tuple[str, int]) -> list[Text]:
+        """Give the lines as the engine takes them: those of this run, its id and its number."""
+        return [Text(tuple(streams), part, *run) for part in self.parts if part]
 
 
 async def read_on(transport: Transport, place: Place, *, last: bool) -> Read:
@@ -58,47 +59,21 @@ async def read_on(transport: Transport, place: Place, *, last: bool) -> Read:
     position = _position(place)
     if not place.place and place.begin == "end":
         return await _begin_at_end(transport, place)
-    read = Read(place)
-    taken = 0
-    while taken < MOST_BYTES:
-        step = await advance(transport, position, max_bytes=READ_BYTES)
-        if step.happened:
-            return _odd(read, step.happened)
-        whole = len(step.data) < READ_BYTES
-        used = len(step.data) if last and whole else whole_bytes(step.data)
-        size = step.size_bytes or 0
-        read.grew = read.grew or size != place.size_bytes
-        read.parts.append(lines_of(step.data[:used]))
-        position = _cut(step, position, used)
-        read.place = place.model_copy(update={"place": position.encode(), "size_bytes": size})
-        if whole:
-            return read
-        taken += used
-    read.more = True
-    return read
+    step = await advance(transport, position, max_bytes=READ_BYTES)
+    return _odd(Read(place), step.happened) if step.happened else _taken(step, place, position, last=last)
 
 
-async def read_aside(transport: Transport, place: Place, path: PurePosixPath) -> list[bytes]:
-    """Give what was still written into a file before rotation moved it to this path; nothing where it is another.
+async def read_aside(transport: Transport, place: Place, path: PurePosixPath) -> Read:
+    """Read what was still written into a file before rotation moved it to this path; nothing where it is another.
 
     Raises:
         As `Transport.read`.
     """
-    position = replace(_position(place), path=str(path))
-    parts: list[bytes] = []
+    position = _position(place)
     if not position.file_id:
-        return parts
-    for _ in range(MOST_BYTES // READ_BYTES):
-        step = await advance(transport, position, max_bytes=READ_BYTES)
-        if step.happened:
-            break
-        whole = len(step.data) < READ_BYTES
-        used = len(step.data) if whole else whole_bytes(step.data)
-        parts.append(lines_of(step.data[:used]))
-        position = _cut(step, position, used)
-        if whole:
-            break
-    return parts
+        return Read(place)
+    step = await advance(transport, replace(position, path=str(path)), max_bytes=READ_BYTES)
+    return Read(place) if step.happened else _taken(step, place, position, last=True)
 
 
 def anew(place: Place) -> Place:
@@ -127,6 +102,19 @@ async def _begin_at_end(transport: Transport, place: Place) -> Read:
     return Read(place.model_copy(update={"place": begun.encode(), "size_bytes": chunk.size_bytes}))
 
 
+def _taken(step: Advance, place: Place, position: Position, *, last: bool) -> Read:
+    whole = len(step.data) < READ_BYTES
+    ended = step.data if last and whole else step.data[: whole_bytes(step.data)]
+    used = first_lines(ended, MOST_LINES)
+    size = step.size_bytes or 0
+    return Read(
+        place.model_copy(update={"place": _cut(step, position, used).encode(), "size_bytes": size}),
+        parts=[lines_of(ended[:used])],
+        grew=size != place.size_bytes,
+        more=not whole or used < len(ended),
+    )
+
+
 def _odd(read: Read, happened: str) -> Read:
     if happened == "missing":
         read.missing = True
@@ -145,7 +133,7 @@ def _position(place: Place) -> Position:
 def _cut(step: Advance, position: Position, used: int) -> Position:
     """Give the position after so many bytes of a step."""
     if used == len(step.data):
-        return step.position
+        return replace(step.position, path=position.path)
     data = step.before + step.data[:used]
     end = step.position.offset - (len(step.data) - used)
     chunk = Chunk(data, end - len(data), step.size_bytes or 0, step.position.file_id)

@@ -27,10 +27,14 @@ class Text:
     Attributes:
         streams: What it is: `stdout`, `stderr`, or both where the job writes them into one.
         data: Whole lines without empty ones, and no line break at the end (`jobwarden.rules.lines`).
+        run: Whose lines these are; empty: the run's that is there.
+        runs: How many runs the job had had then, that one included.
     """
 
     streams: tuple[str, ...]
     data: bytes
+    run: str = ""
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ class Look:
         texts: What is new in its logs.
         grew: Streams whose files have grown, be it by half a line.
         unread: Why a stream could not be read, by its name: nothing is known of it.
-        refused: As `unread`, where that will not change by itself; of a rule's file by its path.
+        refused: As `unread`, where that will not change by itself; of a rule's file by its path, here and above.
         words: The states that it has gone through since the look before: phase and the source's word.
+        words_before: So many of them, the first ones, are those of an earlier run.
         missing: By path, whether a file is missing; of a path that is not here nothing is known.
         last: Nothing comes after this: it has ended, and all was read.
     """
@@ -56,6 +61,7 @@ class Look:
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
     words: Sequence[tuple[Phase, str]] = ()
+    words_before: int = 0
     missing: Mapping[str, bool] = field(default_factory=dict[str, bool])
     last: bool = False
 
@@ -67,7 +73,7 @@ class Outcome:
     Attributes:
         state: To be remembered; what fired is among `pending` too.
         fired: What fired, in order.
-        said: By rule, why it is disabled from now on.
+        said: By rule, why it is disabled from now on; of the last look, why it has not seen all.
     """
 
     state: JobRules
@@ -81,6 +87,21 @@ def compiled(text: str) -> Pattern:
     return Pattern(text, most_chars=_PATTERN_CHARS)
 
 
+def captured(group: bytes | None) -> str | None:
+    """Give what a group has captured; None where it took no part."""
+    return None if group is None else readable(group[: 4 * CAPTURE_CHARS].decode("utf-8", "replace"))[:CAPTURE_CHARS]
+
+
+def group_of(rule: Rule, pattern: Pattern) -> int:
+    """Give the number of the group whose value must go on."""
+    names: list[tuple[str, ...]] = [("0",)]
+    names += [
+        (str(number), group, *rule.captures[number - 1 : number])
+        for number, group in enumerate(pattern.groups, start=1)
+    ]
+    return max(number for number, known in enumerate(names) if rule.counter in known)
+
+
 def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
     """Give what a line lets be captured: by number, by the group's own name, by the rule's name for it.
 
@@ -90,7 +111,7 @@ def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
     for number, group in enumerate(match.groups):
         if group is None:
             continue
-        value = readable(group[: 4 * CAPTURE_CHARS].decode("utf-8", "replace"))[:CAPTURE_CHARS]
+        value = captured(group) or ""
         captures[str(number)] = value
         if number and pattern.groups[number - 1]:
             captures[pattern.groups[number - 1]] = value
@@ -98,4 +119,5 @@ def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
             captures[rule.captures[number - 1]] = value
     line = text.data[match.start : min(match.end, match.start + 4 * LINE_CHARS)]
     stream = next(stream for stream in text.streams if stream in rule.reads)
-    return Held(captures=captures, line=readable(line.decode("utf-8", "replace"))[:LINE_CHARS], stream=stream)
+    shown = readable(line.decode("utf-8", "replace"))[:LINE_CHARS]
+    return Held(captures=captures, line=shown, stream=stream, run=text.run, runs=text.runs)

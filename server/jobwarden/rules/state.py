@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,11 +15,15 @@ class _Kept(BaseModel):
 
 
 class Held(_Kept):
-    """A line that matched, kept until the job has ended."""
+    """What a rule fires for: a line that matched, a state, a time."""
 
     captures: dict[str, str] = Field(default_factory=dict[str, str])
     line: str = ""
     stream: str = ""
+    run: str = ""
+    """The id of the run that it is about; empty: the one that is there."""
+    runs: int = 0
+    """How many the job had had then, that one included."""
 
 
 class RuleState(_Kept):
@@ -50,6 +54,9 @@ class RuleState(_Kept):
     """Of a rule that fires at the end: its latest match."""
 
 
+_GOES_ON = ("matches", "fired", "last_fired_at", "failures", "disabled", "paused", "window_at", "in_window")
+
+
 class Place(_Kept):
     """How far one file was read."""
 
@@ -64,6 +71,9 @@ class Place(_Kept):
     """Where to begin a file that was not read yet."""
     closed: bool = False
     """It was read to its end, and the job writes to another one now."""
+    run: str = ""
+    """Whose lines come next, as far as is certain: see `Held.run`."""
+    runs: int = 0
 
 
 class Fired(_Kept):
@@ -76,10 +86,24 @@ class Fired(_Kept):
     line: str = ""
     stream: str = ""
     manual: bool = False
+    run: str = ""
+    """See `Held.run`."""
+    runs: int = 0
 
     def firing(self, uid: str) -> Firing:
         """Give it as its actions take it."""
-        return Firing(self.id, self.rule, uid, self.at, self.captures, self.line, self.stream, self.manual)
+        return Firing(
+            self.id,
+            self.rule,
+            uid,
+            self.at,
+            self.captures,
+            self.line,
+            self.stream,
+            manual=self.manual,
+            run=self.run,
+            runs=self.runs,
+        )
 
 
 class JobRules(_Kept):
@@ -95,6 +119,9 @@ class JobRules(_Kept):
     """The last state that was looked at."""
     begin: Literal["start", "end"] = "start"
     """Where to begin in a log whose place is not known yet."""
+    run: str = ""
+    """The run that was there at the latest look; see `Held.run`."""
+    runs: int = 0
     ended_at: Utc | None = None
     """When its end was first noticed here."""
     done: bool = False
@@ -106,6 +133,23 @@ class JobRules(_Kept):
     def of(self, rule: str) -> RuleState:
         """Give one rule's; a rule that nothing is known of is new."""
         return self.rules.get(rule, RuleState())
+
+    def for_new_run(self, seq: int, paused: object) -> JobRules:
+        """Give it for the same job, watched anew after its end: counts and what is stopped go on, logs begin anew.
+
+        Args:
+            seq: Of the event that told so.
+            paused: Names of rules that are paused from now on.
+        """
+        names = (
+            [one for one in cast("list[object]", paused) if isinstance(one, str)] if isinstance(paused, list) else []
+        )
+        begun = {
+            name: RuleState(**{field: getattr(state, field) for field in _GOES_ON})
+            for name, state in self.rules.items()
+        }
+        begun |= {name: begun.get(name, RuleState()).model_copy(update={"paused": True}) for name in names}
+        return JobRules(sequence=self.sequence, seen_seq=seq, rules=begun)
 
     def with_rule(self, name: str, state: RuleState) -> JobRules:
         """Give it with another state of one rule."""

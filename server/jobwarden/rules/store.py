@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
+from jobwarden.actions.deeds import RULES_OF, RULES_PAUSED
 from jobwarden.rules.state import JobRules
 from jobwarden_registry.disk import Folder, told_plainly
 from jobwarden_registry.events import EventKind
@@ -149,6 +150,8 @@ def _load(session: Session, folder: Folder) -> tuple[Kept, int]:
     kept = {uid: state for uid, value in _jobs(raw).items() if (state := _read(value)) is not None}
     for event in session.journal.read(seq):
         extra = event.model_extra or {}
+        if RULES_OF in extra and event.uid not in kept:
+            kept[event.uid] = kept.get(str(extra[RULES_OF]), JobRules()).for_new_run(event.seq, extra.get(RULES_PAUSED))
         if KEPT in extra:
             state = _read(extra[KEPT])
             if state is not None and state.version >= kept.get(event.uid, JobRules()).version:

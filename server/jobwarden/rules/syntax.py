@@ -43,7 +43,9 @@ _ACTIONS = frozenset({"action", "actions"})
 KEYS = frozenset({"pattern", *TEXTS, *LISTS, *OTHERS, *_ACTIONS})
 TEXT_CHARS = 8000
 """Of one rule as written."""
-SCRIPT_BYTES = 4 * 1024 * 1024
+SCRIPT_CHARS = 256 * 1024
+RULES_MOST = 1000
+WRONG_MOST = 5
 _KEY = re.compile(r"#\s*(?P<key>[A-Za-z_]+)\s*:(?P<rest>.*)")
 _COMMENT = re.compile(r"#\s*(?:#.*)?")
 _ITEM = re.compile(r"#\s*-\s*(?P<call>.*)")
@@ -85,13 +87,22 @@ def read_text(text: str) -> list[Written]:
     return found
 
 
-def read_script(script: str) -> tuple[list[Written], list[InvalidRuleError]]:
-    """Read the rules of a job script; what is wrong with one of them spoils no other."""
+def read_script(
+    script: str, *, most_rules: int = RULES_MOST, most_wrong: int = WRONG_MOST
+) -> tuple[list[Written], list[InvalidRuleError]]:
+    """Read the rules of a job script; what is wrong with one of them spoils no other.
+
+    After so many rules, or so many that are wrong, the rest is not read; the last of what is wrong says so then.
+    """
     found: list[Written] = []
     wrong: list[InvalidRuleError] = []
-    lines = [line.strip() for line in script[:SCRIPT_BYTES].split("\n")]
+    lines = [line.strip() for line in script[:SCRIPT_CHARS].split("\n")]
     at = 0
     while at < len(lines):
+        if len(found) >= most_rules or len(wrong) >= most_wrong:
+            if any(line.startswith(MARK) for line in lines[at:]):
+                wrong.append(InvalidRuleError(f"What stands from line {at + 1} on was not read."))
+            return found, wrong
         number, line = at + 1, lines[at]
         at += 1
         try:
@@ -104,6 +115,8 @@ def read_script(script: str) -> tuple[list[Written], list[InvalidRuleError]]:
                 found[-1].where = f"line {number}"
         except InvalidRuleError as error:
             wrong.append(_placed(error, number))
+    if MARK in script[SCRIPT_CHARS:]:
+        wrong.append(InvalidRuleError(f"What stands after its first {SCRIPT_CHARS} characters was not read."))
     return found, wrong
 
 

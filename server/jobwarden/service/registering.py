@@ -221,7 +221,9 @@ async def adopt(desk: Desk, caller: Caller, chosen: Sequence[tuple[Target, Found
         )
         for (place, found), told in zip(chosen, facts, strict=True)
     ]
-    return await _answer(desk, caller, *await _take(desk, caller, records))
+    session, taken, notes = await _take(desk, caller, records)
+    notes += await add_from_scripts(desk, session, [record for record, created in taken if created])
+    return await _answer(desk, caller, session, taken, notes)
 
 
 async def _take(

@@ -272,6 +272,7 @@ class CancelOutcome:
     Attributes:
         accepted: Whether the source took the request.
         text: What it said, or why it refused.
+        failed: It did not refuse: it could not be asked, or nothing is known of what it did. Asking again may help.
         depends: Slurm jobs that must be cancelled for it, on their host, by whoever asked; what becomes of them is
             the outcome then. The source's own `look_there` is asked first which they are.
     """
@@ -279,6 +280,7 @@ class CancelOutcome:
     accepted: bool
     text: str
     depends: DependsOn | None = None
+    failed: bool = False
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from jobwarden.rules.reading import read_aside, read_on
 from jobwarden.rules.sight import Look, Outcome, Text
 from jobwarden.rules.state import Fired, JobRules, Place
 from jobwarden.transport.local import LocalTransport
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import Attempt, JobRecord
 from jobwarden_registry.phases import Phase
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -153,6 +153,19 @@ def test_nothing_matching_is_looked_at_more_and_more_rarely() -> None:
     assert wait_s(rule, rig.state.of("rule-1"), least_s=5) == 60
 
 
+def test_a_look_that_shows_nothing_new_changes_nothing_that_is_kept() -> None:
+    """What is remembered was written anew for each job and look for ever."""
+    rig = Rig("pattern=x", "pattern=x at_end=true", "time=1h", "silence=10m")
+    rig.look("y")
+    before = rig.state
+    for _ in range(3):
+        rig.look(after_s=1)
+    assert rig.state == before
+    for _ in range(60):
+        rig.look("y")
+    assert rig.state.of("rule-1").quiet == 50
+
+
 def test_a_rule_for_the_end_fires_once_with_the_last_line_that_matched() -> None:
     rig = Rig('pattern="score ([0-9]+)" at_end=true')
     assert not rig.look("score 1", "score 2")
@@ -213,6 +226,22 @@ def test_no_state_is_missed_that_the_job_has_gone_through_between_two_looks() ->
     rig.job = rig.job.changed(phase=Phase.FAILED, last_status="TIMEOUT")
     fired = rig.look(words=words, last=True)
     assert [one.rule for one in fired] == ["run", "any", "any", "time", "end"]
+
+
+def test_each_firing_says_of_which_run_it_is() -> None:
+    rig = Rig("name=any state=any", "name=hit pattern=x", 'name=stands standstill=10m pattern="step ([0-9]+)"')
+    rig.job = rig.job.changed(attempts=(Attempt(id="6"), Attempt(id="7")), resubmitted_as="7")
+    words = [(Phase.FAILED, "TIMEOUT"), (Phase.RUNNING, "RUNNING")]
+    texts = [Text(("stdout",), b"x\nstep 1", "6", 1), Text(("stdout",), b"x\nstep 2")]
+    fired = rig.look(texts=texts, words=words, words_before=1)
+    assert [(one.rule, one.run, one.runs) for one in fired] == [
+        ("any", "6", 1), ("any", "7", 2), ("hit", "6", 1), ("hit", "7", 2),
+    ]  # fmt: skip
+    assert rig.state.of("stands").value == "2"
+    rig.look(after_s=590)
+    rig.job = rig.job.changed(attempts=(*rig.job.attempts, Attempt(id="7")))
+    assert not rig.look(after_s=20, texts=[Text(("stdout",), b"step 3", "7", 2)])
+    assert rig.state.of("stands").value is None
 
 
 def test_a_time_is_told_once_in_a_run_or_as_often_as_was_asked() -> None:
@@ -320,7 +349,7 @@ async def test_a_truncated_or_replaced_file_begins_anew_and_loses_nothing_of_wha
     assert (await read_on(transport, place, last=False)).missing
     log.write_bytes(b"four\n")
     assert (await read_on(transport, place, last=False)).anew
-    assert await read_aside(transport, place, PurePosixPath(tmp_path / "log.1")) == [b"three\nopen"]
+    assert (await read_aside(transport, place, PurePosixPath(tmp_path / "log.1"))).parts == [b"three\nopen"]
 
 
 async def test_a_file_may_be_begun_at_its_end(tmp_path: Path) -> None:

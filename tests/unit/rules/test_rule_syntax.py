@@ -350,3 +350,18 @@ def test_the_rules_of_the_documentation_are_rules_that_need_no_grant() -> None:
     assert "loss_monitor" in {rule.name for rule in rules}
     keys = set(re.findall(r"^\| `([^|]*)` \|", text, re.MULTILINE))
     assert {key for cell in keys for key in cell.split("`, `")} == KEYS - {"within", "counter"}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("TIMEDOUT", "TIMEOUT"), ("OUT_OF_MEM", "OUT_OF_MEMORY"), ("fail", "failed")]
+)
+def test_a_state_that_no_job_comes_into_is_refused_with_the_one_that_was_meant(written: str, meant: str) -> None:
+    with pytest.raises(InvalidRuleError, match="no job would ever") as error:
+        read_rules([f"state=[{written}]"])
+    assert f"Is it {meant}?" in (error.value.hint or "")
+
+
+def test_the_states_of_every_kind_of_job_are_taken() -> None:
+    words = "any, end, failed, LOST, timeout, NODE_FAIL, CANCELLED, EXITED, SIGNALED, success, killed, SUCCEEDED"
+    [rule] = read_rules([f"state=[{words}]"])
+    assert len(rule.states) == 12

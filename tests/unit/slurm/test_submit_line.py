@@ -30,6 +30,8 @@ WRAP = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{text}\n\n"
         ("sbatch -o %j.out -e %j.err run.sh", ("-o%j.out", "-e%j.err"), ()),
         ("sbatch --time=3 /dev/stdin q s", ("--time=3",), ("q", "s")),
         ("sbatch --time=3", ("--time=3",), ()),
+        ("sbatch --export=ALL,A=b run.sh", ("--export=ALL,A=b",), ()),
+        ("sbatch --export NONE --mem=2G run.sh a", ("--export=NONE", "--mem=2G"), ("a",)),
     ],
 )  # fmt: skip
 def test_options_and_arguments_are_given_again(line: str, options: tuple[str, ...], arguments: tuple[str, ...]) -> None:
@@ -57,6 +59,9 @@ def test_what_is_wrapped_is_known_by_the_script(line: str, text: str) -> None:
         ("salloc", SCRIPT, ""),
         ("sbatch --array=0-9 run.sh", SCRIPT, ""),
         ("sbatch -a 0-9 run.sh", SCRIPT, ""),
+        ("sbatch --arr=0-9 run.sh", SCRIPT, ""),
+        ("sbatch --export-file=env run.sh", SCRIPT, ""),
+        ("sbatch --export-f env run.sh", SCRIPT, ""),
         ("sbatch -M other run.sh", SCRIPT, ""),
         ("sbatch --job-name=my job run.sh", SCRIPT, "/home/alice/run.sh"),
         ("sbatch run.sh 'a b'", SCRIPT, ""),
@@ -162,16 +167,18 @@ def answered(*fields: str) -> dict[str, Part]:
 
 
 def test_another_users_job_is_not_submitted_again() -> None:
-    parts = answered("7", "bob", "cpu=1", "5", "/home/bob", "train", "normal", "sbatch run.sh")
+    held = "cpu=8,gres/gpu:a=2,gres/gpu:b=1,node=1"
+    parts = answered("7", "bob", "cpu=1,gres/gpu=1", held, "5", "/home/bob", "train", "normal", "sbatch run.sh")
     with pytest.raises(NotAgainError, match="belongs to bob"):
         read_original(parts, "jw0", 7, user="alice", name=None, alive=False, twins=())
     mine = read_original(parts, "jw0", 7, user="bob", name=None, alive=True, twins=("8",))
     assert (mine.id, mine.name, mine.time_limit_s, mine.twins) == ("7", "train", 300.0, ("8",))
+    assert mine.gpus == 3
 
 
 @pytest.mark.parametrize(
     "answer",
-    [{"line": Part(0, b"", "")}, answered("7", "alice", "", "", "/home/alice", "allocation", "", "")],
+    [{"line": Part(0, b"", "")}, answered("7", "alice", "", "", "", "/home/alice", "allocation", "", "")],
     ids=["nothing", "its steps alone"],
 )
 def test_a_job_that_accounting_knows_only_the_beginnings_of_is_left_open_and_not_refused(

@@ -143,7 +143,7 @@ class LauncherSource:
         depends = self._see(one, look, n)
         if not isinstance(depends, DependsOn):
             text = depends.text if isinstance(depends, CouldNotAsk) else "It is not known what it has launched."
-            return CancelOutcome(accepted=False, text=text)
+            return CancelOutcome(accepted=False, text=text, failed=isinstance(depends, CouldNotAsk))
         experiment = read_experiment(look.parts, n, look.places[n], look.machine.now)
         on_slurm = depends if depends.slurm_ids else None
         if not experiment.apps:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jobwarden.sources.base import CancelOutcome, DependsOn, Host, Prepared, Sighting, Wanted, watched_facts
+from jobwarden.sources.base import Absent, CancelOutcome, DependsOn, Host, Prepared, Sighting, Wanted, watched_facts
 from jobwarden.sources.base import Found as Listed
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.log_files import Hosts, JobLogs
@@ -133,5 +133,6 @@ class NelSource:
                 outcomes[one.id] = CancelOutcome(accepted=accepted, text=f"nel kill: {text}")
             else:
                 text = getattr(found, "text", "nel could not be asked about it.")
-                outcomes[one.id] = CancelOutcome(accepted=False, text=f"{text} Nothing was sent.")
+                failed = not isinstance(found, Absent)
+                outcomes[one.id] = CancelOutcome(accepted=False, text=f"{text} Nothing was sent.", failed=failed)
         return outcomes

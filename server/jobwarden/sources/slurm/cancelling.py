@@ -10,6 +10,7 @@ from jobwarden.sources.framing import Part
 from jobwarden.sources.slurm.answers import Row
 from jobwarden.sources.slurm.asked import Asked
 from jobwarden.sources.slurm.identity import ours
+from jobwarden.sources.slurm.reading import MAYBE
 
 NO_ROWS = "It is not in the queue: it has ended, or never was there. Nothing was sent."
 
@@ -24,7 +25,8 @@ def judge(wanted: Wanted, rows: Sequence[Row], asked: Asked) -> CancelOutcome | 
     if not rows:
         if asked.by_id is not None and asked.by_id.whole:
             return CancelOutcome(accepted=False, text=NO_ROWS)
-        return CancelOutcome(accepted=False, text="Whose job it is could not be found out. Nothing was sent.")
+        text = "Whose job it is could not be found out. Nothing was sent."
+        return CancelOutcome(accepted=False, text=text, failed=True)
     owners = {row.user for row in rows}
     if owners != {asked.user} or not asked.user:
         text = f"It belongs to {', '.join(sorted(owners))}, not to {asked.user}. Nothing was sent."
@@ -56,10 +58,13 @@ def read_outcomes(part: Part, accepted: Mapping[str, str]) -> dict[str, CancelOu
     outcomes: dict[str, CancelOutcome] = {}
     for name, given in accepted.items():
         if given in refused:
-            outcomes[name] = CancelOutcome(accepted=False, text=f"scancel: {refused[given]}")
+            why = refused[given]
+            outcomes[name] = CancelOutcome(accepted=False, text=f"scancel: {why}", failed=bool(MAYBE.search(why)))
         elif part.status and not refused:
             said = part.stderr.strip()[:500] or "it said nothing"
-            outcomes[name] = CancelOutcome(accepted=False, text=f"scancel exited {part.status}: {said}")
+            failed = part.status in (124, 137) or bool(MAYBE.search(said))
+            text = f"scancel exited {part.status}: {said}"
+            outcomes[name] = CancelOutcome(accepted=False, text=text, failed=failed)
         else:
             outcomes[name] = CancelOutcome(accepted=True, text="scancel took it.")
     return outcomes

@@ -14,6 +14,8 @@ from jobwarden.sources.slurm.asked import ACCOUNT_LAG, Answer, RowIndex
 _NOT_FOUND = 127
 _OUT_OF_TIME = frozenset({124, 137})
 _TEXT = 600
+MAYBE = re.compile(r"timed? ?out|contact|connect|socket|receiv|communicat|protocol|transport|munge", re.IGNORECASE)
+"""Complaints of sbatch and scancel after which it may be done all the same: nobody has refused it."""
 _DISABLED = "accounting storage is disabled"
 """What sacct says on a site without accounting (`AccountingStorageType=accounting_storage/none`)."""
 

@@ -22,6 +22,8 @@ _ONCE = (
 """Options of that one submission; name, folder and comment are given anew."""
 _NEVER = ("wrap", "array", "export-file", "get-user-env", "uid", "gid", "bb", "bbf", "clusters")
 """What makes another kind of job, or another user's."""
+_WHOLE = "export"
+"""An option by itself, with which the name of another begins."""
 _SHORT = {
     "W": "wait", "d": "dependency", "b": "begin", "H": "hold", "J": "job-name", "D": "chdir", "Q": "quiet",
     "v": "verbose", "V": "version", "h": "help", "a": "array", "M": "clusters",
@@ -81,7 +83,7 @@ def read_submit_line(line: str, script: str, command: str, *, name: str = "") ->
         taken += used
         if option == "comment":
             comment = value
-        elif option is not None and not _dropped(option):
+        elif option is not None and not _is_one_of(option, _ONCE):
             options.append(_written(words[taken - used], value if used > 1 else None))
     arguments = words[taken:]
     _check(wrapped, arguments, command)
@@ -151,7 +153,7 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str | None, str, int]]:
             return
         name = _name(word)
         value = word.partition("=")[2] if word.startswith("--") else word[2:]
-        if len(name) > 1 and any(full.startswith(name) for full in _NEVER):
+        if _is_one_of(name, _NEVER):
             raise NotAgainError(f"A job that was submitted with {word[:60]!r} is not submitted again.")
         if _takes_next(word, name):
             used = 2
@@ -183,8 +185,9 @@ def _takes_next(word: str, name: str) -> bool:
     return len(word) == 2 and word[1] not in ALONE
 
 
-def _dropped(name: str) -> bool:
-    return len(name) > 1 and any(full.startswith(name) for full in _ONCE)
+def _is_one_of(name: str, options: Sequence[str]) -> bool:
+    """Whether it is one of these or cut short to mean one: sbatch takes any beginning that is no option itself."""
+    return len(name) > 1 and name != _WHOLE and any(full.startswith(name) for full in options)
 
 
 def _written(word: str, value: str | None) -> str:

@@ -15,11 +15,13 @@ from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerErr
 from jobwarden.sources.framing import Part, framed_argv
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm import commands
-from jobwarden.sources.slurm.reading import no_accounting
+from jobwarden.sources.slurm.reading import MAYBE, no_accounting
 from jobwarden.sources.slurm.stored import script_of
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
 
-FIELDS = ("JobIDRaw", "User", "ReqTRES", "TimelimitRaw", "WorkDir", "JobName", "Partition", "SubmitLine")
+FIELDS = (
+    "JobIDRaw", "User", "ReqTRES", "AllocTRES", "TimelimitRaw", "WorkDir", "JobName", "Partition", "SubmitLine",
+)  # fmt: skip
 
 _ORIGINAL = r"""
 fields=$1 id=$2
@@ -58,8 +60,6 @@ jw_done
 
 _COMMAND = re.compile(r"^ +Command=(?P<text>.*)$", re.MULTILINE)
 _ID = re.compile(r"(?P<id>[1-9]\d{0,9})(?:;[\w.-]+)?\s*\Z")
-_MAYBE = re.compile(r"timed? ?out|contact|connect|socket|receiv|communicat|protocol|transport|munge", re.IGNORECASE)
-"""Complaints of sbatch after which the job may be there all the same."""
 
 
 def original_argv(nonce: str, job: int, *, cluster: str, limit_s: float) -> list[str]:
@@ -129,7 +129,7 @@ def read_original(
         comment=line.comment,
         alive=alive,
         twins=tuple(twins),
-        gpus=_resource(row["ReqTRES"], "gres/gpu"),
+        gpus=max(_gpus(row["ReqTRES"]), _gpus(row["AllocTRES"])),  # a whole node is given more than was asked for
         nodes=_resource(row["ReqTRES"], "node") or 1,
         time_limit_s=float(minutes) * 60 if minutes.isdigit() else None,
         question=(commands.question("sacct", "-j", str(job), "-o", ",".join(FIELDS)),),
@@ -153,7 +153,7 @@ def read_submission(parts: Mapping[str, Part]) -> str | None:
         found = _ID.search(said)
         return found["id"] if found else None
     complaint = part.stderr.strip()
-    if part.status in (124, 137) or _MAYBE.search(complaint):
+    if part.status in (124, 137) or MAYBE.search(complaint):
         return None
     raise NotAgainError(f"sbatch refused it: {complaint[-400:] or f'exit {part.status}'}")
 
@@ -212,9 +212,15 @@ def _command(parts: Mapping[str, Part]) -> str:
     return found["text"] if found else ""
 
 
+def _gpus(tres: str) -> int:
+    """Count them; a site may count each of its types, and not all of them together."""
+    types = {one.partition("=")[0] for one in tres.split(",") if one.startswith("gres/gpu:")}
+    return max(_resource(tres, "gres/gpu"), sum(_resource(tres, one) for one in types))
+
+
 def _resource(tres: str, name: str) -> int:
     for one in tres.split(","):
         key, _, number = one.partition("=")
-        if key.partition(":")[0] == name and number.isdigit():
+        if key == name and number.isdigit():
             return int(number)
     return 0
