@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -186,13 +187,41 @@ class NotifyConfig(_Section):
     """One `[notify.NAME]` table: somebody whom rules may tell."""
 
     url: str = ""
-    """Where to: `mailtos://user:password@smtp.example.org?to=me@example.org`, `slack://...`, what Apprise knows."""
+    """Where to: `smtps://user:password@mail.example.org?from=...&to=...`, or what Apprise knows: `slack://...`."""
     env: str = ""
     """Or the environment variable that holds that URL, so that no secret is in the file."""
     to: tuple[str, ...] = ()
-    """Further recipients (of e-mail) that a rule may name."""
+    """Further recipients that a rule may name; of e-mail alone."""
     per_hour: Count = 30
     """Messages in an hour; what is more is not sent, and said."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> NotifyConfig:
+        check_url(self.url)
+        return self
+
+
+def is_mail(url: str) -> bool:
+    """Whether a target is a mail server, spoken to by jobwarden itself; Apprise has the others."""
+    return url.partition(":")[0].lower() in ("smtp", "smtps")
+
+
+def check_url(url: str) -> None:
+    """Check that a mail server's URL can be taken apart.
+
+    Raises:
+        ValueError: It cannot. Nothing of the URL is in the text: it may hold a password.
+    """
+    if not is_mail(url):
+        return
+    try:
+        parts = urlsplit(url)
+        # A sign of a password that ends the host's part shows as a path or a fragment.
+        good = bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/") and not parts.fragment
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("that url cannot be read; in a user name or password write each sign like # / [ ] : @ as %XX")
 
 
 _READS_CODE = re.compile(r"(?:^| )(?:(?:ba|da|z|k|c|tc|fi)?sh|busybox|python[\d.]*|perl|ruby|node|php|awk|ssh)(?: |$)")

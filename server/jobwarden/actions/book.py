@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from jobwarden.actions.deeds import After, Deed, Deeds, Known, note_after
+from jobwarden.actions.deeds import OPEN, After, Deed, Deeds, Known, note_after
 from jobwarden.verdict.rounds import Rounds
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import JobRecord
@@ -22,16 +22,24 @@ class Book:
         session: Whose jobs.
         deeds: What is known of the journal.
         lease: The watcher's token; a lost lease writes nothing.
+        said: By id; what this caller noted as the end of a deed.
     """
 
     rounds: Rounds
     session: Session
     deeds: Deeds
     lease: str | None
+    said: dict[str, str] = field(default_factory=dict[str, str])
 
     async def known(self) -> Known:
-        """Give all deeds of the session."""
+        """Give all deeds of the session, to look single ones up."""
         return await self.rounds.sessions.call(self.session, self.deeds.of)
+
+    async def open(self, *, uid: str | None = None, firing: str | None = None) -> list[Deed]:
+        """Give what was begun and not ended, of one job or firing, or all."""
+        return await self.rounds.sessions.call(
+            self.session, lambda session: self.deeds.of(session).open(uid=uid, firing=firing)
+        )
 
     async def write(self, work: Callable[[Transaction, Known], None]) -> None:
         """Write under the lock, with what is known there and then.
@@ -63,7 +71,7 @@ class Book:
 
         def work(transaction: Transaction, known: Known) -> None:
             nonlocal claimed
-            if known.after.get(deed.id) == seen:
+            if known.step(deed.id) in OPEN and known.after.get(deed.id) == seen:
                 check(known)
                 note_after(transaction, deed, claim, f"rule {deed.rule}: {deed.action} begins", told=False)
                 claimed = True
@@ -77,9 +85,9 @@ class Book:
         made = After(id=deed.id, step=step, at=self.rounds.clock())
         if after is not None:
             made = after.model_copy(update={"step": step})
-        await self.write(
-            lambda transaction, _: note_after(transaction, deed, made, f"rule {deed.rule}: {text}", told=told)
-        )
+        text = f"rule {deed.rule}: {text}"
+        await self.write(lambda transaction, _: note_after(transaction, deed, made, text, told=told))
+        self.said[deed.id] = text
 
     async def record(self, uid: str) -> JobRecord | None:
         """Give a job as it is watched, or as it ended."""

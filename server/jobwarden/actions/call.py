@@ -11,6 +11,7 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.grants import Grants, line
 from jobwarden.actions.modifications import check_modifications
 from jobwarden.actions.substitution import Value, check_names, names_in
+from jobwarden.config import NotifyConfig, is_mail
 
 LINE_CHARS = 500
 TEXT_CHARS = 2000
@@ -109,20 +110,29 @@ def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
 
 
 def _notify(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
-    forms = {"notify_email": ("email", "to"), "notify_slack": ("slack", "channel")}
-    usual, whom = forms.get(call.name, ("", "to"))
+    usual = {"notify_email": "email", "notify_slack": "slack"}.get(call.name, "")
     given = dict(_known(call, {"target": str, "to": str, "channel": str, "subject": str, "message": str}))
     target = given.setdefault("target", usual)
+    if not target and ("to" in given or "channel" in given):
+        raise InvalidRuleError(f"{call.name} without a target tells the agent alone.", hint="Write target=NAME, too.")
     if not target:
-        return given  # news to the agent alone
+        return given
     if target not in grants.notify:
         hint = line(f"notify.{target if _PLAIN.fullmatch(str(target)) else 'NAME'}", 'env = "JOBWARDEN_URL"')
         raise InvalidRuleError(f"Nobody is configured as {str(target)[:60]!r}.", hint=hint)
-    named = given.get(whom, "")
-    if named and (names_in(named) or named not in grants.notify[str(target)].to):
-        hint = line(f"notify.{target}", f'to = ["{named}"]') if not names_in(named) else "Write the recipient itself."
-        raise InvalidRuleError(f"No rule may tell {str(named)[:80]!r}.", hint=hint)
+    for whom in ("to", "channel"):
+        if named := given.get(whom, ""):
+            _check_recipient(str(named), str(target), grants.notify[str(target)])
     return given
+
+
+def _check_recipient(named: str, target: str, configured: NotifyConfig) -> None:
+    if configured.url and not is_mail(configured.url):
+        hint = "Configure one more [notify.NAME] whose url has it, and write target=NAME."
+        raise InvalidRuleError(f"Whom [notify.{target}] tells stands in its url alone.", hint=hint)
+    if names_in(named) or named not in configured.to:
+        hint = line(f"notify.{target}", f'to = ["{named}"]') if not names_in(named) else "Write the recipient itself."
+        raise InvalidRuleError(f"No rule may tell {named[:80]!r}.", hint=hint)
 
 
 def _run(call: ActionCall, grants: Grants) -> Mapping[str, Value]:

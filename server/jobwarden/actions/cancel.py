@@ -77,18 +77,21 @@ async def why_not(rounds: Rounds, record: JobRecord) -> str | None:
     return None
 
 
-async def request_cancel(rounds: Rounds, doomed: Sequence[Doomed], order: Order) -> list[CancelReport]:
+async def request_cancel(
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, *, lease: str | None = None
+) -> list[CancelReport]:
     """Ask each job's source for its end; one report for each job, in order. One host's failure is its own.
 
     Args:
         rounds: How to reach the sources.
         doomed: The jobs, live ones.
         order: Who asks, and why.
+        lease: The watcher's token; a lost lease cancels nothing.
     """
     reports: Reports = {}
     groups: dict[Target, list[Doomed]] = {}
     for one in doomed:
-        refusal = await why_not(rounds, one.record) or await _note_intent(rounds, one, order)
+        refusal = await why_not(rounds, one.record) or await _note_intent(rounds, one, order, lease)
         if refusal is not None:
             reports[one.record.uid] = CancelReport("refused", refusal)
             continue
@@ -96,7 +99,7 @@ async def request_cancel(rounds: Rounds, doomed: Sequence[Doomed], order: Order)
     for target, group in groups.items():
         made = await _cancel_group(rounds, target, group)
         for one in group:
-            reports[one.record.uid] = await _note_outcome(rounds, one, order, made[one.record.uid])
+            reports[one.record.uid] = await _note_outcome(rounds, one, order, lease, made[one.record.uid])
     return [reports[one.record.uid] for one in doomed]
 
 
@@ -128,29 +131,31 @@ def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
     return CancelReport("accepted" if outcome.accepted else "refused", outcome.text)
 
 
-async def _note_intent(rounds: Rounds, one: Doomed, order: Order) -> str | None:
+async def _note_intent(rounds: Rounds, one: Doomed, order: Order, lease: str | None) -> str | None:
     """Journal what is going to be done; answers why nothing may be done when that cannot be."""
     text = f"by {order.by}: {order.reason or 'no reason given'}"
     try:
-        await _journal(rounds, one, EventKind.CANCEL_REQUESTED, text, order)
+        await _journal(rounds, one, EventKind.CANCEL_REQUESTED, text, order, lease)
     except JobwardenError as error:
         return f"It cannot be noted who asked for it, so nothing was done: {error}"
     return None
 
 
-async def _note_outcome(rounds: Rounds, one: Doomed, order: Order, report: CancelReport) -> CancelReport:
+async def _note_outcome(
+    rounds: Rounds, one: Doomed, order: Order, lease: str | None, report: CancelReport
+) -> CancelReport:
     text = f"cancel by {order.by}: {report.outcome}: {report.text}"
     try:
-        await _journal(rounds, one, EventKind.ACTION, text, order)
+        await _journal(rounds, one, EventKind.ACTION, text, order, lease)
     except JobwardenError as error:  # it is done; to say that it failed would be wrong
         log.warning("session %s: %s", one.session.entry.session_id, error)
         return CancelReport(report.outcome, f"{report.text} (That could not be journaled: {error.text})")
     return report
 
 
-async def _journal(rounds: Rounds, one: Doomed, kind: EventKind, text: str, order: Order) -> None:
+async def _journal(rounds: Rounds, one: Doomed, kind: EventKind, text: str, order: Order, lease: str | None) -> None:
     def write(session: Session) -> None:
-        with session.transaction(own=False) as transaction:
+        with session.transaction(lease=lease, own=False) as transaction:
             transaction.note(text, kind=kind, uid=one.record.uid, extra={BY_SESSION: order.session_id})
 
     await rounds.sessions.call(one.session, write)

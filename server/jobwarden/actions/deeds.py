@@ -5,6 +5,7 @@ A deed has the id of its firing and its place in the rule, so that who comes aft
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ UNSURE = "unsure"
 
 OPEN = frozenset({INTENDED, CLAIMED, SUBMITTED})
 HOUR = timedelta(hours=1)
+KEPT = ("store_metric", "log_event")
+"""Done by being noted, and by the thousand: of these no id is remembered."""
 
 
 class Deed(BaseModel):
@@ -87,38 +90,52 @@ class After(BaseModel):
 
 @dataclass(slots=True)
 class Known:
-    """All deeds of one session.
+    """The deeds of one session: what is open and what counts towards a limit; of the rest that they were done.
 
     Attributes:
         seq: The journal's latest event that was read.
-        deeds: By id.
-        after: By id; the latest step.
-        said: By id; what was said of it last.
+        deeds: By id; those that are open, and the resubmissions that count.
+        after: By id, of these; the latest step.
+        said: By id, of those that are open; what was said of it last.
+        ended: By id, the last step of the others. What is only kept (`KEPT`) is not in it.
+        latest: By job, the firing that was noted last. All deeds of a firing are noted at once, and one firing of a
+            job after the other: who comes after a crash is given this one again, and none before it.
+        paused: The firings that paused their rule.
+        hour: By action, when and to whom, those of the last hour that were not refused at once.
     """
 
     seq: int = 0
     deeds: dict[str, Deed] = field(default_factory=dict[str, Deed])
     after: dict[str, After] = field(default_factory=dict[str, After])
     said: dict[str, str] = field(default_factory=dict[str, str])
+    ended: dict[str, str] = field(default_factory=dict[str, str])
+    latest: dict[str, str] = field(default_factory=dict[str, str])
+    paused: set[str] = field(default_factory=set[str])
+    hour: dict[str, deque[tuple[datetime, str]]] = field(default_factory=dict[str, deque[tuple[datetime, str]]])
 
     def step(self, deed: str) -> str | None:
-        """Say how far a deed has come; None for one that nobody noted."""
-        if deed not in self.deeds:
-            return None
-        return self.after[deed].step if deed in self.after else self.deeds[deed].step
+        """Say how far a deed has come; None for one that nobody noted, and for one that is only kept."""
+        after, noted = self.after.get(deed), self.deeds.get(deed)
+        if noted is None:
+            return self.ended.get(deed)
+        return after.step if after is not None else noted.step
 
-    def open(self) -> list[Deed]:
-        """Give those that were begun and not ended, oldest first."""
-        return [one for one in self.deeds.values() if self.step(one.id) in OPEN]
+    def is_noted(self, deed: Deed) -> bool:
+        """Whether the firing that a deed is of was noted before."""
+        return self.latest.get(deed.uid) == deed.firing or self.step(deed.id) is not None
+
+    def open(self, *, uid: str | None = None, firing: str | None = None) -> list[Deed]:
+        """Give those that were begun and not ended, oldest first; of one job or firing, or all."""
+        return [
+            one
+            for one in self.deeds.values()
+            if uid in (None, one.uid) and firing in (None, one.firing) and self.step(one.id) in OPEN
+        ]
 
     def lately(self, actions: Iterable[str], now: datetime, *, target: str | None = None) -> int:
         """Count the deeds of an hour."""
-        kinds = frozenset(actions)
-        return sum(
-            one.action in kinds and now - one.at < HOUR and (target is None or one.target == target)
-            and self.step(one.id) != REFUSED
-            for one in self.deeds.values()
-        )  # fmt: skip
+        recent = (one for action in actions for one in self.hour.get(action, ()))
+        return sum(now - at < HOUR and (target is None or told == target) for at, told in recent)
 
     def submissions(self) -> list[tuple[Deed, float]]:
         """Give every resubmission that was begun and not refused, with its GPU-hours."""
@@ -128,9 +145,44 @@ class Known:
             if one.action == "resubmit" and self.step(one.id) in (*OPEN, DONE, UNSURE)
         ]
 
+    def take_deed(self, deed: Deed, text: str) -> None:
+        """Take in a deed that was noted."""
+        if self.step(deed.id) is not None:
+            return
+        self.latest[deed.uid] = deed.firing
+        if deed.action == "pause":
+            self.paused.add(deed.firing)
+        if deed.step not in (REFUSED, FAILED):  # or a rule that fires too often would never be heard again
+            hour = self.hour.setdefault(deed.action, deque())
+            hour.append((deed.at, deed.target))
+            while deed.at - hour[0][0] >= HOUR:
+                hour.popleft()
+        if deed.step in OPEN:
+            self.deeds[deed.id], self.said[deed.id] = deed, text
+        elif deed.action not in KEPT:
+            self.ended[deed.id] = deed.step
+
+    def take_after(self, after: After, text: str) -> None:
+        """Take in what came of one."""
+        deed = self.deeds.get(after.id)
+        if deed is None:
+            if after.id in self.ended:
+                self.ended[after.id] = after.step
+            return
+        self.after[after.id], self.said[after.id] = after, text
+        if after.step in OPEN:
+            return
+        del self.said[after.id]
+        if deed.action != "resubmit" or after.step in (REFUSED, FAILED):
+            self.ended[after.id] = after.step
+            del self.deeds[after.id], self.after[after.id]
+
 
 class Deeds:
-    """The deeds of every session that this process looks at; each line of a journal is read once."""
+    """The deeds of every session that this process looks at; each line of a journal is read once.
+
+    What it gives changes when somebody else reads on: walk it only in the session's own thread.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
@@ -181,10 +233,6 @@ def _take(known: Known, event: Event) -> None:
     with suppress(ValidationError):  # written by another version, whose deeds are not ours to go on with
         if DEED in extra:
             about = {"type": event.type, "host": event.host, "job_id": event.job_id, "name": event.name}
-            deed = Deed.model_validate({**extra[DEED], "about": about})
-            known.deeds.setdefault(deed.id, deed)
-            known.said[deed.id] = event.text or ""
+            known.take_deed(Deed.model_validate({**extra[DEED], "about": about}), event.text or "")
         elif AFTER in extra:
-            step = After.model_validate(extra[AFTER])
-            known.after[step.id] = step
-            known.said[step.id] = event.text or ""
+            known.take_after(After.model_validate(extra[AFTER]), event.text or "")

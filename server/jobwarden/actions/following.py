@@ -80,7 +80,7 @@ def _current(transaction: Transaction, record: JobRecord, deed: Deed, known: Kno
     again = record.changed(attempts=_runs(record), phase=Phase.UNKNOWN, last_status="", registered_at=found.asked_at)
     again, new = transaction.register(_cleared(again), text=found.text)
     if new and again.rules:
-        paused = [one.rule for one in known.deeds.values() if one.firing == deed.firing and one.action == "pause"]
+        paused = [deed.rule] if deed.firing in known.paused else []
         extra: dict[str, JsonValue] = {**deed.about, RULES_OF: record.uid, RULES_PAUSED: [*paused], TOLD: False}
         transaction.note(f"rules: {len(again.rules)} came along", kind=EventKind.ACTION, uid=again.uid, extra=extra)
     return again

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobwarden.config import CommandConfig, Config, NotifyConfig, load_project, tightened
+from jobwarden.config import CommandConfig, Config, NotifyConfig, load_config, load_project, tightened
+from jobwarden.verdict.world import config_path
 
 CONFIG = "~/.config/jobwarden/config.toml"
 
@@ -36,13 +37,15 @@ def granted(config: Config) -> Grants:
     return Grants(given.cancel, given.resubmissions, given.gpu_hours, config.commands, config.notify)
 
 
-def granted_in(config: Config, project: Path) -> Grants:
-    """Give what the user grants as it holds in a project, which can only take away.
+def granted_in(env: Mapping[str, str], project: Path) -> Grants:
+    """Read what the user grants now, as it holds in a project, which can only take away.
+
+    A process lives for days: what it read when it began may have been taken back.
 
     Raises:
-        ConfigError: The project's file cannot be used; then nothing is granted there.
+        ConfigError: One of the two files cannot be used; then nothing is granted there.
     """
-    return granted(tightened(config, load_project(project)))
+    return granted(tightened(load_config(config_path(env)), load_project(project)))
 
 
 def line(section: str, text: str) -> str:

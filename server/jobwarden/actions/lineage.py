@@ -62,7 +62,7 @@ async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: b
     except JobwardenError as error:
         raise NotYetError(f"Whether somebody else goes on with it cannot be said: {error}") from error
     for each in known:
-        for other in each.deeds.values():
+        for other in tuple(each.deeds.values()):  # another thread may read on meanwhile
             alike = other.action == "resubmit" and other.run == deed.run and other.id != deed.id
             step = each.step(other.id)
             if not alike or other.lineage.rpartition(":")[0] not in places or step not in _BEGUN:

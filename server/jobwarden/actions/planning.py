@@ -11,7 +11,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from jobwarden.actions.call import ActionCall, Firing, check_call
-from jobwarden.actions.deeds import DONE, FAILED, INTENDED, REFUSED, Deed, Known
+from jobwarden.actions.deeds import DONE, FAILED, INTENDED, KEPT, REFUSED, Deed, Known
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.grants import Grants
 from jobwarden.actions.modifications import words_of
@@ -22,7 +22,6 @@ from jobwarden_registry.model import JobRecord
 
 MESSAGES = ("notify", "notify_email", "notify_slack")
 _OF_ONE_RUN = ("cancel_job", "resubmit")
-_KEPT = ("store_metric", "log_event")
 _OUTSIDE_MOST = 120
 _KEPT_MOST = 1200
 _NEWS_MOST = 60
@@ -87,8 +86,8 @@ def plan(
     except JobwardenError as error:
         return Plan(deed.model_copy(update={"step": REFUSED}), f"{about}: refused: {error}", True)
     said = _said_of(call.name, arguments, firing)
-    ends = call.name in (*_KEPT, "pause") or (call.name in MESSAGES and not deed.target)
-    told = ends and call.name not in _KEPT
+    ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
+    told = ends and call.name not in KEPT
     return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), f"rule {firing.rule}: {said}", told)
 
 
@@ -147,8 +146,8 @@ def _target(call: ActionCall, arguments: Mapping[str, JsonValue]) -> str:
 
 
 def _within_limits(deed: Deed, grants: Grants, known: Known, now: datetime) -> None:
-    if deed.action in _KEPT:
-        _at_most(known.lately(_KEPT, now), _KEPT_MOST)
+    if deed.action in KEPT:
+        _at_most(known.lately(KEPT, now), _KEPT_MOST)
     elif deed.action in MESSAGES and not deed.target:
         _at_most(known.lately(MESSAGES, now, target=""), _NEWS_MOST)
     elif deed.action in MESSAGES:

@@ -138,7 +138,7 @@ async def _replace(book: Book, record: JobRecord, deed: Deed) -> tuple[str, str]
     """Cancel the run that was replaced, for whose end the new one waits; answers what was done, or what refused it."""
     old = pinned(await book.record(deed.uid) or record, deed.run)
     order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason="replaced by a new attempt")
-    (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order)
+    (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order, lease=book.lease)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)
     await _note_end(book, old, deed)

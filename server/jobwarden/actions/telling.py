@@ -25,7 +25,7 @@ from anyio import to_thread
 from jobwarden.actions.deeds import Deed
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.substitution import harmless
-from jobwarden.config import NotifyConfig
+from jobwarden.config import NotifyConfig, check_url, is_mail
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden_registry.model import JobRecord
 
@@ -78,10 +78,15 @@ async def send(name: str, target: NotifyConfig, message: Message, env: Mapping[s
     url = target.url or env.get(target.env, "")
     if not url:
         raise ActionError(f"[notify.{name}] has no url, and ${target.env or 'env'} is not set for the watcher.")
-    scheme = urlsplit(url).scheme.lower()
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise ActionError(f"[notify.{name}]: {error}.") from None  # what the parser says may hold a part of a password
+    if message.to and not is_mail(url):
+        raise ActionError(f"Whom [notify.{name}] tells stands in its url alone; {message.to!r} was not told.")
     done = False
     with anyio.move_on_after(_LIMIT_S):
-        work = _mail if scheme in ("smtp", "smtps") else _apprise
+        work = _mail if is_mail(url) else _apprise
         await to_thread.run_sync(work, name, url, message, abandon_on_cancel=True)
         done = True
     if not done:
@@ -115,7 +120,7 @@ def _mail(name: str, url: str, message: Message) -> None:
 
 def _deliver(name: str, url: str, mail: EmailMessage, sender: str, to: list[str]) -> None:
     parts = urlsplit(url)
-    host, secure = parts.hostname or "localhost", parts.scheme.lower() == "smtps"
+    host, secure = parts.hostname or "", parts.scheme.lower() == "smtps"
     context = ssl.create_default_context()
     made = (
         smtplib.SMTP_SSL(host, parts.port or 465, timeout=_STEP_S, context=context)

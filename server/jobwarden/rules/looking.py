@@ -112,12 +112,12 @@ class Looker:
         known = await call(session, partial(_known, uid=uid))
         record, now = known.record, self._rounds.clock()
         if record is None or (known.over and not record.rules):
-            gone = Change(record or JobRecord(type="", id="", uid=uid), known.state.version, None)
-            await call(session, partial(change_rules, change=gone, lease=lease))
-            return Looked(None)
+            gone = record or JobRecord(type="", id="", uid=uid)
+            waits = await self._waits(session, uid, lease)
+            return await self._close(session, gone, known.state.version, lease, waits=waits)
         if self._rounds.elsewhere(record.site):
             return Looked(self._rounds.config.clocks.poll_s, known.state.version)
-        waits = any(done.outcome == _OPEN for done in await self._actor.take_up(session, lease=lease))
+        waits = await self._waits(session, uid, lease)
         rules, broken = _rules(record)
         for text in broken:
             log.warning("session %s: job %s: this rule cannot be read: %s", session.entry.session_id, record.id, text)
@@ -159,6 +159,10 @@ class Looker:
             return Looked(_AT_ONCE_S, version)
         wait_s = self._wait_s(rules, outcome.state, new, ended=known.over, stuck=stuck)
         return Looked(min(wait_s, _OPEN_S) if waits else wait_s, version)
+
+    async def _waits(self, session: Session, uid: str, lease: str | None) -> bool:
+        """Go on with what a job's rules have begun; answers whether some of it is still to be done."""
+        return any(done.outcome == _OPEN for done in await self._actor.take_up(session, uid=uid, lease=lease))
 
     async def _close(
         self, session: Session, record: JobRecord, version: int, lease: str | None, *, waits: bool

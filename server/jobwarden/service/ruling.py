@@ -64,7 +64,7 @@ async def limits_and_check(desk: Desk, session: Session) -> tuple[RuleLimits, Ch
         ConfigError: The project's file cannot be used.
     """
     config = desk.world.config
-    grants = await to_thread.run_sync(granted_in, config, session.entry.project)
+    grants = await to_thread.run_sync(granted_in, desk.world.env, session.entry.project)
     limits = RuleLimits(rules=config.limits.rules_per_job, pattern_chars=config.limits.pattern_chars)
     return limits, partial(_checked, grants=grants)
 

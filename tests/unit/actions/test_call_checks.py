@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jobwarden.actions.call import ActionCall, check_call
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.grants import Grants
 from jobwarden.actions.modifications import OPTIONS, words_of
+from jobwarden.config import NotifyConfig
 from support.deeds import ALL, call
 
 NOTHING = Grants()
@@ -112,3 +115,16 @@ def test_every_option_takes_its_own_example() -> None:
 def test_what_cannot_be_is_refused_when_it_is_written(one: ActionCall, said: str) -> None:
     with pytest.raises(InvalidRuleError, match=said):
         check_call(one, ALL, ["loss"])
+
+
+def test_a_recipient_that_a_target_cannot_take_is_refused_when_the_rule_is_written() -> None:
+    grants = replace(ALL, notify={"slack": NotifyConfig(url="slack://a/b/c", to=("#alerts",))})
+    with pytest.raises(InvalidRuleError, match="stands in its url alone"):
+        check_call(call("notify_slack", channel="#alerts"), grants, [])
+    assert check_call(call("notify_slack", message="x"), grants, []).arguments["target"] == "slack"
+
+
+@pytest.mark.parametrize("whom", ["to", "channel"])
+def test_a_recipient_without_a_target_is_refused(whom: str) -> None:
+    with pytest.raises(InvalidRuleError, match="tells the agent alone"):
+        check_call(call("notify", **{whom: "user@example.com"}), ALL, [])

@@ -281,7 +281,7 @@ async def test_a_host_that_never_answers_is_given_up_and_told(stage: Stage) -> N
 async def test_a_fault_in_one_deed_is_told_once_and_tried_again_and_stops_no_other(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise KeyError("a bug of ours")
 
     actor = stage.actor()

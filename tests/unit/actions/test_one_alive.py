@@ -139,7 +139,7 @@ async def test_two_processes_that_begin_at_one_moment_both_let_go(stage: Stage) 
 
 def claim(stage: Stage, session: Session, record: JobRecord) -> None:
     known, now = Deeds().of(session), stage.clock()
-    grants = Grants(resubmissions=5, gpu_hours=100)
+    grants = Grants(cancel=True, resubmissions=5, gpu_hours=100)
     made = plan(RESUBMIT, 0, record=record, firing=firing_of(record), grants=grants, known=known, now=now)
     with session.transaction() as transaction:
         intend(transaction, made.deed, firing_of(record), made.text)

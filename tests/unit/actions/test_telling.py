@@ -113,6 +113,7 @@ to = ["bob@example.org"]
 per_hour = 3
 [notify.hook]
 env = "HOOK_URL"
+to = ["#general"]
 [notify.nowhere]
 env = "NO_SUCH_VARIABLE"
 """
@@ -206,6 +207,22 @@ async def test_a_webhook_gets_the_message(stage: Stage, hook: Hook) -> None:
     (body,) = hook.bodies
     assert body["title"] == "train: rule diverged"
     assert body["message"].startswith("< !channel> @ everyone <script>\n")
+
+
+async def test_a_recipient_that_a_webhook_cannot_take_is_refused_and_nobody_is_told(stage: Stage, hook: Hook) -> None:
+    (done,) = await stage.do(call("notify", target="hook", to="#general", message="x"))
+    assert (done.outcome, hook.bodies) == ("failed", [])
+    assert "'#general' was not told" in done.text
+
+
+async def test_no_argument_reaches_a_recipient_whom_the_configuration_does_not_name(
+    stage: Stage, letters: Letters
+) -> None:
+    done = await stage.do(
+        call("notify_email", channel="eve@example.net", message="x"),
+        call("notify_slack", target="email", to="eve@example.net", message="x"),
+    )
+    assert ([one.outcome for one in done], letters.taken) == (["refused", "refused"], [])
 
 
 async def test_a_webhook_that_fails_is_tried_again(stage: Stage, hook: Hook) -> None:
