@@ -110,7 +110,7 @@ class ActiveFile:
                 if not folder.signature(_IGNORE):
                     folder.create(_IGNORE, b"*\n", sync=False)
                 folder.create(temporary, write_json(items, indent=2) + b"\n")
-        except BaseException:
+        except BaseException:  # whatever ends this, the folder is closed; it goes on up
             folder.close()
             raise
         return Prepared(folder, temporary)

@@ -1,7 +1,8 @@
 """What squeue and sacct said from moment to moment, so that a look can be put together as it could have fallen.
 
-A look asks squeue first and sacct a moment later; what happens between the two is chance. From a recording of both,
-every look that chance could have given is made, and judged by the product's own code.
+A look asks squeue and sacct a moment apart: sacct after it or, in the first run of a question, up to some seconds
+before; what happens between the two is chance. From a recording of both, every look that chance could have given is
+made, and judged by the product's own code.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from support.cluster import Cluster
 NONCE = "=witness="
 _SLOWEST = timedelta(seconds=6)
 """Between the two questions of one look: more than slurmctld takes to tell accounting."""
+_EARLIEST = timedelta(seconds=6)
+"""So long before squeue's answer sacct's may be: beyond 5 s the product drops what sacct said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,17 @@ class Witness:
     def looks(self, job: str, registered_at: datetime) -> Iterator[tuple[datetime, Sighting]]:
         """Give every look that could have fallen: when its last answer was asked for, and what is seen in it."""
         wanted = Wanted(id=job, registered_at=registered_at)
-        for first, queue in enumerate(self.moments):
-            for account in self.moments[first:]:
-                if account.at - queue.at > _SLOWEST:
-                    break
+        for queue in self.moments:
+            for account in self.moments:
+                if not -_EARLIEST <= account.at - queue.at <= _SLOWEST:
+                    continue
+                begun = min(queue.at, account.at)
                 asked = Asked(
-                    at=queue.at,
-                    now=queue.at,
+                    at=begun,
+                    now=begun,
                     user="alice",
                     queue=queue.queue,
                     account=account.account,
-                    by_id=account.queue,
+                    by_id=max(queue, account, key=lambda one: one.at).queue,
                 )
-                yield account.at, see(wanted, parse_id(job), asked)
+                yield max(queue.at, account.at), see(wanted, parse_id(job), asked)

@@ -167,7 +167,7 @@ def _locked(path: Path) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise Busy(str(path)) from error
-    except BaseException:
+    except BaseException:  # whatever ends this, the descriptor is closed; it goes on up
         os.close(descriptor)
         raise
     return descriptor

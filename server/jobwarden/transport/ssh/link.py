@@ -148,7 +148,7 @@ class SshLink:
         try:
             for settings in [*await self._hops(self._settings), self._settings]:
                 chain.append(await self._connect(settings, chain[-1] if chain else None))
-        except BaseException:
+        except BaseException:  # cancelled, too: no connection on the way stays open; it goes on up
             with anyio.CancelScope(shield=True):
                 await _close(chain)
             raise
