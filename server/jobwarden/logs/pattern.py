@@ -66,29 +66,24 @@ class Pattern:
 
     def matches(self, data: bytes) -> Iterator[Match]:
         """Give the first match of each line that has one, ascending."""
-        at = 0
-        while at <= len(data):
-            found = self._compiled.search(data, at)
-            if found is None:
-                return
-            start = data.rfind(b"\n", 0, int(found.start())) + 1
-            end = data.find(b"\n", max(start, int(found.end())))
-            end = len(data) if end < 0 else end
+        for start, end, found in self._found(data):
             yield Match(start, end, (found.group(), *found.groups()))
-            at = end + 1
 
     def lines(self, data: bytes) -> Iterator[int]:
         """Give where the lines that match begin, ascending."""
+        return (start for start, _, _ in self._found(data))
+
+    def _found(self, data: bytes) -> Iterator[tuple[int, int, Any]]:
+        """Give where each line that matches begins and ends, and its first match; no match leaves its line."""
         at = 0
         while at <= len(data):
             found = self._compiled.search(data, at)
             if found is None:
                 return
             start = data.rfind(b"\n", 0, int(found.start())) + 1
-            yield start
             end = data.find(b"\n", start)
-            if end < 0:
-                return
+            end = len(data) if end < 0 else end
+            yield start, end, found
             at = end + 1
 
 
