@@ -17,7 +17,7 @@ from functools import partial
 import anyio
 import asyncssh
 
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.sources.base import Host, Seen, Wanted
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden.transport.pool import TransportPool

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import anyio
 
 from cluster import install as install_slurm
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Host, Wanted
 from jobwarden.sources.nel.source import NelSource
 from jobwarden.transport.base import Completed

@@ -8,7 +8,7 @@ import shutil
 import anyio
 import pytest
 
-from jobwarden.config import Config, HostConfig
+from jobwarden.config.model import Config, HostConfig
 from jobwarden.transport.base import Site, Transport
 from jobwarden.transport.errors import AuthRejectedError, ConnectError, HostKeyUnknownError
 from jobwarden.transport.pool import TransportPool

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.transport.base import Chunk, Completed
 from jobwarden.transport.errors import (
     AuthRejectedError,

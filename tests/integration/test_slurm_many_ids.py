@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.sources.base import Absent, Host, Wanted
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden.transport.pool import TransportPool

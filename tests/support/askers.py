@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
 from jobwarden.sources.base import Seen, Sighting, Wanted
 from jobwarden_registry.clock import utc_now

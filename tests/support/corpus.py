@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import anyio
 
 from emulated import Ask
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Host
 from jobwarden.sources.framing import SHELL
 from jobwarden.sources.slurm.source import SlurmSource

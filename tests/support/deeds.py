@@ -11,7 +11,7 @@ from typing import Any
 from jobwarden.actions.call import ActionCall, Firing
 from jobwarden.actions.carrying import Actor, Done
 from jobwarden.actions.grants import Grants
-from jobwarden.config import CommandConfig, NotifyConfig
+from jobwarden.config.granting import CommandConfig, NotifyConfig
 from jobwarden.sources.base import CancelOutcome, Host, Seen, Sighting, Wanted
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.transport.errors import OutcomeUnknownError

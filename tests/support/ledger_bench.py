@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.ledger import Ledger, LedgerKey
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Sighting, Wanted

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import DependsOn, Host, Sighting, Wanted
 from jobwarden.sources.nel.source import NelSource
 from jobwarden.transport.base import Completed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, CouldNotAsk, Seen
 from jobwarden_registry.model import Evidence, JobRecord
 from jobwarden_registry.phases import Phase

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.config import Clocks, Config, HostConfig
+from jobwarden.config.clocks import Clocks
+from jobwarden.config.model import Config, HostConfig
 from jobwarden.transport.errors import TransportError
 from jobwarden.transport.pool import TransportPool
 from support.sshd import Sshd, SshHome, running_sshd

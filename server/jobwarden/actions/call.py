@@ -11,7 +11,7 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.grants import Grants, line
 from jobwarden.actions.modifications import check_modifications
 from jobwarden.actions.substitution import Value, check_names, names_in
-from jobwarden.config import NotifyConfig, is_mail
+from jobwarden.config.granting import NotifyConfig, is_mail
 
 LINE_CHARS = 500
 TEXT_CHARS = 2000

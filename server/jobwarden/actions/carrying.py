@@ -34,7 +34,7 @@ from jobwarden.actions.planning import MESSAGES, Plan, plan
 from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
 from jobwarden.actions.telling import message_of, send
-from jobwarden.config import ConfigError
+from jobwarden.config.reading import ConfigError
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.resubmitting import NotAgainError
 from jobwarden.verdict.rounds import Rounds

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobwarden.config import CommandConfig, Config, NotifyConfig, load_config, load_project, tightened
+from jobwarden.config.granting import CommandConfig, NotifyConfig
+from jobwarden.config.model import Config
+from jobwarden.config.reading import load_config, load_project, tightened
 from jobwarden.verdict.world import config_path
 
 CONFIG = "~/.config/jobwarden/config.toml"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobwarden.actions.errors import ActionError
-from jobwarden.config import FILL, CommandConfig
+from jobwarden.config.granting import FILL, CommandConfig
 from jobwarden.logs.clean import clean
 from jobwarden.logs.secrets import mask_lines
 from jobwarden.transport.children import ChildSetting, ChildTimeoutError, OutputTooLongError, run_child

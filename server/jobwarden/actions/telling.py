@@ -25,7 +25,7 @@ from anyio import to_thread
 from jobwarden.actions.deeds import Deed
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.substitution import harmless
-from jobwarden.config import NotifyConfig, check_url, is_mail
+from jobwarden.config.granting import NotifyConfig, check_url, is_mail
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden_registry.model import JobRecord
 

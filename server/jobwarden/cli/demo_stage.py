@@ -118,7 +118,7 @@ def _host_table(env: Mapping[str, str], host: str | None) -> str:
     """Write the user's own settings for this host again, so that the demo reaches it as jobwarden does."""
     if host is None:
         return ""
-    from jobwarden.config import load_config
+    from jobwarden.config.reading import load_config
     from jobwarden.verdict.world import config_path
 
     settings = load_config(config_path(env)).host(host).model_dump(exclude_defaults=True)
@@ -163,7 +163,7 @@ async def there(stage: Stage, host: str | None, command: str, *, stdin: str = ""
     Raises:
         TransportError: The host could not be asked; the hint says what to do.
     """
-    from jobwarden.config import load_config
+    from jobwarden.config.reading import load_config
     from jobwarden.transport.pool import TransportPool
     from jobwarden.verdict.world import config_path
     from jobwarden_registry.paths import machine_id

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobwarden.cli import demo, diagnosing, discovering, exit_codes, hooks, install, jobs, ruling, upkeep
+from jobwarden.cli import (
+    demo,
+    diagnosing,
+    discovering,
+    exit_codes,
+    hooks,
+    install,
+    jobs,
+    ruling,
+    upkeep,
+)
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
 from jobwarden_registry.clock import Clock, utc_now
@@ -53,7 +63,7 @@ def build() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
         no_args_is_help=True,
     )
-    commands = (
+    for command in (
         jobs.register,
         jobs.run,
         jobs.status,
@@ -62,9 +72,6 @@ def build() -> click.Group:
         diagnosing.diagnose,
         jobs.explain,
         jobs.cancel,
-    )
-    for command in (
-        *commands,
         discovering.discover,
         ruling.rules,
         upkeep.watch,

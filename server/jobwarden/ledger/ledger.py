@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.agreeing import Agreed, agree
 from jobwarden.ledger.encoding import Encoder
 from jobwarden.ledger.files import AskingLock, Busy, KeyFiles

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.merging import merged
 from jobwarden.ledger.snapshot import Failure, Snapshot, Want
 from jobwarden.sources.base import CouldNotAsk, Seen, Sighting, Wanted

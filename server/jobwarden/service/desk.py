@@ -14,7 +14,8 @@ from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from jobwarden.bindings import described, is_announced, is_gone, living
-from jobwarden.config import Limits, load_project, tightened
+from jobwarden.config.model import Limits
+from jobwarden.config.reading import load_project, tightened
 from jobwarden.delivery import news
 from jobwarden.identity import Caller
 from jobwarden.ledger.ledger import LedgerKey

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from jobwarden.config import load_project
+from jobwarden.config.reading import load_project
 from jobwarden.identity import Caller
 from jobwarden.installing.clients import NAMES
 from jobwarden.installing.looking import look

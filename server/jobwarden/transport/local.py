@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import anyio
 import anyio.to_thread
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.transport.base import Chunk, Completed
 from jobwarden.transport.children import ChildSetting, ChildTimeoutError, OutputTooLongError, run_child
 from jobwarden.transport.errors import LocalSetupError

@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import anyio
 
-from jobwarden.config import Clocks, Config
+from jobwarden.config.clocks import Clocks
+from jobwarden.config.model import Config
 from jobwarden.transport import faults
 from jobwarden.transport.base import Completed
 from jobwarden.transport.children import ChildTimeoutError, OutputTooLongError, run_child

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.transport.base import Chunk, Completed, Site, Transport
 from jobwarden.transport.faults import copy_of
 from jobwarden.transport.local import LocalTransport

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.transport.children import ChildSetting, ChildTimeoutError, OutputTooLongError, run_child
 from jobwarden.transport.errors import LocalSetupError
 from jobwarden_registry.errors import InvalidIdError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent
 from jobwarden.verdict.following import said_of
 from jobwarden.verdict.judgement import Draft, Judgement

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sighting
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.judgement import Judgement

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sighting
 from jobwarden.verdict.absence import absent, in_grace
 from jobwarden.verdict.attempts import Run, first_submission, merged, which_run

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, Seen
 from jobwarden_registry.model import Attempt, JobRecord
 from jobwarden_registry.phases import Phase

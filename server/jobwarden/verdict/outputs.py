@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, Output, Seen
 from jobwarden.verdict.judgement import Draft, Judgement
 from jobwarden.verdict.staleness import answered, unanswered

@@ -13,7 +13,7 @@ from functools import partial
 
 from anyio import to_thread
 
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
 from jobwarden.ledger.overheard import Overheard
 from jobwarden.sources.base import Concludes, Found, Host, Sighting, Source, Wanted

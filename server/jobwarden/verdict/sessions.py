@@ -13,7 +13,7 @@ from typing import TypeVar
 import anyio
 from anyio import to_thread
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import UnreadableError
 from jobwarden_registry.index import Index, SessionEntry

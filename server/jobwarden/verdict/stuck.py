@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Seen
 from jobwarden_registry.model import JobRecord
 

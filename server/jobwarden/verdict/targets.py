@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session

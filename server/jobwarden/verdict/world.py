@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobwarden.config import Config, load_config, load_project, tightened
+from jobwarden.config.model import Config
+from jobwarden.config.reading import load_config, load_project, tightened
 from jobwarden.ledger.ledger import Ledger
 from jobwarden.ledger.overheard import OVERHEARD, Overheard
 from jobwarden.sources.plugins import Sources, load_sources

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from jobwarden.config import ConfigError, load_project
+from jobwarden.config.reading import ConfigError, load_project
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.rules.store import Kept, has_rules, load_rules
 from jobwarden.verdict.targets import Group

@@ -15,7 +15,8 @@ from jobwarden.actions.call import ActionCall, check_call
 from jobwarden.actions.errors import ActionError, InvalidRuleError
 from jobwarden.actions.running import filled
 from jobwarden.actions.substitution import substituted
-from jobwarden.config import CommandConfig, ConfigError, load_config, load_project
+from jobwarden.config.granting import CommandConfig
+from jobwarden.config.reading import ConfigError, load_config, load_project
 from support.deeds import ALL, GRANTS, Stage, call
 
 HOSTILE = [

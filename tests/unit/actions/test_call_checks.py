@@ -10,7 +10,7 @@ from jobwarden.actions.call import ActionCall, check_call
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.grants import Grants
 from jobwarden.actions.modifications import OPTIONS, words_of
-from jobwarden.config import NotifyConfig
+from jobwarden.config.granting import NotifyConfig
 from support.deeds import ALL, call
 
 NOTHING = Grants()

@@ -11,7 +11,8 @@ import pytest
 from jobwarden.actions import carrying
 from jobwarden.actions.call import Firing
 from jobwarden.actions.carrying import Done
-from jobwarden.config import ConfigError, NotifyConfig, load_config
+from jobwarden.config.granting import NotifyConfig
+from jobwarden.config.reading import ConfigError, load_config
 from jobwarden.delivery.news import is_news
 from jobwarden.sources.base import CancelOutcome, Host, Wanted
 from jobwarden.transport.errors import ConnectError

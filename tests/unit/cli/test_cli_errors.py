@@ -14,7 +14,7 @@ import pytest
 
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.main import build
-from jobwarden.config import ConfigError
+from jobwarden.config.reading import ConfigError
 from jobwarden.logs.pattern import PatternError
 from jobwarden.logs.position import CursorError
 from jobwarden.sources.errors import SourceUnavailableError

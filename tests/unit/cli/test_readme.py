@@ -10,7 +10,7 @@ import pytest
 
 from jobwarden.cli.exit_codes import MEANINGS
 from jobwarden.cli.main import build
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.identity import Caller
 from jobwarden.mcp_server.app import build_server
 from support.fake_service import Answers, FakeService

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.config import Clocks, Config, ConfigError, HostConfig, load_config, load_project, tightened
+from jobwarden.config.clocks import Clocks
+from jobwarden.config.model import Config, HostConfig
+from jobwarden.config.reading import ConfigError, load_config, load_project, tightened
 
 NAME = ".jobwarden.toml"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import (
     Absent,
     Cancels,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from support.ledger_bench import Bench
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.cadence import Cadence, Due, KeyState
 from jobwarden.ledger.snapshot import Failure, LedgerKey, Snapshot
 from support.ledger_bench import KEY, Bench

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.ledger.snapshot import Snapshot, Stored
 from jobwarden.sources.base import CouldNotAsk, DependsOn, Seen, Sighting, Wanted

@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 from anyio import to_thread
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.ledger import Ledger
 from jobwarden.sources.base import Sighting, Wanted
 from jobwarden_registry.clock import utc_now

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.rules import reading
 from jobwarden.rules.building import read_rules
 from jobwarden.rules.engine import MOST_A_MINUTE, step

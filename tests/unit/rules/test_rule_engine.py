@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.rules.building import read_rules
 from jobwarden.rules.engine import MOST_A_MINUTE, MOST_FAILURES, step, wait_s
 from jobwarden.rules.lines import LINE_BYTES, lines_of, whole_bytes

@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import CancelOutcome, Host, Wanted
 from jobwarden.sources.process.reach import check_ours, held, signallable
 from jobwarden.sources.process.state import StartFile, write_file

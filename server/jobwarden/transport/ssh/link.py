@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import asyncssh
 
-from jobwarden.config import Config
+from jobwarden.config.model import Config
 from jobwarden.transport import faults
 from jobwarden.transport.base import Completed
 from jobwarden.transport.children import Collected

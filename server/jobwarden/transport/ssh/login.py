@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncssh
 
-from jobwarden.config import Clocks
+from jobwarden.config.clocks import Clocks
 from jobwarden.transport.settings import SshSettings
 
 
