@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
+from pydantic import JsonValue
 
+from jobwarden.actions.deeds import RUN
 from jobwarden.actions.hanging import cancelled_in_slurm
+from jobwarden.actions.planning import run_of
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels
 from jobwarden.sources.plugins import guarded
@@ -90,10 +93,15 @@ async def request_cancel(
     """
     reports: Reports = {}
     groups: dict[Target, list[Doomed]] = {}
-    for one in doomed:
+    for asked in doomed:
+        uid = asked.record.uid
+        one, called_off = await _called_off(rounds, asked, order, lease)
+        if called_off:
+            reports[uid] = CancelReport("accepted", "Its run has ended; it is not started again.")
+            continue
         refusal = await why_not(rounds, one.record) or await _note_intent(rounds, one, order, lease)
         if refusal is not None:
-            reports[one.record.uid] = CancelReport("refused", refusal)
+            reports[uid] = CancelReport("refused", refusal)
             continue
         groups.setdefault(await rounds.target(one.record), []).append(one)
     for target, group in groups.items():
@@ -131,6 +139,24 @@ def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
     return CancelReport("accepted" if outcome.accepted else "refused", outcome.text)
 
 
+async def _called_off(rounds: Rounds, one: Doomed, order: Order, lease: str | None) -> tuple[Doomed, bool]:
+    """Note that a job whose run has failed is not to be started again; answers the job as it stands, and whether so."""
+    if one.record.held is None:
+        return one, False
+
+    def write(session: Session) -> JobRecord | None:
+        with session.transaction(lease=lease, own=False) as transaction:
+            now = transaction.jobs.get(one.record.uid)
+            if now is not None and now.held is not None:
+                text = f"by {order.by}: {order.reason or 'no reason given'}"
+                extra: dict[str, JsonValue] = {BY_SESSION: order.session_id, RUN: now.held.run}
+                transaction.note(text, kind=EventKind.CANCEL_REQUESTED, uid=now.uid, extra=extra)
+            return now
+
+    now = await rounds.sessions.call(one.session, write)
+    return Doomed(one.session, now or one.record), now is not None and now.held is not None
+
+
 async def _note_intent(rounds: Rounds, one: Doomed, order: Order, lease: str | None) -> str | None:
     """Journal what is going to be done; answers why nothing may be done when that cannot be."""
     text = f"by {order.by}: {order.reason or 'no reason given'}"
@@ -156,6 +182,7 @@ async def _note_outcome(
 async def _journal(rounds: Rounds, one: Doomed, kind: EventKind, text: str, order: Order, lease: str | None) -> None:
     def write(session: Session) -> None:
         with session.transaction(lease=lease, own=False) as transaction:
-            transaction.note(text, kind=kind, uid=one.record.uid, extra={BY_SESSION: order.session_id})
+            extra: dict[str, JsonValue] = {BY_SESSION: order.session_id, RUN: run_of(one.record)}
+            transaction.note(text, kind=kind, uid=one.record.uid, extra=extra)
 
     await rounds.sessions.call(one.session, write)

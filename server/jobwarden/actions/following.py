@@ -38,7 +38,7 @@ class _Found:
     text: str
 
 
-async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Host, *, changed: str) -> None:
+async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Host, *, text: str) -> None:
     """Make the new job an attempt of the same record, on the evidence of its own look; the engine decides.
 
     Args:
@@ -47,7 +47,7 @@ async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Ho
         deed: What was done.
         new_id: What it was submitted as.
         host: Where.
-        changed: What was changed, for people.
+        text: Whose doing it is, for people.
 
     Raises:
         NotYetError: It is not seen yet, or no record would follow it.
@@ -58,7 +58,7 @@ async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Ho
     seen = (await book.rounds.source(record).observe(host, [Wanted(id=new_id, user=record.user)]))[new_id]
     if not isinstance(seen, Seen):
         raise NotYetError(f"Job {new_id} was submitted and is not seen yet.")
-    found = _Found(new_id, seen, asked_at, f"Rule {deed.rule} submitted it again as {new_id}{changed}.")
+    found = _Found(new_id, seen, asked_at, text)
 
     def work(transaction: Transaction, known: Known) -> None:
         before = known.after.get(deed.id) or After(id=deed.id, step=CLAIMED, at=asked_at)
@@ -111,7 +111,7 @@ def _cleared(record: JobRecord) -> JobRecord:
     """Take out what is of the earlier run alone; what was seen of that makes no news of this one late."""
     return record.changed(
         log=None, elements=None, absence=None, ended_at=None, cause=None, exit_code=None, signal=None,
-        output_missing_since=None, observed_at=None,
+        output_missing_since=None, observed_at=None, held=None, reason=None,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from jobwarden.service.views import DiagnoseView, EvidenceView, ReadView, Resour
 from jobwarden.sources.log_files import JobLogs
 from jobwarden.sources.post_mortem import PostMortem, Step
 from jobwarden.verdict.dissecting import of_slurm, post_mortems, read_all, where_logs_are
+from jobwarden.verdict.holding import as_it_ended
 from jobwarden.verdict.log_files import logs_of
 from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import JobwardenError
@@ -60,9 +61,10 @@ async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
         one = await find(desk, caller, job)
     if one.record.phase is Phase.SUCCEEDED:
         return await _view(desk, caller, one, _nothing(_SUCCEEDED), Outcome(), _Findings())
-    findings = await _find_out(desk, one.record)
+    ended = as_it_ended(one.record)  # a run that failed has failed, whether or not another one follows
+    findings = await _find_out(desk, ended)
     quiet = min((read.quiet_s for read in findings.gathered.logs), default=None)
-    outcome = outcome_of(one.record, findings.told, quiet_s=quiet)
+    outcome = outcome_of(ended, findings.told, quiet_s=quiet)
     if outcome.quiet_s is not None:
         findings.troubles.insert(0, f"It has not ended. Its log grew last {outcome.quiet_s:.0f} s ago.")
     if (by := await _asked_to_end(desk, one)) is not None:

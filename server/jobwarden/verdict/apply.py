@@ -13,6 +13,7 @@ from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.engine import judge
+from jobwarden.verdict.holding import as_it_ended
 from jobwarden.verdict.judgement import Draft, Judgement
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
@@ -160,8 +161,12 @@ def endings(session: Session, answer: Answer) -> list[JobRecord]:
     """
     over = ended(answer.snapshot)
     records = [record for record in session.load() if record.id in over and answer.concerns(record)]
-    judgements = [answer.judge(record) for record in records]
-    return [judgement.record for judgement in judgements if judgement.finished]
+    judged = [(record, answer.judge(record)) for record in records]
+    return [
+        as_it_ended(judgement.record)
+        for record, judgement in judged
+        if judgement.finished or (judgement.record.held is not None and record.held is None)
+    ]
 
 
 def _brings_news(answer: Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
@@ -216,11 +221,15 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
-        # A cause that stands there already was written by hand.
-        record = draft.record.changed(cause=causes.get(uid) if bad else None)
+        # A cause that stands there already was written by hand, but for that of an end that was held.
+        known = before.held.cause if (before := transaction.jobs.get(uid)) is not None and before.held else None
+        record = draft.record.changed(cause=causes.get(uid, known) if bad else None)
         transaction.finish(uid, record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
-    else:
-        transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+        return
+    record = draft.record
+    if record.held is not None and uid in causes and record.held.cause is None:
+        record = record.changed(held=record.held.model_copy(update={"cause": causes[uid]}))
+    transaction.change(uid, record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
 
 
 @dataclass(frozen=True, slots=True)
