@@ -105,8 +105,6 @@ class HeldEnd(_Frozen):
     ended_at: Utc | None = None
     started_at: Utc | None = None
     cause: str | None = None
-    until: Utc | None = None
-    """When the job is to be started again; None: that is not decided yet."""
     text: str | None = None
     """What its event would have said."""
     evidence: Evidence | None = None

@@ -32,7 +32,7 @@ from jobwarden.actions.deeds import (
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.grants import Grants, granted_in
 from jobwarden.actions.planning import MESSAGES, Plan, plan
-from jobwarden.actions.restarting import is_told, not_yet, note_due
+from jobwarden.actions.restarting import is_told, note_restart, refuse_restart
 from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
 from jobwarden.actions.telling import message_of, send
@@ -244,7 +244,7 @@ class Actor:
             return {}
         for one in plans:
             intend(transaction, one.deed, firing, one.text, told=one.told)
-            note_due(transaction, one.deed)
+            note_restart(transaction, one.deed)
         return {one.deed.id: one for one in plans}
 
     async def _go_on(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool = False) -> None:
@@ -277,13 +277,13 @@ class Actor:
             waits.pop(deed.id, None)
 
     async def _submit(self, book: Book, record: JobRecord, deed: Deed, grants: Grants) -> None:
-        if not await not_yet(book, deed):
-            await resubmit(book, record, _as_granted(deed, grants), grants)
+        await refuse_restart(book, deed)
+        await resubmit(book, record, _as_granted(deed, grants), grants)
 
     async def _later(self, book: Book, deed: Deed, why: str) -> None:
         """Have a deed tried again some time from now, or give it up."""
         now, waits = self._rounds.clock(), self._lane(book.session, deed.uid).waits
-        if now - (deed.due or deed.at) > _GIVE_UP:
+        if now - deed.at > _GIVE_UP:
             await self._give_up(book, deed, f"{deed.action} was given up: {why}")
             return
         tries = waits[deed.id].tries + 1 if deed.id in waits else 1

@@ -79,7 +79,7 @@ class Deed(BaseModel):
     step: str = INTENDED
     at: datetime
     due: datetime | None = None
-    """It is left alone until then."""
+    """Of a restart: the new run begins no earlier. It is submitted at once: Slurm keeps it, and forgets scripts."""
     ended: str = ""
     """Of a restart: how the run ended, for people."""
     number: int = 0

@@ -85,7 +85,8 @@ def plan(
         _within_limits(deed, grants, known, now)
         if call.name == RESTART:
             deed = _timed(deed, firing, known, now)
-            return Plan(deed, f"rule {firing.rule}: {restart_said(deed)}", told=_waits(deed))
+            # What becomes of it is told: the new attempt, or the end.
+            return Plan(deed, f"rule {firing.rule}: {restart_said(deed, 'is to be restarted')}", told=False)
     except ActionError as error:
         return Plan(deed.model_copy(update={"step": FAILED}), f"{about}: {error}", told=record.held is None)
     except JobwardenError as error:
@@ -133,7 +134,7 @@ def _check_filled(call: ActionCall, filled: Mapping[str, Value]) -> None:
 
 
 def _timed(deed: Deed, firing: Firing, known: Known, now: datetime) -> Deed:
-    """Say which restart it is, and when it is due."""
+    """Say which restart it is, and when it may begin."""
     before = len(_mine(deed, known))
     wait_s, backoff, most_s = (
         _number(cast("Value", deed.arguments[name])) for name in ("wait_s", "backoff", "wait_most_s")
@@ -143,19 +144,9 @@ def _timed(deed: Deed, firing: Firing, known: Known, now: datetime) -> Deed:
     return deed.model_copy(update={"due": due, "ended": harmless(firing.line), "number": before + 1})
 
 
-def _waits(deed: Deed) -> bool:
-    return deed.due is not None
-
-
-def restart_said(deed: Deed, done: str = "") -> str:
-    """Say in a line what becomes of a run that has failed.
-
-    Args:
-        deed: A restart.
-        done: What was done; empty: it is to be done.
-    """
-    when = f"restarts at {deed.due:%H:%M:%S} UTC" if deed.due is not None else "is restarted"
-    return f"{deed.ended}, {done or when} (restart {deed.number} of {deed.arguments['times']})"
+def restart_said(deed: Deed, what: str) -> str:
+    """Say in a line what becomes of a run that has failed."""
+    return f"{deed.ended}, {what} (restart {deed.number} of {deed.arguments['times']})"
 
 
 def _of_the_run_that_is_there(call: ActionCall, record: JobRecord, firing: Firing) -> None:

@@ -18,24 +18,21 @@ _UNWANTED = "Its end was asked for, so it is not started again."
 _ALIVE = (Phase.PENDING, Phase.RUNNING, Phase.SUSPENDED)
 
 
-async def not_yet(book: Book, deed: Deed) -> bool:
-    """Whether a restart is to be left alone for now.
+async def refuse_restart(book: Book, deed: Deed) -> None:
+    """Look whether a restart is meant still.
 
     Raises:
-        ActionError: It will not be done: somebody wanted the job's end, or its run lives again.
+        ActionError: Somebody wanted the job's end or took the rule away, or its run lives again.
     """
-    if deed.action != RESTART:
-        return False
     known = await book.known()
-    if known.after.get(deed.id) is not None:  # it is begun, and may be done: that is found out first
-        return False
+    if deed.action != RESTART or known.after.get(deed.id) is not None:
+        return  # what is begun may be done: that is found out first
     refuse_unwanted(known, deed)
     record = await book.record(deed.uid)
     if record is not None and not any(one.startswith(f"name={deed.rule} ") for one in record.rules):
         raise ActionError("Its rule was removed.")
     if record is not None and record.held is None and run_of(record) == deed.run and record.phase in _ALIVE:
         raise ActionError("Its run lives again.")
-    return deed.due is not None and book.rounds.clock() < deed.due
 
 
 def refuse_unwanted(known: Known, deed: Deed) -> None:
@@ -56,13 +53,12 @@ async def is_told(book: Book, deed: Deed) -> bool:
     return record is None or record.held is None
 
 
-def note_due(transaction: Transaction, deed: Deed) -> None:
-    """Show with the job that it is to be started again, and when."""
+def note_restart(transaction: Transaction, deed: Deed) -> None:
+    """Show with the job that it is to be started again."""
     record = transaction.jobs.get(deed.uid)
     if deed.action != RESTART or deed.step not in OPEN or record is None or record.held is None:
         return
-    held = record.held.model_copy(update={"until": deed.due or deed.at})
-    after = record.changed(held=held, reason=restart_said(deed))
+    after = record.changed(reason=restart_said(deed, "is being restarted"))
     transaction.change(deed.uid, after, EventKind.UPDATED, text="It is to be started again.")
 
 

@@ -10,6 +10,7 @@ import hashlib
 import math
 import re
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import cast
 
@@ -105,7 +106,7 @@ async def _submitted(book: Book, record: JobRecord, deed: Deed, grants: Grants, 
     wanted = cast("dict[str, Value]", deed.arguments["modifications"])
     made = resolve(wanted, original, _node(await book.record(deed.uid) or record, deed.run))
     changes = made.changes
-    words = words_of(changes)
+    words = (*words_of(changes), *_begin(deed, now))
     hours = gpu_hours(original, changes)
     noted = cast("dict[str, JsonValue]", {**changes, **({SAID: made.said} if made.said else {})})
     claim = After(id=deed.id, step=CLAIMED, at=now, gpu_hours=hours, changes=noted)
@@ -221,6 +222,11 @@ async def _called_off(book: Book, record: JobRecord, deed: Deed, new_id: str) ->
     return f"; called off meanwhile: {report.text}"
 
 
+def _begin(deed: Deed, now: datetime) -> tuple[str, ...]:
+    wait_s = math.ceil((deed.due - now).total_seconds()) if deed.due is not None else 0
+    return (f"--begin=now+{wait_s}",) if wait_s > 0 else ()
+
+
 def _node(record: JobRecord, run: str) -> str | None:
     nodes = [one.node for one in record.attempts if one.id == run]
     return nodes[-1] if nodes and nodes[-1] else record.node
@@ -228,7 +234,8 @@ def _node(record: JobRecord, run: str) -> str | None:
 
 def _said(deed: Deed, new_id: str, changed: str) -> str:
     if deed.action == RESTART:
-        return restart_said(deed, f"restarted as {new_id}{changed}")
+        begins = f", to begin at {deed.due:%H:%M:%S} UTC" if deed.due is not None else ""
+        return restart_said(deed, f"restarted as {new_id}{changed}{begins}")
     return f"submitted again as {new_id}{changed}"
 
 

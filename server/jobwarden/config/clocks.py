@@ -73,7 +73,6 @@ class Clocks(Section):
     rules_settle_s: Pause = 10.0
     """After a job's end its logs are read once more when this has passed: network file systems lag."""
     restart_held_s: Seconds = 10800.0
-    """The end of a run that a restart policy has not decided about is told after this, and one that it was to follow
-    so long after the moment that was set."""
+    """The end of a run that may be followed by another one is told after this, if nobody has decided about it."""
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""

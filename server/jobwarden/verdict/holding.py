@@ -99,8 +99,7 @@ def still_held(record: JobRecord, sighting: Sighting, now: datetime, clocks: Clo
         new = which_run(record, sighting) is Run.NEW
         if sighting.phase in _LIVES or (new and sighting.phase.final):
             return record.changed(held=None, reason=None)
-    limit = timedelta(seconds=clocks.restart_held_s)
-    if now <= max(end.at, end.until or end.at) + limit:
+    if now <= end.at + timedelta(seconds=clocks.restart_held_s):
         return Judgement(record)
     draft = told_end(record, _NOBODY)
     return Judgement(draft.record, (draft,), finished=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jobwarden.rules.building import read_rule, read_rules
 from jobwarden.rules.looking import Looked, Looker
 from jobwarden.rules.writing import write_rule
 from jobwarden.sources.base import Host, Seen, Wanted
+from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.resubmitting import Original
 from jobwarden.verdict.apply import write_draft
 from jobwarden.verdict.engine import judge
@@ -164,27 +165,70 @@ async def test_a_job_that_traps_what_ends_it_is_not_restarted_when_its_end_was_a
     assert job.ends()[0].text == "rule rule-1: restart was not done: Its end was asked for, so it is not started again."
 
 
-async def test_cancelling_a_job_that_waits_for_its_restart_calls_that_off(job: Job) -> None:
-    job.rules("restart=[failed] times=2 wait=1h")
+async def test_cancelling_a_job_whose_restart_is_under_way_calls_that_off(job: Job) -> None:
+    job.rules("restart=[failed] times=2")
+    original = unanswered(job)
     job.fail()
     await job.look()
+    assert job.stage.current().reason == "failed (FAILED), is being restarted (restart 1 of 2)"
     assert await cancel(job) == "Its run has ended; it is not started again."
+    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.stage.clock.later(minutes=10)
     await job.look()
-    assert job.made() == []
-    assert len(job.ends()) == 1
+    assert (job.made(), len(job.ends())) == ([], 1)
+
+
+async def test_a_cancel_while_it_is_being_submitted_ends_the_new_run(job: Job) -> None:
+    job.rules("restart=[failed] times=2")
+    submit = job.stage.press.submit
+
+    async def slow(*args: Any) -> str | None:
+        await cancel(job)
+        return await submit(*args)
+
+    job.stage.press.submit = slow  # type: ignore[method-assign]  # the agent is quicker than sbatch
+    job.fail()
+    await job.look()
+    assert job.made() == ["900"]
+    assert job.stage.press.killed == {"900": 1}
 
 
 async def test_removing_the_rule_calls_a_restart_off(job: Job) -> None:
-    job.rules("restart=[failed] times=2 wait=1h")
+    job.rules("restart=[failed] times=2")
+    original = unanswered(job)
     job.fail()
     await job.look()
     after = job.stage.current().changed(rules=(), restarts=False)
     with job.stage.session.transaction() as transaction:
         transaction.change(after.uid, after, EventKind.UPDATED, text="rules: 1 -> 0")
-    await job.look()
-    job.stage.clock.later(hours=2)
+    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.stage.clock.later(minutes=10)
     await job.look()
     assert (job.made(), len(job.ends())) == ([], 1)
+
+
+def unanswered(job: Job) -> Callable[[Host, Wanted], Awaitable[Original]]:
+    """Let nobody know for now what the job was submitted with; answers what will."""
+    original = job.stage.press.original
+
+    async def behind(host: Host, wanted: Wanted) -> Original:
+        raise SourceUnavailableError("Accounting does not know it yet.", code="slurm.accounting_behind")
+
+    job.stage.press.original = behind  # type: ignore[method-assign]  # accounting lags
+    return original
+
+
+async def test_a_restart_waits_for_accounting_that_lags(job: Job) -> None:
+    job.rules(MEMORY)
+    original = unanswered(job)
+    job.fail("OUT_OF_MEMORY")
+    await job.look()
+    assert (job.made(), job.ends()) == ([], [])
+    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.stage.clock.later(minutes=1)
+    job.again()
+    await job.look()
+    assert job.made() == ["900"]
 
 
 async def cancel(job: Job) -> str:
@@ -193,24 +237,31 @@ async def cancel(job: Job) -> str:
     return report.text
 
 
-async def test_a_wait_grows_is_told_and_survives_a_new_process(job: Job) -> None:
-    job.rules("restart=[failed] times=3 wait=10m backoff=3 wait_most=20m")
-    for number, minutes in ((1, 10), (2, 20), (3, 20)):
+async def test_a_wait_grows_and_is_slurms_to_keep(job: Job) -> None:
+    """It is submitted at once, to begin later: no killed watcher and no forgotten script loses it."""
+    job.rules("restart=[failed] times=4 wait=10m backoff=3 wait_most=20m")
+    for number, minutes in ((1, 10), (2, 20), (3, 20), (4, 20)):
         job.fail()
+        due = job.stage.clock.now
         await job.look()
-        record, now = job.stage.current(), job.stage.clock()
-        assert record.held is not None
-        assert record.held.until is not None
-        assert minutes * 60 - 60 < (record.held.until - now).total_seconds() <= minutes * 60
-        said = f"failed (FAILED), restarts at {record.held.until:%H:%M:%S} UTC (restart {number} of 3)"
-        assert record.reason == said
-        assert job.news()[-1] == f"rule rule-1: {said}"
-        assert len(job.made()) == number - 1
-        job.again()
-        job.stage.clock.later(minutes=minutes)
-        await job.look()
-        assert len(job.made()) == number
+        (begin,) = job.stage.press.options[job.made()[-1]]
+        wait_s = int(begin.removeprefix("--begin=now+"))
+        assert minutes * 60 - 60 < wait_s <= minutes * 60
+        assert f"restarted as {job.made()[-1]}, to begin at " in job.news()[-1]
+        assert job.news()[-1].endswith(f"(restart {number} of 4).")
+        job.stage.clock.now = due.replace(hour=due.hour + 1)
     assert job.ends() == []
+
+
+async def test_a_wait_that_is_over_when_it_can_be_submitted_waits_no_more(job: Job) -> None:
+    job.rules("restart=[failed] times=2 wait=10m")
+    original = unanswered(job)
+    job.fail()
+    await job.look()
+    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.stage.clock.later(minutes=11)
+    await job.look()
+    assert job.stage.press.options == {"900": ()}
 
 
 @pytest.mark.parametrize("step", ["before the claim", "after the submission"])
@@ -267,9 +318,11 @@ async def test_a_twin_that_is_watched_is_a_job_of_its_own_only_if_it_began_befor
 
 
 async def test_a_job_that_slurm_requeues_meanwhile_lives_and_is_not_restarted(job: Job) -> None:
-    job.rules("restart=[failed] times=2 wait=10m")
+    job.rules("restart=[failed] times=2")
+    original = unanswered(job)
     job.fail("NODE_FAIL")
     await job.look()
+    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
     record, now = job.stage.current(), job.stage.clock()
     seen = Seen(evidence=Evidence(asked_at=now), phase=Phase.PENDING, status="PENDING", submitted_at=now)
     judgement = judge(record, seen, asked_at=now, now=now, clocks=job.stage.world.config.clocks)
