@@ -115,11 +115,13 @@ def _restart(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
         )
     )
     _submission(given, grants)
+    if not given.get("wait_s"):
+        return {"times": given["times"], "modifications": given["modifications"]}
     backoff = given.setdefault("backoff", 1)
     assert isinstance(backoff, int | float)  # `_known` looked
     if not 1 <= backoff <= BACKOFF_MOST:
         raise InvalidRuleError(f"backoff is a number from 1 to {BACKOFF_MOST}.", hint="Write backoff=2.")
-    return {"wait_s": 0, "wait_most_s": WAIT_MOST_S, **given}
+    return {"wait_most_s": WAIT_MOST_S, **given}
 
 
 def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:

@@ -137,7 +137,7 @@ def _timed(deed: Deed, firing: Firing, known: Known, now: datetime) -> Deed:
     """Say which restart it is, and when it may begin."""
     before = len(_mine(deed, known))
     wait_s, backoff, most_s = (
-        _number(cast("Value", deed.arguments[name])) for name in ("wait_s", "backoff", "wait_most_s")
+        _number(cast("Value", deed.arguments.get(name, 0))) for name in ("wait_s", "backoff", "wait_most_s")
     )
     wait_s = min(wait_s * min(backoff, 10.0) ** min(before, 100), most_s)
     due = now + timedelta(seconds=wait_s) if wait_s > 0 else None

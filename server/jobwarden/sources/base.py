@@ -72,6 +72,9 @@ class Seen(_Answer):
     """All runs that the source knows of, oldest first; empty: only the present one."""
     elements: int | None = None
     """Of a job with elements: how many are known of, now or earlier (`Wanted.elements`)."""
+    asked_as: str = ""
+    """The id that was asked about, where a source says it: a record may go on under another one by the time of the
+    answer."""
     contested: bool = False
     """Of one of `newer`: it may as well be another ended job's resubmission."""
     newer: tuple[Seen, ...] = ()

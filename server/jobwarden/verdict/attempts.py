@@ -26,6 +26,12 @@ class Run(Enum):
     EARLIER = auto()
 
 
+def is_of_before(record: JobRecord, seen: Seen) -> bool:
+    """Whether it answers a question that was put before the job went on under another id: it says nothing of that."""
+    present = record.resubmitted_as or record.id
+    return seen.asked_as not in ("", present) and any(run.id == seen.asked_as for run in record.attempts)
+
+
 def which_run(record: JobRecord, seen: Seen) -> Run:
     """Say which run the sighting's state is about: the one that we know as the present, a new or an earlier one."""
     return _which(record, _run(record, seen), _with_told(record, seen)) if record.attempts else Run.PRESENT

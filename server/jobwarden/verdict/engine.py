@@ -24,7 +24,7 @@ from pydantic import JsonValue
 from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sighting
 from jobwarden.verdict.absence import absent, in_grace
-from jobwarden.verdict.attempts import Run, first_submission, merged, which_run
+from jobwarden.verdict.attempts import Run, first_submission, is_of_before, merged, which_run
 from jobwarden.verdict.following import observed_late, said_of, successor, told_of
 from jobwarden.verdict.holding import held, may_go_on, still_held
 from jobwarden.verdict.judgement import Draft, Judgement
@@ -58,6 +58,8 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
         return Judgement(record)
     if isinstance(sighting, Seen):
         sighting = sighting.as_of(asked_at)
+        if is_of_before(record, sighting):
+            return Judgement(record)
     if record.held is not None:
         still = still_held(record, sighting, now, clocks)
         if isinstance(still, Judgement):

@@ -10,10 +10,11 @@ import pytest
 from jobwarden.actions.call import ActionCall, check_call
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.grants import Grants
-from jobwarden.rules.building import RuleLimits, build_all, read_rules
+from jobwarden.rules.building import RuleLimits, build_all, read_rule, read_rules
 from jobwarden.rules.model import Kind, Rule
 from jobwarden.rules.restarts import check_job, check_ways, pattern_of, way_of
 from jobwarden.rules.syntax import read_script
+from jobwarden.rules.writing import write_rule
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
 from support.deeds import ALL
@@ -62,6 +63,22 @@ def test_a_policy_reads_the_same_on_one_line_and_as_a_block_of_a_script() -> Non
     assert not wrong
     (other,) = build_all(written, limits=RuleLimits(), check=lambda call, captures: check_call(call, ALL, captures))
     assert other == rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        INLINE,
+        "restart=[failed]",
+        "restart=failed times=2 wait=1m",
+        "restart=[signal:KILL] wait=90 wait_most=1h output_type=stderr",
+        'restart=[pattern:"a|b", pattern:\'say "no"\'] actions=[notify(message="x"), log_event]',
+    ],
+)
+def test_a_policy_that_was_checked_is_kept_as_the_same(text: str) -> None:
+    rule = read(text)
+    assert read_rule(write_rule(rule)) == rule
+    assert read(write_rule(rule)) == rule
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,7 @@ async def test_removing_the_rule_calls_a_restart_off(job: Job) -> None:
     assert (job.made(), len(job.ends())) == ([], 1)
 
 
-def unanswered(job: Job) -> Callable[[Host, Wanted], Awaitable[Original]]:
+def unanswered(job: Job) -> Callable[[Host, Wanted], Coroutine[Any, Any, Original]]:
     """Let nobody know for now what the job was submitted with; answers what will."""
     original = job.stage.press.original
 

@@ -280,3 +280,14 @@ def test_a_job_that_is_nowhere_any_more_has_succeeded_only_if_its_output_is_ther
     assert record.phase is phase
     assert drafts[-1].kind is (EventKind.FINISHED if found else EventKind.LOST)
     assert "out/model.pt" in " ".join((drafts[-1].evidence or proof()).lines)
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "FAILED"])
+def test_an_answer_to_a_question_from_before_it_went_on_says_nothing_of_the_new_run(word: str) -> None:
+    """A poll was on its way when a rule submitted the job again; its answer was taken for the new run's."""
+    runs = (Attempt(id="100", submitted_at=at(0), phase=Phase.FAILED), Attempt(id="900", submitted_at=at(60)))
+    record = job(id="100", resubmitted_as="900", attempts=runs, phase=Phase.PENDING, observed_at=at(60))
+    late = seen(word, submitted_at=at(0), asked_as="100")
+    assert judge(record, late, asked_at=at(61), now=at(62), clocks=CLOCKS).record is record
+    fresh = seen(word, submitted_at=at(60), asked_as="900")
+    assert judge(record, fresh, asked_at=at(63), now=at(63), clocks=CLOCKS).record.last_status == word

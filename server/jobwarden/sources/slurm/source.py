@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Seen, Sighting, Wanted
 from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
@@ -94,7 +94,7 @@ class SlurmSource:
         if asked.no_accounting and asked.queue.trouble:
             raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
-        judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
+        judged = contested({name: _about(job, see(job.wanted, job.id, asked)) for name, job in jobs.items()})
         told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
         return {**sightings, **told}
 
@@ -260,6 +260,12 @@ class SlurmSource:
         argv = commands.cancel_argv(nonce, ids=list(accepted.values()), cluster=host.cluster, limit_s=_limit(host))
         parts = await _run(host, argv, nonce)
         return read_outcomes(_required(parts, "scancel"), accepted)
+
+
+def _about(job: Job, sighting: Sighting) -> Sighting:
+    if not isinstance(sighting, Seen):
+        return sighting
+    return sighting.model_copy(update={"asked_as": job.wanted.resubmitted_as or job.wanted.id})
 
 
 async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
