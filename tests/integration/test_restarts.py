@@ -186,15 +186,18 @@ async def test_a_watcher_that_is_killed_again_and_again_submits_once(
 ) -> None:
     """By SIGKILL, wherever it is then, as soon as each step of the restart stands in the journal."""
     cluster, name = faulty_cluster, f"killed-{secrets.token_hex(3)}"
-    watched = lend(GRANTS, rules_least_s=0.5, rules_settle_s=2.0)
+    # A submission whose answer may be on its way still is not looked for before two questions would have timed out.
+    watched = lend(GRANTS, rules_least_s=0.5, rules_settle_s=1.0, ask_timeout_s=5.0)
     ids: list[str] = []
     await beside(lambda: ids.append(submitted(cluster, name, GATED.replace("exit 75", AT_FIRST))))
     await watched.register(*ids)
     await beside((cluster.home() / f"mark-{name}.gate").touch)
     for milestone in MILESTONES:
         await watched.until(lambda: milestone in journal(watched), milestone, 90.0)  # noqa: B023 -- awaited here
+        await watched.until(lambda: watched.home.watcher_pid() is not None, "a watcher has begun")
         await beside(watched.home.kill_watcher)
         await watched.status()  # begins another one
+    await beside((cluster.home() / f"mark-{name}.enough").touch)
     await watched.until(lambda: ends(watched, name), "it has ended", 120.0)
     (end,) = ends(watched, name)
     assert end["phase"] == "succeeded", told(watched, name)
@@ -203,7 +206,7 @@ async def test_a_watcher_that_is_killed_again_and_again_submits_once(
     assert sum("restarted as" in text for text in told(watched, name) if text.startswith("Run 2.")) == 1
 
 
-AT_FIRST = "[ $(wc -l < MARK) -gt 1 ] || exit 75"
+AT_FIRST = "[ $(wc -l < MARK) -gt 1 ] || exit 75\nuntil [ -e MARK.enough ]; do sleep 0.1; done"
 
 
 def journal(watched: Watched) -> str:
