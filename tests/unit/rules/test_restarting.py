@@ -41,6 +41,11 @@ class Job:
     def __post_init__(self) -> None:
         self.looker = Looker(self.stage.world.rounds, self.stage.home.env)
 
+    @property
+    def press(self) -> Any:
+        """The scheduler, whose answers a test may replace."""
+        return self.stage.press
+
     def rules(self, *texts: str) -> None:
         rules = tuple(write_rule(rule) for rule in read_rules(texts))
         log = LogPaths(stdout=str(self.folder / "100.out"))
@@ -102,13 +107,13 @@ async def job(clean_environment: Path) -> AsyncGenerator[Job]:
     with household(clean_environment, {"floor_s": 0.0, "cancel_grace_s": 0.2}, GRANTS) as home:
         async with staged(home) as stage:
             stage.clock.later(minutes=5)  # its run was submitted 100 s after the beginning
-            press, original = stage.press, stage.press.original
+            made = Job(stage, home.project)
+            original = made.press.original
 
             async def big(host: Host, wanted: Wanted) -> Original:
                 return replace(await original(host, wanted), memory_mib=4096.0)
 
-            press.original = big  # type: ignore[method-assign]  # it knows how much memory the job asked for
-            made = Job(stage, home.project)
+            made.press.original = big  # it knows how much memory the job asked for
             made.write("hello\n")
             yield made
 
@@ -172,7 +177,7 @@ async def test_cancelling_a_job_whose_restart_is_under_way_calls_that_off(job: J
     await job.look()
     assert job.stage.current().reason == "failed (FAILED), is being restarted (restart 1 of 2)"
     assert await cancel(job) == "Its run has ended; it is not started again."
-    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.press.original = original  # it answers again
     job.stage.clock.later(minutes=10)
     await job.look()
     assert (job.made(), len(job.ends())) == ([], 1)
@@ -186,7 +191,7 @@ async def test_a_cancel_while_it_is_being_submitted_ends_the_new_run(job: Job) -
         await cancel(job)
         return await submit(*args)
 
-    job.stage.press.submit = slow  # type: ignore[method-assign]  # the agent is quicker than sbatch
+    job.press.submit = slow  # the agent is quicker than sbatch
     job.fail()
     await job.look()
     assert job.made() == ["900"]
@@ -201,7 +206,7 @@ async def test_removing_the_rule_calls_a_restart_off(job: Job) -> None:
     after = job.stage.current().changed(rules=(), restarts=False)
     with job.stage.session.transaction() as transaction:
         transaction.change(after.uid, after, EventKind.UPDATED, text="rules: 1 -> 0")
-    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.press.original = original  # it answers again
     job.stage.clock.later(minutes=10)
     await job.look()
     assert (job.made(), len(job.ends())) == ([], 1)
@@ -214,7 +219,7 @@ def unanswered(job: Job) -> Callable[[Host, Wanted], Coroutine[Any, Any, Origina
     async def behind(host: Host, wanted: Wanted) -> Original:
         raise SourceUnavailableError("Accounting does not know it yet.", code="slurm.accounting_behind")
 
-    job.stage.press.original = behind  # type: ignore[method-assign]  # accounting lags
+    job.press.original = behind  # accounting lags
     return original
 
 
@@ -224,7 +229,7 @@ async def test_a_restart_waits_for_accounting_that_lags(job: Job) -> None:
     job.fail("OUT_OF_MEMORY")
     await job.look()
     assert (job.made(), job.ends()) == ([], [])
-    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.press.original = original  # it answers again
     job.stage.clock.later(minutes=1)
     job.again()
     await job.look()
@@ -258,7 +263,7 @@ async def test_a_wait_that_is_over_when_it_can_be_submitted_waits_no_more(job: J
     original = unanswered(job)
     job.fail()
     await job.look()
-    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.press.original = original  # it answers again
     job.stage.clock.later(minutes=11)
     await job.look()
     assert job.stage.press.options == {"900": ()}
@@ -268,17 +273,17 @@ async def test_a_wait_that_is_over_when_it_can_be_submitted_waits_no_more(job: J
 async def test_a_killed_watcher_neither_skips_nor_doubles_a_restart(job: Job, step: str) -> None:
     job.rules(MEMORY)
     job.fail("OUT_OF_MEMORY")
-    press, submit = job.stage.press, job.stage.press.submit
+    submit = job.press.submit
 
     async def deadly(*args: Any) -> str | None:
         if step == "after the submission":
             await submit(*args)
         raise CrashError
 
-    press.submit = deadly  # type: ignore[method-assign]  # the process is killed here
+    job.press.submit = deadly  # the process is killed here
     with pytest.raises(CrashError):
         await job.look()
-    press.submit = submit  # type: ignore[method-assign]  # and here it is as ever
+    job.press.submit = submit  # and here it is as ever
     job.again()
     job.stage.clock.later(minutes=10)
     await job.look()
@@ -322,7 +327,7 @@ async def test_a_job_that_slurm_requeues_meanwhile_lives_and_is_not_restarted(jo
     original = unanswered(job)
     job.fail("NODE_FAIL")
     await job.look()
-    job.stage.press.original = original  # type: ignore[method-assign]  # it answers again
+    job.press.original = original  # it answers again
     record, now = job.stage.current(), job.stage.clock()
     seen = Seen(evidence=Evidence(asked_at=now), phase=Phase.PENDING, status="PENDING", submitted_at=now)
     judgement = judge(record, seen, asked_at=now, now=now, clocks=job.stage.world.config.clocks)
@@ -353,7 +358,7 @@ async def test_what_others_start_again_is_not_restarted(job: Job, script: bytes,
     async def theirs(host: Host, wanted: Wanted) -> Original:
         return replace(await original(host, wanted), script=script)
 
-    job.stage.press.original = theirs  # type: ignore[method-assign]  # a script that others have made
+    job.press.original = theirs  # a script that others have made
     job.fail("OUT_OF_MEMORY")
     await job.look()
     assert job.made() == []
