@@ -108,7 +108,7 @@ async def job(clean_environment: Path) -> AsyncGenerator[Job]:
         async with staged(home) as stage:
             stage.clock.later(minutes=5)  # its run was submitted 100 s after the beginning
             made = Job(stage, home.project)
-            original = made.press.original
+            original = stage.press.original
 
             async def big(host: Host, wanted: Wanted) -> Original:
                 return replace(await original(host, wanted), memory_mib=4096.0)
