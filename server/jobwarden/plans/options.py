@@ -1,4 +1,4 @@
-"""What a plan may give sbatch: the resource options that rules may change, and few that only a plan's author may say."""
+"""What a plan may give sbatch: the resource options of rules, and few that only a plan's author may say."""
 
 from __future__ import annotations
 
