@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from jobwarden.plans.spec import After, JobSpec, Needs
-from jobwarden.plans.state import INTENDED, UNSURE, PlanState, Run
+from jobwarden.plans.state import FILE, INTENDED, UNSURE, PlanState, Run
 from jobwarden.sources.submitting import Listed, Listing
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
@@ -129,13 +129,22 @@ def decide(spec: JobSpec, known: Known) -> Decision:
     standing = known.of(spec.name)
     if standing.record is None:
         return Decision(Do.WATCH, job=known.listing.of_id(run.id))
-    if not standing.record.phase.closed:
-        return Decision(Do.NOTHING)
-    if standing.live and standing.record.phase is not Phase.LOST:
-        return Decision(Do.NOTHING)  # its end is being told
-    if known.wants(spec.name, standing.record.phase.value):
+    phase = standing.record.phase
+    if phase.closed and phase is not Phase.SUCCEEDED and known.wants(spec.name, phase.value):
         return _new(spec, known, again=True)
+    if _is_gone(run, standing, known):
+        twin = _twin(spec, known, after=current_id(standing.record, run))
+        if twin is not None and twin.do is Do.ADOPT:
+            return twin
     return Decision(Do.NOTHING)
+
+
+def _is_gone(run: Run, standing: Standing, known: Known) -> bool:
+    """Whether a job has ended without success, or is nowhere: what has its name and lives may be its resubmission."""
+    if standing.phase in _UNDONE:
+        return True
+    listed = known.listing.of_id(run.id)
+    return run.how == FILE and standing.phase is Phase.UNKNOWN and (listed is None or not listed.queued)
 
 
 def _open(spec: JobSpec, run: Run, known: Known) -> Decision | None:
@@ -177,6 +186,7 @@ def _new(spec: JobSpec, known: Known, *, again: bool) -> Decision:
 
 
 _BY_ID = "id:"
+_UNDONE = (Phase.FAILED, Phase.CANCELLED, Phase.LOST)
 
 
 def dependency(after: After, known: Known) -> str:
@@ -200,7 +210,7 @@ def dependency(after: After, known: Known) -> str:
     listed = known.listing.of_id(job_id)
     if listed is not None and listed.queued:
         return _BY_ID + job_id
-    if run.id == job_id and abs((known.now - run.at).total_seconds()) < _JUST_S and run.how != "file":
+    if run.id == job_id and abs((known.now - run.at).total_seconds()) < _JUST_S and run.how != FILE:
         return _BY_ID + job_id
     return f"It waits for {after.job} ({job_id}), of which nobody knows now how it stands."
 
@@ -214,14 +224,17 @@ def current_id(record: JobRecord | None, run: Run) -> str:
     return run.id if record is None else record.resubmitted_as or record.id
 
 
-def _twin(spec: JobSpec, known: Known) -> Decision | None:
-    """Look for a living job that is this one already: submitted by hand, or by another."""
+def _twin(spec: JobSpec, known: Known, *, after: str = "") -> Decision | None:
+    """Look for a living job that is this one already, by hand or by another; with `after`: submitted after that one."""
     mine = known.state.ids()
     tokens = known.state.tokens()
     living = [
         one
         for one in known.listing.living(spec.known_as, tuple(known.folders))
-        if one.id not in mine and tokens.get(one.token, spec.name) == spec.name and not known.others.get(one.id)
+        if one.id not in mine
+        and tokens.get(one.token, spec.name) == spec.name
+        and not known.others.get(one.id)
+        and _number(one.id) > _number(after)
     ]
     elsewhere = [one for one in living if one.id in known.watched]
     if elsewhere:
@@ -234,6 +247,11 @@ def _twin(spec: JobSpec, known: Known) -> Decision | None:
     if living:
         return Decision(Do.ADOPT, f"{living[0].id} has its name and folder and lives: taken for it.", job=living[0])
     return None
+
+
+def _number(job_id: str) -> int:
+    head = job_id.partition("_")[0]
+    return int(head) if head.isdigit() else 0
 
 
 def is_pending(standing: Standing) -> bool:

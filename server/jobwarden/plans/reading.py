@@ -99,14 +99,14 @@ def read_plan(
     defaults = _table(reader, "defaults", raw.get("defaults", {}))
     _unknown(reader, "defaults", defaults, _SHARED)
     base = {key: raw[key] for key in ("host", "type") if key in raw} | dict(defaults)
-    written = raw.get("jobs", [])
-    if not isinstance(written, list) or not written:
+    given = raw.get("jobs", [])
+    written = cast("list[Any]", given) if isinstance(given, list) else []
+    if not written:
         reader.wrong("", "There are no jobs.", 'Write [[jobs]] and below it name = "..." and script = "...".')
-        written = []
     if len(written) > _JOBS_MOST:
         reader.wrong("", f"{len(written)} jobs are more than {_JOBS_MOST}.", "Use array jobs, or several plans.")
         written = []
-    jobs = [one for at, each in enumerate(cast("list[Any]", written)) if (one := _job(reader, at, each, base))]
+    jobs = [one for at, each in enumerate(written) if (one := _job(reader, at, each, base))]
     spec = PlanSpec(name=name, source=str(file), jobs=tuple(jobs))
     _together(reader, spec)
     return spec, reader.problems

@@ -1,7 +1,7 @@
 """Session files of a launcher that keeps the jobs that it has submitted, as it was left (JSON).
 
-It has `session_id`, `project_name`, and `jobs` with `job_id`, `name`, `script_path`, `log_path` (a template with %j, %A,
-%a), `attempts` and `metadata`; everything else in it is passed over.
+It has `session_id`, `project_name`, and `jobs` with `job_id`, `name`, `script_path`, `log_path` (a template with %j,
+%A, %a), `attempts` and `metadata`; everything else in it is passed over.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, cast
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.reading import FILE_BYTES, Problem
 from jobwarden.plans.spec import JobSpec, PlanSpec
-from jobwarden.plans.state import SUBMITTED, Run
+from jobwarden.plans.state import FILE, SUBMITTED, Run
 
 _PLAIN = re.compile(r"[^A-Za-z0-9_.+=@-]+")
 _ID = re.compile(r"[1-9]\d{0,9}(?:_\d{1,9})?")
@@ -72,7 +72,7 @@ def read_session_file(
             specs.append(spec)
             before = cast("dict[str, Any]", one).get("attempts")
             text = f"attempt {before}" if isinstance(before, int) and before > 1 else ""
-            runs[spec.name] = (Run(step=SUBMITTED, at=now, how="file", id=job_id, text=text),)
+            runs[spec.name] = (Run(step=SUBMITTED, at=now, how=FILE, id=job_id, text=text),)
     return PlanSpec(name=name[:64], source=str(file), jobs=tuple(specs)), runs, problems
 
 

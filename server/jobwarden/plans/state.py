@@ -29,6 +29,8 @@ _PLAN, _JOB, _RUNS = "plan", "planned", "runs"
 INTENDED = "intended"
 """About to be submitted, or submitted and its answer was lost: whoever comes after looks for its token."""
 SUBMITTED = "submitted"
+FILE = "file"
+"""How a run came about that stands in a session file."""
 REFUSED = "refused"
 """By the scheduler; nothing was submitted."""
 NEVER = "never"
@@ -156,18 +158,23 @@ def change_plan(
     Raises:
         As `Session.transaction`.
     """
-    # The plans' own file is written second: what it lacks then stands in the journal.
-    with session.locked() as folder:
-        before = _load(session, folder)
-        with session.transaction(own=True) as transaction:
-            after = change(before.get(name), transaction)
-            _note(transaction, name, before.get(name), after, text, about or {})
-        plans = {key: state for key, state in before.items() if key != name}
-        if after is not None:
+    with session.transaction(own=True) as transaction:
+        with session.locked() as folder:
+            before = _load(session, folder).get(name)
+        after = change(before, transaction)
+        _note(transaction, name, before, after, text, about or {})
+    # The plans' own file is written second: what it lacks until then stands in the journal.
+    with session.locked() as folder, told_plainly(folder.path):
+        plans = _load(session, folder)
+        if after is None:
+            plans.pop(name, None)
+        elif before is None or name not in plans:
             plans[name] = after
-        with told_plainly(folder.path):
-            _save(session, folder, plans)
-    return after
+        else:
+            told = {key: value for key, value in after if key != _RUNS and value != getattr(before, key)}
+            plans[name] = plans[name].model_copy(update=told)
+        _save(session, folder, plans)
+        return plans.get(name)
 
 
 def _note(
@@ -178,11 +185,8 @@ def _note(
     text: str,
     about: Mapping[str, JsonValue],
 ) -> None:
-    changed = {
-        job: runs
-        for job, runs in (after.runs if after is not None else {}).items()
-        if before is None or before.of(job) != runs
-    }
+    now: Mapping[str, Runs] = {} if after is None else after.runs
+    changed = {job: runs for job, runs in now.items() if before is None or before.of(job) != runs}
     for job, runs in changed.items():
         told: list[JsonValue] = [run.model_dump(mode="json", exclude_defaults=True) for run in runs]
         extra: dict[str, JsonValue] = {**about, _PLAN: name, _JOB: job, _RUNS: told, TOLD: False}

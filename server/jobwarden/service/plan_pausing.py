@@ -17,6 +17,7 @@ from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
 
 _TRIES = 5
+_RESUMED = "resumed with other monitoring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,11 @@ async def override(desk: Desk, session: Session, record: JobRecord, said: Overri
             # What was written before is not read again for other rules: they look from now on.
             fresh = state.model_copy(update={"rules": {}, "seen_seq": session.journal.last_seq()})
             kept = state if after.rules == now.rules else fresh
-            tell = Tell(EventKind.ACTION, "resumed with other monitoring")
+            tell = Tell(EventKind.ACTION, _RESUMED)
 
             def edit(transaction: Transaction, after: JobRecord = after) -> None:
                 if after.uid in transaction.jobs:
-                    transaction.change(after.uid, after, EventKind.UPDATED, text=tell.text)
+                    transaction.change(after.uid, after, EventKind.UPDATED, text=_RESUMED)
 
             if change_rules(session, Change(now, state.version, kept, [tell]), own=True, edit=edit):
                 return True

@@ -10,7 +10,7 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.identity import Caller
 from jobwarden.plans.deciding import Standing
 from jobwarden.plans.spec import JobSpec
-from jobwarden.plans.state import PlanState, Run
+from jobwarden.plans.state import FILE, PlanState, Run
 from jobwarden.rules.building import Check, RuleLimits, build_all
 from jobwarden.rules.model import Rule
 from jobwarden.rules.syntax import Written, read_script, read_text
@@ -21,8 +21,10 @@ from jobwarden.service.registering import Registration, recorded
 from jobwarden.service.ruling import limits_and_check
 from jobwarden.sources.slurm.log_paths import LogNames, expand_log_pattern
 from jobwarden_registry.errors import JobNotFoundError
+from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Attempt, JobRecord
 from jobwarden_registry.session import Session
+from jobwarden_registry.transaction import Transaction
 
 PLAN_TAG = "plan="
 _EARLIER_S = 600.0
@@ -70,7 +72,7 @@ def _one_more(written: Written, rules: Sequence[Rule], limits: RuleLimits, check
 
 
 async def record_of(
-    desk: Desk, caller: Caller, plan: PlanState, spec: JobSpec, run: Run, rules: Sequence[str], before: JobRecord | None
+    desk: Desk, caller: Caller, plan: PlanState, spec: JobSpec, run: Run, rules: Sequence[str]
 ) -> JobRecord:
     """Make the record under which a run is watched.
 
@@ -81,24 +83,24 @@ async def record_of(
         spec: The job.
         run: With its id.
         rules: From `rules_of`.
-        before: Of the attempts before, which have ended: the new one is one more of the same job.
     """
-    name = f"{PLAN_TAG}{plan.spec.name}"
     asked = Registration(
         spec.type,
         [run.id],
         spec.host,
         description=spec.description or f"of the plan {plan.spec.name}",
         name=spec.name,
-        tags=(*spec.tags, name),
+        tags=(*spec.tags, f"{PLAN_TAG}{plan.spec.name}"),
         log_path=_log_path(spec, run.id),
         expect=spec.expect,
         ready=spec.ready or None,
     )
     (made,) = await recorded(desk, caller, asked)
-    made = made.changed(rules=tuple(rules))
-    if before is None:
-        return made
+    return made.changed(rules=tuple(rules))
+
+
+def chain(before: JobRecord, made: JobRecord) -> JobRecord:
+    """Make a record one more attempt of the job that `before` is of."""
     runs = before.attempts or (Attempt(id=before.id, submitted_at=before.submitted_at, phase=before.phase),)
     return made.changed(
         id=before.id,
@@ -108,6 +110,33 @@ async def record_of(
         name=before.name or made.name,
         tags=tuple(dict.fromkeys((*before.tags, *made.tags))),
     )
+
+
+def take(
+    transaction: Transaction, alone: JobRecord, chained: JobRecord, before: JobRecord | None, text: str
+) -> tuple[JobRecord, bool]:
+    """Watch a run: as an attempt of the job before it, unless it is watched by itself already.
+
+    Args:
+        transaction: Of the session.
+        alone: The run as a job of its own.
+        chained: The same as the next attempt of `before`.
+        before: How that job stood.
+        text: For the journal.
+
+    Returns:
+        The record as it is watched, and whether it is new.
+    """
+    itself = any(alone.id in ids_of(one) and one.type == alone.type for one in transaction.jobs.values())
+    if before is None or itself:
+        return transaction.register(alone, text=text)
+    current = transaction.jobs.get(before.uid)
+    if current is None or current.phase.closed:
+        return transaction.register(chained, text=text)
+    cleared = {"absence": None, "log": None, "elements": None, "observed_at": None}
+    moved = current.changed(resubmitted_as=alone.id, attempts=chained.attempts, **cleared)
+    said = f"{alone.id}, with its name, was submitted after it: the same job goes on."
+    return transaction.change(before.uid, moved, EventKind.ATTEMPT, text=said), False
 
 
 def _log_path(spec: JobSpec, job_id: str) -> str | None:
@@ -152,7 +181,7 @@ class Shelf:
 def _is_another(one: Known, run: Run) -> bool:
     """Whether a record is of a job that had ended long before this run was submitted: schedulers give ids again."""
     ended = one.record.ended_at
-    if one.live or ended is None or run.how in ("file", "adopted"):
+    if one.live or ended is None or run.how in (FILE, "adopted"):
         return False
     return (run.at - ended).total_seconds() > _EARLIER_S
 

@@ -7,8 +7,7 @@ that left something on its way is repeated until it is certain what came of that
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -17,7 +16,7 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.identity import Caller
 from jobwarden.plans.deciding import Decision, Do, Known, Standing, current_id, decide, stale_dependencies
 from jobwarden.plans.errors import PlanBusyError, PlanError
-from jobwarden.plans.places import Folder, find_folders, read_job_script
+from jobwarden.plans.places import read_job_script
 from jobwarden.plans.spec import JobSpec
 from jobwarden.plans.state import (
     INTENDED,
@@ -31,15 +30,28 @@ from jobwarden.plans.state import (
     load_plans,
     new_token,
 )
+from jobwarden.rules.syntax import read_text
 from jobwarden.service.desk import Desk
-from jobwarden.service.plan_records import Rulebook, Shelf, is_over, record_of, rules_of, watched_there
-from jobwarden.sources.base import Host
+from jobwarden.service.names import Known as Watched
+from jobwarden.service.plan_hosts import Hosts, There
+from jobwarden.service.plan_pausing import Override
+from jobwarden.service.plan_records import (
+    Rulebook,
+    Shelf,
+    chain,
+    ids_of,
+    is_over,
+    record_of,
+    rules_of,
+    take,
+    watched_there,
+)
+from jobwarden.service.ruling import add_rules
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import guarded
 from jobwarden.sources.resubmitting import NotAgainError
-from jobwarden.sources.submitting import Listing, Submission, Submits
+from jobwarden.sources.submitting import Submission
 from jobwarden.transport.errors import OutcomeUnknownError, TransportError
-from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
@@ -49,8 +61,6 @@ log = logging.getLogger(__name__)
 
 _STEPS = 4
 """Decisions about one job in one pass: found, then watched."""
-_FRESH_S = 3.0
-"""How old an answer may be by which a dependency is decided."""
 _WAIT_STEP_S = 1.0
 _Also = Callable[[Transaction], None]
 
@@ -71,22 +81,11 @@ class Order:
 
     submit: bool = True
     retry: Collection[str] = ()
-    chosen: Collection[str] | None = None
+    chosen: Sequence[str] | None = None
     include_ended: bool = False
     at_most: int | None = None
     wait: bool = True
     dry_run: bool = False
-
-
-@dataclass(slots=True)
-class _There:
-    """One scheduler, for the time of one pass."""
-
-    target: Target
-    host: Host
-    source: Submits
-    listing: Listing
-    folders: Mapping[str, Folder | None]
 
 
 @dataclass(slots=True)
@@ -112,10 +111,13 @@ class Work:
     said: dict[str, str] = field(default_factory=dict[str, str])
     troubles: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
-    _sites: dict[str, str] = field(default_factory=dict[str, str])
-    _there: dict[tuple[str, str], _There | None] = field(default_factory=dict[tuple[str, str], "_There | None"])
+    overrides: Override = field(default_factory=Override)
+    _hosts: Hosts = field(init=False)
     _submitted: int = 0
     _renewed: set[str] = field(default_factory=set[str])
+
+    def __post_init__(self) -> None:
+        self._hosts = Hosts(self.desk)
 
     @property
     def name(self) -> str:
@@ -143,36 +145,42 @@ class Work:
         for spec in self.state.spec.jobs:
             run = self.state.real(spec.name)
             self.standings[spec.name] = (
-                Standing() if run is None else shelf.standing(spec, await self.site_of(spec.host), run)
+                Standing() if run is None else shelf.standing(spec, await self._hosts.site_of(spec.host), run)
             )
-
-    async def site_of(self, host: str) -> str:
-        """Say where a host's name leads."""
-        if host not in self._sites:
-            self._sites[host] = (await self.desk.world.transports.resolve(host)).key
-        return self._sites[host]
 
     # -- one pass
 
     async def _pass(self) -> bool:
         """Decide about each job once, and do it; answers whether one is on its way."""
         await self.look()
-        self._there.clear()
         waiting = False
-        async with AsyncExitStack() as stack:
-            for spec in self.state.spec.in_order():
+        async with self._hosts.opened():
+            for spec in self._specs():
                 try:
-                    waiting = await self._job(stack, spec) or waiting
+                    waiting = await self._job(spec) or waiting
                 except (TransportError, SourceError) as error:
                     self._trouble(spec, error)
             if self.order.submit:
-                await self._renew_dependencies(stack)
+                await self._renew_dependencies()
         return waiting
 
-    async def _job(self, stack: AsyncExitStack, spec: JobSpec) -> bool:
+    def _specs(self) -> list[JobSpec]:
+        """Give the jobs in order, with what this call says of them instead of the plan."""
+        said, chosen = self.overrides, self.order.chosen
+        told = {
+            key: value
+            for key, value in (("rules", said.rules), ("expect", said.expect), ("ready", said.ready))
+            if value is not None
+        }
+        return [
+            one.model_copy(update=told) if chosen is None or one.name in chosen else one
+            for one in self.state.spec.in_order()
+        ]
+
+    async def _job(self, spec: JobSpec) -> bool:
         self.said.pop(spec.name, None)
         for _ in range(_STEPS):
-            known = await self._known(stack, spec)
+            known = await self._known(spec)
             if known is None:
                 return False
             decision = self._narrowed(spec, decide(spec, known))
@@ -201,23 +209,26 @@ class Work:
             return Decision(Do.BLOCKED, f"{order.at_most} were submitted now; `jobwarden plan resume` goes on.")
         return decision
 
-    async def _known(self, stack: AsyncExitStack, spec: JobSpec) -> Known | None:
-        there = await self._at(stack, spec)
+    async def _known(self, spec: JobSpec) -> Known | None:
+        there = await self._hosts.at(spec, self._specs(), within_s=self._window_s())
         if there is None:
+            self.said[spec.name] = f"{spec.host} could not be asked."
             return None
         folder = there.folders.get(spec.work_dir)
         if spec.can_be_submitted and folder is None and self.state.real(spec.name) is None:
             self.said[spec.name] = f"{spec.work_dir or 'Its home folder'} is not there on {spec.host}."
             return None
-        plans = await self.desk.world.sessions.call(self.session, load_plans)
-        elsewhere, here = await watched_there(
-            self.desk, self.session, spec, await self.site_of(spec.host), plans, self.name
-        )
+        folders = folder.names if folder is not None and spec.can_be_submitted else ()
+        elsewhere, here = dict[str, str](), dict[str, str]()
+        if there.listing.living(spec.known_as, folders):
+            plans = await self.desk.world.sessions.call(self.session, load_plans)
+            site = await self._hosts.site_of(spec.host)
+            elsewhere, here = await watched_there(self.desk, self.session, spec, site, plans, self.name)
         return Known(
             state=self.state,
             standings=self.standings,
             listing=there.listing,
-            folders=folder.names if folder is not None else (),
+            folders=folders,
             watched=elsewhere,
             others=here,
             now=self.desk.world.clock(),
@@ -226,41 +237,11 @@ class Work:
             chosen=self.order.chosen,
         )
 
-    async def _at(self, stack: AsyncExitStack, spec: JobSpec) -> _There | None:
-        """Give the scheduler of a job, with a listing that is young enough for it."""
-        place = (spec.type, spec.host)
-        if place not in self._there:
-            self._there[place] = None  # a host that does not answer is not asked for the next job's
-            self._there[place] = await self._open(stack, spec)
-        there = self._there[place]
-        if there is None:
-            self.said[spec.name] = f"{spec.host} could not be asked."
-            return None
-        if spec.after and (self.desk.world.clock() - there.listing.asked_at).total_seconds() > _FRESH_S:
-            with guarded(spec.type):
-                there.listing = await there.source.listing(there.host, within_s=self._window_s())
-        return there
-
-    async def _open(self, stack: AsyncExitStack, spec: JobSpec) -> _There:
-        rounds = self.desk.world.rounds
-        probe = JobRecord(type=spec.type, id="0", host=spec.host, site=await self.site_of(spec.host))
-        source = self.desk.world.sources.get(spec.type)
-        if not isinstance(source, Submits):
-            raise PlanError(f"Jobs of type {spec.type} cannot be submitted.")
-        target = await rounds.target(probe)
-        host = await stack.enter_async_context(rounds.host(target))
-        wanted = [one.work_dir for one in self.state.spec.jobs if (one.type, one.host) == (spec.type, spec.host)]
-        with guarded(spec.type):
-            folders = await find_folders(host, wanted)
-            listing = await source.listing(host, within_s=self._window_s())
-        return _There(target, host, source, listing, folders)
-
     def _window_s(self) -> float:
         """Say how far back accounting is asked: to the oldest submission of which no end is known."""
         now = self.desk.world.clock()
-        begun = [
-            run.at for name in self.state.runs for run in self.state.of(name)[-1:] if run.step in (INTENDED, UNSURE)
-        ]
+        latest = [self.state.latest(name) for name in self.state.runs]
+        begun = [run.at for run in latest if run is not None and run.step in (INTENDED, UNSURE)]
         return max(((now - at).total_seconds() for at in begun), default=0.0) + self.limit_s
 
     # -- doing
@@ -315,27 +296,31 @@ class Work:
             await self._write(spec, run, text, instead=instead)
             return
         rules = await self._rules(spec)
-        record = await record_of(self.desk, self.caller, self.state, spec, run, rules.rules, self._before(spec, run))
+        before = self._before(spec, run)
+        alone = await record_of(self.desk, self.caller, self.state, spec, run, rules.rules)
+        chained = alone if before is None else chain(before, alone)
         self.notes += rules.notes
-        taken: list[JobRecord] = []
+        taken: list[tuple[JobRecord, bool]] = []
 
         def register(transaction: Transaction) -> None:
-            taken.append(transaction.register(record, text=f"of the plan {self.name}")[0])
+            taken.append(take(transaction, alone, chained, before, f"of the plan {self.name}"))
 
         await self._write(spec, run, text, instead=instead, also=register)
-        self.standings[spec.name] = Standing(taken[0], live=True)
+        ((record, created),) = taken
+        if not created and rules.rules:
+            written = [one for rule in rules.rules for one in read_text(rule)]
+            await add_rules(self.desk, Watched(record, self.session, live=True), written, from_start=False)
+        self.standings[spec.name] = Standing(record, live=True)
 
     def _before(self, spec: JobSpec, run: Run) -> JobRecord | None:
         """Give the record of the attempts before this one."""
-        standing = self.standings[spec.name]
-        if standing.record is None or not standing.record.phase.closed:
-            return None
-        return None if run.id == current_id(standing.record, run) else standing.record
+        record = self.standings[spec.name].record
+        return None if record is None or run.id in ids_of(record) else record
 
     async def _rules(self, spec: JobSpec) -> Rulebook:
         """Read the rules for a job that runs already: its script is read if that can be done now."""
         script = b""
-        there = self._there.get((spec.type, spec.host))
+        there = self._hosts.known(spec)
         try:
             if there is not None and spec.can_be_submitted:
                 script = await read_job_script(spec, there.host.transport)
@@ -348,7 +333,7 @@ class Work:
             return Rulebook(())
 
     async def _submit(self, spec: JobSpec, decision: Decision) -> None:
-        there = self._there[spec.type, spec.host]
+        there = self._hosts.known(spec)
         folder = there.folders.get(spec.work_dir) if there is not None else None
         assert there is not None
         assert folder is not None  # `_known` looked
@@ -383,7 +368,7 @@ class Work:
         )
         await self._send(spec, run, submission, there)
 
-    async def _send(self, spec: JobSpec, run: Run, submission: Submission, there: _There) -> None:
+    async def _send(self, spec: JobSpec, run: Run, submission: Submission, there: There) -> None:
         try:
             with guarded(spec.type):
                 new_id = await there.source.submit_script(there.host, submission, run.token)
@@ -401,16 +386,16 @@ class Work:
                 return
             self.said[spec.name] = "Whether it was submitted is not known yet."
 
-    async def _renew_dependencies(self, stack: AsyncExitStack) -> None:
+    async def _renew_dependencies(self) -> None:
         """Have jobs wait for the new attempt of what they waited for, where that was replaced."""
         for spec in self.state.spec.jobs:
             run, standing = self.state.real(spec.name), self.standings.get(spec.name, Standing())
             if run is None or not run.after or not standing.live:
                 continue
             try:
-                known = await self._known(stack, spec)
+                known = await self._known(spec)
                 renewed = None if known is None else stale_dependencies(spec, known)
-                there = self._there.get((spec.type, spec.host))
+                there = self._hosts.known(spec)
                 if renewed is None or there is None:
                     continue
                 after, words = renewed
