@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import sys
@@ -16,7 +15,8 @@ import pytest
 from jobwarden.service.plan_views import PlannedView, PlanView
 from jobwarden.service.service import open_service
 from support.cluster import Cluster
-from support.watched import Watched, beside
+from support.plan_killed import STEPS
+from support.watched import Watched
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
@@ -57,21 +57,21 @@ def state(view: PlanView, name: str) -> PlannedView:
     return next(one for one in view.jobs if one.name == name)
 
 
-async def killed(watched: Watched, file: Path, how: str, step: int, delay_ms: int) -> str:
+async def killed(watched: Watched, file: Path, how: str, step: str, nth: int, delay_ms: int) -> str:
     """Bring the plan forward in a process that kills itself; answers what it said last."""
-    argv = [sys.executable, "-m", "support.plan_killed", str(file), how, str(step), str(delay_ms)]
+    argv = [sys.executable, "-m", "support.plan_killed", str(file), how, step, str(nth), str(delay_ms)]
     env = {**watched.home.env, "PYTHONPATH": str(TESTS), "CLAUDE_CODE_SESSION_ID": "one"}
     done = await anyio.to_thread.run_sync(
         lambda: subprocess.run(argv, env=env, cwd=TESTS, check=False, timeout=200, capture_output=True, text=True)
     )
     assert done.returncode in (-9, 0), done.stderr
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+    return done.stdout.strip().splitlines()[-1]
 
 
 async def test_a_plan_whose_submitter_is_killed_ten_times_has_each_job_submitted_once_and_told_as_ended(
     lend: Callable[..., Watched], faulty_cluster: Cluster
 ) -> None:
-    """The steps are drawn from a seed: before and after each line of the journal, during sbatch and after its answer."""
+    """The moments are drawn from a seed: around each line of the journal, during sbatch and after its answer."""
     cluster, watched = faulty_cluster, lend(**CLOCKS)
     names = [f"kill-{number:02}" for number in range(JOBS)]
     after = {names[at]: names[at - 3] for at in range(5, JOBS, 4)}
@@ -80,15 +80,15 @@ async def test_a_plan_whose_submitter_is_killed_ten_times_has_each_job_submitted
         for name in names
     )
     file = write_plan(watched, "kills", jobs)
-    draw = random.Random(20261121)  # noqa: S311 -- no secret
-    kinds: Counter[str] = Counter()
-    for number in range(KILLS):
-        said = await killed(
-            watched, file, "resume" if number else "submit", draw.randint(2, 13), draw.choice([0, 15, 40, 80])
-        )
-        kinds[said.partition(":")[0]] += 1
+    draw = random.Random(20261121)
+    steps = [*STEPS, *STEPS, "during", "during"]
+    draw.shuffle(steps)
+    told: Counter[str] = Counter()
+    for number, step in enumerate(steps):
+        how, delay_ms = "resume" if number else "submit", draw.choice([5, 20, 50, 90])
+        told[await killed(watched, file, how, step, draw.randint(1, 2), delay_ms)] += 1
         assert all(len(ids) == 1 for ids in ids_of(cluster, "kill-").values())
-    assert kinds.total() - kinds["done"] >= 7, kinds
+    assert sum(told[f"died {step}"] for step in STEPS) >= KILLS - 2, told
     async with open_service(watched.home.env) as service:
         caller = watched.home.caller("one")
         view = await service.plans.resume(caller, "kills")
@@ -98,8 +98,7 @@ async def test_a_plan_whose_submitter_is_killed_ten_times_has_each_job_submitted
     assert sorted(found) == names
     assert all(len(ids) == 1 for ids in found.values()), found
     await watched.until(lambda: len(finished(watched)) >= JOBS, "all have ended and are told", 120.0)
-    told = finished(watched)
-    assert sorted(told) == names  # each once
+    assert sorted(finished(watched)) == names  # each once
     assert {state(view, name).id for name in names} == {one for ids in found.values() for one in ids}
     assert cluster.squeue("-h", "-a", "-t", "PD,R", "-o", "%j") == ""
 
