@@ -1,7 +1,7 @@
 """A process that brings a plan forward, and kills itself by SIGKILL at a step that it was told.
 
-`python -m support.plan_killed FILE submit|resume STEP NTH DELAY_MS`, with the environment of a household: at the n-th of
-the steps in `STEPS`; in `during` so long after the submission was sent.
+`python -m support.plan_killed FILE submit|resume STEP NTH DELAY_MS`, with the environment of a household: at the n-th
+of the steps in `STEPS`; in `during` so long after the submission was sent.
 """
 
 from __future__ import annotations
