@@ -81,6 +81,11 @@ def _text(line: str, style: str = "", *, whole: bool = False) -> Text:
     return Text(line, style=style, no_wrap=whole)
 
 
+def _noted(notes: Iterable[str]) -> list[RenderableType]:
+    """Show notes, further lines of one indented: what is to be pasted stays two lines, and none looks like another."""
+    return _lines((line for note in notes for line in f"Note: {note}".replace("\n", "\n  ").split("\n")), "dim")
+
+
 def _lines(lines: Iterable[str], style: str = "", *, whole: bool = False) -> list[RenderableType]:
     return [_text(words.clean(line), style, whole=whole) for line in lines]
 
@@ -161,7 +166,7 @@ def status_text(view: StatusView, now: datetime) -> list[RenderableType]:
         parts += _lines(["No jobs are watched here."])
     parts += _news(view.news, now)
     parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _noted(view.notes)
     if view.met is False:
         parts += _lines([f"What was waited for has not happened (waited {words.duration(view.waited_s)})."], "yellow")
     return parts + _lines(_next_steps(view), "dim", whole=True)
@@ -194,7 +199,7 @@ def register_text(view: RegisterView, now: datetime) -> list[RenderableType]:
         + (f"; {remark}" if (remark := words.remark(job, now)) else "")
         for word, job in zip(said, view.jobs, strict=True)
     )
-    parts += _news(view.news, now) + _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _news(view.news, now) + _noted(view.notes)
     return parts + _lines(_after_registering(view.jobs), "dim", whole=True)
 
 
@@ -239,7 +244,7 @@ def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:
         parts.append(_found_table(view.jobs, now))
     parts += _news(view.news, now)
     parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _noted(view.notes)
     step = f"Next: jobwarden discover --adopt {shlex.quote(words.clean(view.jobs[0].id))}" if view.jobs else ""
     return parts + _lines([step] if step else [], "dim", whole=True)
 
