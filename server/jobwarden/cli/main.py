@@ -19,6 +19,7 @@ from jobwarden.cli import (
     hooks,
     install,
     jobs,
+    reconciling,
     ruling,
     upkeep,
 )
@@ -74,6 +75,7 @@ def build() -> click.Group:
         jobs.cancel,
         discovering.discover,
         ruling.rules,
+        reconciling.reconcile,
         upkeep.watch,
         install.install,
         upkeep.doctor,
