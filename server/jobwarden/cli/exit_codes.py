@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobwarden.service.plan_views import PlanView
     from jobwarden.service.reconciling_views import ReconcileView
     from jobwarden.service.told import Ended
     from jobwarden.service.views import DiscoverView, JobView, RegisterView, StatusView
@@ -46,6 +47,7 @@ def of_error(error: JobwardenError) -> ExitCode:
     """Give the exit code of an error that ends a command."""
     from jobwarden.logs.pattern import PatternError
     from jobwarden.logs.position import CursorError
+    from jobwarden.plans.errors import PlanError
     from jobwarden.sources.errors import SourceError
     from jobwarden.sources.plugins import UnknownTypeError
     from jobwarden.transport.errors import TransportError
@@ -53,7 +55,7 @@ def of_error(error: JobwardenError) -> ExitCode:
 
     if isinstance(error, (JobNotFoundError, AmbiguousJobError)):
         return ExitCode.NOT_FOUND
-    if isinstance(error, (InvalidIdError, UnknownTypeError, CursorError, PatternError)):
+    if isinstance(error, (InvalidIdError, UnknownTypeError, CursorError, PatternError, PlanError)):
         return ExitCode.USAGE
     if isinstance(error, (TransportError, SourceError)):
         return ExitCode.COULD_NOT_ASK
@@ -98,6 +100,18 @@ def of_follow(ends: Sequence[Ended]) -> ExitCode:
         return ExitCode.JOB_FAILED
     unknown = any(end.unread or not end.view.phase.closed for end in ends)
     return ExitCode.COULD_NOT_ASK if unknown else ExitCode.OK
+
+
+def of_plan(view: PlanView) -> ExitCode:
+    """Give the exit code of a plan's state: a bad end first, then what was refused, then what is not known."""
+    states = {job.state for job in view.jobs}
+    if states & {"failed", "cancelled", "lost"}:
+        return ExitCode.JOB_FAILED
+    if "refused" in states:
+        return ExitCode.REFUSED
+    if view.troubles or states & {"on its way", "unsure"}:
+        return ExitCode.COULD_NOT_ASK
+    return ExitCode.OK
 
 
 def ended_badly(job: JobView) -> bool:

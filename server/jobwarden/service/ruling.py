@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -63,8 +64,13 @@ async def limits_and_check(desk: Desk, session: Session) -> tuple[RuleLimits, Ch
     Raises:
         ConfigError: The project's file cannot be used.
     """
+    return await limits_in(desk, session.entry.project)
+
+
+async def limits_in(desk: Desk, project: Path) -> tuple[RuleLimits, Check]:
+    """As `limits_and_check`, of a project's."""
     config = desk.world.config
-    grants = await to_thread.run_sync(granted_in, desk.world.env, session.entry.project)
+    grants = await to_thread.run_sync(granted_in, desk.world.env, project)
     limits = RuleLimits(rules=config.limits.rules_per_job, pattern_chars=config.limits.pattern_chars)
     return limits, partial(_checked, grants=grants)
 

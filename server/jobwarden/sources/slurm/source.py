@@ -11,7 +11,7 @@ from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.resubmitting import NotAgainError, Original
-from jobwarden.sources.slurm import commands, scripts
+from jobwarden.sources.slurm import commands, scripts, submissions
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
@@ -47,6 +47,7 @@ from jobwarden.sources.slurm.submitting import (
     submitted_argv,
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
+from jobwarden.sources.submitting import Listing, Submission
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
 
@@ -58,7 +59,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts` and `Resubmits`.
+    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts`, `Resubmits` and `Submits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -183,6 +184,18 @@ class SlurmSource:
         nonce = new_nonce()
         argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
         return read_submitted(await _run(host, argv, nonce), nonce, token)
+
+    async def submit_script(self, host: Host, submission: Submission, token: str) -> str | None:
+        """See `Submits.submit_script`: one run."""
+        return await submissions.submit_script(host, submission, token)
+
+    async def listing(self, host: Host, *, within_s: float) -> Listing:
+        """See `Submits.listing`: one run."""
+        return await submissions.listing(host, within_s=within_s, asked_at=self._clock())
+
+    async def wait_for(self, host: Host, job_id: str, after: Sequence[str]) -> None:
+        """See `Submits.wait_for`: one run."""
+        await submissions.wait_for(host, parse_id(job_id), after)
 
     def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
         evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
