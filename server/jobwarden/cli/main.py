@@ -20,6 +20,7 @@ from jobwarden.cli import (
     install,
     jobs,
     planning,
+    reconciling,
     ruling,
     upkeep,
 )
@@ -76,6 +77,7 @@ def build() -> click.Group:
         discovering.discover,
         ruling.rules,
         planning.plan,
+        reconciling.reconcile,
         upkeep.watch,
         install.install,
         upkeep.doctor,
@@ -160,7 +162,8 @@ def _tell(error: JobwardenError, *, as_json: bool) -> ExitCode:
         click.echo(json.dumps({"error": told}))
     click.echo(f"jobwarden: {clean(error.text)}", err=True)
     if error.hint:
-        click.echo(f"  {clean(error.hint)}", err=True)
+        for line in error.hint.split("\n"):  # some of it is to be pasted
+            click.echo(f"  {clean(line)}", err=True)
     return exit_codes.of_error(error)
 
 

@@ -233,10 +233,12 @@ class Desk:
         asked.slow = [asked.groups[key].target.host for key in waiting]
         return asked
 
-    async def check(self, group: Group, *, max_age_s: float, quick: bool = False) -> list[str]:
+    async def check(self, group: Group, *, max_age_s: float, quick: bool = False, by_hand: bool = False) -> list[str]:
         """Ask and judge once; answers what went wrong. A fault of this round is its own, and ends no server."""
         try:
-            result = await self.world.rounds.check(group, max_age_s=max_age_s, quick=quick)
+            result = await self.world.rounds.check(
+                group, max_age_s=max_age_s, quick=quick, person=by_hand, by_hand=by_hand
+            )
         except Exception as error:  # one target's fault ends no server, as it ends no watcher
             log.exception("%s on %s", group.target.key.type, group.target.host)
             return [f"Asking {group.target.key.type} on {group.target.host} failed: {type(error).__name__}: {error}"]

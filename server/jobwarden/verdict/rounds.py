@@ -189,6 +189,7 @@ class Rounds:
         max_age_s: float,
         person: bool = False,
         quick: bool = False,
+        by_hand: bool = False,
         leases: Mapping[str, str] | None = None,
     ) -> RoundResult:
         """Ask once for the whole group (or take an answer younger than `max_age_s`) and apply it to each session.
@@ -198,13 +199,14 @@ class Rounds:
             max_age_s: How old an answer may be.
             person: A person asks right now: a wait after failures is cut short.
             quick: One of the first questions after a registration or a cancellation, while their budget lasts.
+            by_hand: See `look_for_outputs`.
             leases: Session id to lease token, for the watcher: a lost lease writes nothing.
         """
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
             wanted_of_all(group.records, self._made.setdefault(target.key, Made())),
-            partial(self._observe, target),
+            partial(self._observe, target, by_hand=by_hand),
             max_age_s=max_age_s,
             person=person,
             quick=quick,
@@ -230,7 +232,17 @@ class Rounds:
             log.warning("whether services on %s are up: %s", target.host, error)
         return result
 
-    async def _observe(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+    async def look(self, target: Target, records: Sequence[JobRecord]) -> Mapping[str, Sighting]:
+        """Ask about jobs of one target, ended ones too, and change and keep nothing.
+
+        Raises:
+            TransportError, SourceError: They could not be asked about.
+        """
+        return await self._observe(target, wanted_of_all(records), by_hand=True)
+
+    async def _observe(
+        self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool = False
+    ) -> Mapping[str, Sighting]:
         """Put one question. Raises nothing but what the ledger keeps: TransportError and SourceError."""
         name = target.key.type
         try:
@@ -243,7 +255,9 @@ class Rounds:
                         await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
                     answer = await resolved(answer, self.slurm(target), self.there(target, source))
                     folders = self.config.host(target.host).read
-                    return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())
+                    return await look_for_outputs(
+                        host, wanted, answer, folders=folders, now=self.clock(), by_hand=by_hand
+                    )
         except (TransportError, SourceError):
             raise
         except JobwardenError as error:
