@@ -29,6 +29,7 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
+from jobwarden.service.past.area import Past
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -77,6 +78,7 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.past = Past(desk)
 
     async def register(
         self,
