@@ -203,7 +203,8 @@ def _asked(scope: str, filters: Mapping[str, str]) -> str:
 
 def _ends(view: HistoryView | StatsView, now: datetime) -> list[RenderableType]:
     parts = _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {_ARGUMENT.sub(r'--\1 \2', note)}" for note in view.notes), "dim")
+    notes = (_ARGUMENT.sub(r"--\1 \2", note) for note in view.notes)
+    parts += _lines((f"Note: {note}" for note in notes), "dim")
     return [*parts, *_news(view.news, now)]
 
 
