@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jobwarden.service.past_views import TimelineView
 
@@ -73,7 +73,7 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, tuple):
-        return " ".join(str(part) for part in value)
+        return " ".join(map(str, cast("tuple[object, ...]", value)))
     if isinstance(value, dict):
         return json.dumps(value) if value else ""
     text = str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -17,11 +16,8 @@ from jobwarden.service.past_views import TimelineView
 
 if TYPE_CHECKING:
     from jobwarden.service.past_views import GroupView, HistoryView, RunView, SpreadView, StatsView
-    from jobwarden_registry.events import Event
 
 _STYLES = {"failed": "bold red", "lost": "bold red", "cancelled": "magenta", "succeeded": "dim green"}
-_ARGUMENT = re.compile(r'\b(scope|state)="?(\w+)"?')
-"""As a tool's caller writes it."""
 _SPARKS = "▁▂▃▄▅▆▇█"
 _PLAIN_SPARKS = "_.-=+*#@"
 _CAUSE_CHARS = 100
@@ -66,7 +62,7 @@ def stats_text(view: StatsView, now: datetime) -> list[RenderableType]:
         ),
         "yellow",
     )
-    return [*parts, *_ends(view, now)]
+    return [*parts, *_ends(view)]
 
 
 def _list(view: HistoryView, now: datetime) -> list[RenderableType]:
@@ -79,7 +75,7 @@ def _list(view: HistoryView, now: datetime) -> list[RenderableType]:
     left = [f"{view.before} newer: --page {view.page - 1}"] if view.before else []
     left += [f"{view.after} older: --page {view.page + 1}, or --limit N"] if view.after else []
     parts += _lines([f"Shown are {len(view.jobs)}; {'; '.join(left)}"] if left else [], "dim")
-    return [*parts, *_ends(view, now)]
+    return [*parts, *_ends(view)]
 
 
 def _runs(runs: Sequence[RunView], now: datetime) -> RenderableType:
@@ -136,7 +132,7 @@ def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
         parts += _lines([f"    rule: {event.evidence.rule}"] if event.evidence and event.evidence.rule else [], "dim")
     if view.bookkeeping:
         parts += _lines([f"{view.bookkeeping} events of bookkeeping are not shown; explain shows what decided."], "dim")
-    return [*parts, *_lines((f"Note: {note}" for note in view.notes), "dim"), *_news(view.news, now)]
+    return [*parts, *_lines((f"Note: {note}" for note in view.notes), "dim")]
 
 
 def _groups(groups: Sequence[GroupView], by: str, now: datetime) -> RenderableType:
@@ -201,15 +197,10 @@ def _asked(scope: str, filters: Mapping[str, str]) -> str:
     return f" of {'all your projects' if scope == 'user' else f'this {scope}'}{told}"
 
 
-def _ends(view: HistoryView | StatsView, now: datetime) -> list[RenderableType]:
+def _ends(view: HistoryView | StatsView) -> list[RenderableType]:
     parts = _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    notes = (_ARGUMENT.sub(r"--\1 \2", note) for note in view.notes)
-    parts += _lines((f"Note: {note}" for note in notes), "dim")
-    return [*parts, *_news(view.news, now)]
-
-
-def _news(news: Sequence[Event], now: datetime) -> list[RenderableType]:
-    return [_text("News:", "bold"), *(_text(f"  {words.event_line(event, now)}") for event in news)] if news else []
+    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    return parts
 
 
 def _text(line: str, style: str = "") -> Text:

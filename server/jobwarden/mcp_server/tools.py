@@ -27,7 +27,7 @@ from jobwarden.mcp_server.text import (
     wait_text,
 )
 from jobwarden.mcp_server.waits import TASK_BEGUN, begun_as_task
-from jobwarden.service.past.choosing import Query
+from jobwarden.service.past.choosing import USUAL, Query
 from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import Clock
 
@@ -318,13 +318,13 @@ class Tools:
         session_id: str | None = None,
     ) -> str:
         """Ended jobs, one's story, stats; scope project, user."""
-        more = {key: number for key, number in (("limit", limit), ("page", page)) if number is not None}
-        query = Query(job, state, type, host, name, since, text, scope or "session", **more)
+        query = Query(job, state, type, host, name, since, text, scope or "session", limit or USUAL, page or 1)
         with tool_errors():
             caller = await self._callers.of(ctx.request_context, session_id)
             if stats:
-                return stats_text(await self._service.past.statistics(caller, query), self._clock(), self._most)
-            view = await self._service.past.history(caller, query)
+                told = await self._service.past.statistics(caller, query, telling=True)
+                return stats_text(told, self._clock(), self._most)
+            view = await self._service.past.history(caller, query, telling=True)
         return history_text(view, self._clock(), self._most)
 
 

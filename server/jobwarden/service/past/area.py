@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from anyio import to_thread
 
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
-from jobwarden.service.names import Known, find_job
+from jobwarden.service.names import Known
 from jobwarden.service.past import choosing, statistics, story
 from jobwarden.service.past.choosing import By, Filter, Query
-from jobwarden.service.past.rows import Point, Row, Run, at, ran_s, row_of_record, runs_of, waited_s
+from jobwarden.service.past.reading import WIDER, JobThen, PastOf, find_in, read_past
+from jobwarden.service.past.rows import Run, at, last_run, maybe_at, ran_s, row_of_record, runs_of, waited_s
 from jobwarden.service.past_views import HistoryView, RunView, StaleView, StatsView, TimelineView
 from jobwarden.service.views import Counts
-from jobwarden_registry.errors import AmbiguousJobError, JobNotFoundError, JobwardenError
-from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
 
@@ -24,39 +24,8 @@ OLD = timedelta(days=7)
 GROUPS = 50
 """So many groups are given."""
 
+_OVER = frozenset(phase.value for phase in Phase if phase.closed)
 _NOTHING = "No job has ended here yet"
-_WIDER = {
-    "session": 'scope="project" has the other sessions of this project, scope="user" all of yours',
-    "project": 'scope="user" has your other projects',
-    "user": "",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One job of a session's past.
-
-    Attributes:
-        row: As it ended, or, of one that is still watched, as it stands.
-        session: Whose.
-        live: Whether it is still watched.
-    """
-
-    row: Row
-    session: Session
-    live: bool
-
-
-@dataclass(slots=True)
-class _Past:
-    """What is known of the past of some sessions."""
-
-    sessions: list[Session]
-    jobs: list[_Job] = field(default_factory=list[_Job])
-    points: list[Point] = field(default_factory=list[Point])
-    living: list[tuple[JobRecord, Session]] = field(default_factory=list[tuple[JobRecord, Session]])
-    removed: int = 0
-    troubles: list[str] = field(default_factory=list[str])
 
 
 class Past:
@@ -65,10 +34,11 @@ class Past:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def history(self, caller: Caller, query: Query) -> HistoryView | TimelineView:
+    async def history(self, caller: Caller, query: Query, *, telling: bool = False) -> HistoryView | TimelineView:
         """List ended jobs, newest first; with a job named, tell its whole story.
 
-        A name that several ended jobs have gives the list of these.
+        A name that several ended jobs have gives the list of these. With `telling`, the answer also has what the
+        caller has not been told yet, which is then noted as shown.
 
         Raises:
             InvalidIdError: Something in the query cannot be meant; the hint says what to write.
@@ -77,22 +47,22 @@ class Past:
                 is told as trouble.
         """
         wanted = Filter(query, self._desk.world.clock())
-        past = await self._read(caller, query.scope)
+        past = await read_past(self._desk, caller, query.scope)
         notes: list[str] = []
         if query.job:
-            one, several = await self._find(past, query.job, query.scope)
+            one, several = await find_in(self._desk, past, query.job, query.scope)
             if one is not None:
-                return await self._timeline(caller, past, one, query.limit)
+                return await self._timeline(caller, past, one, query.limit, telling=telling)
             past.jobs = several
             notes.append(f"{len(several)} jobs are called {query.job}; name one by its id to see its whole story.")
-        return await self._list(caller, past, query, wanted, notes)
+        return await self._list(caller, past, query, wanted, notes, telling=telling)
 
-    async def statistics(self, caller: Caller, query: Query, *, by: By = "name") -> StatsView:
+    async def statistics(self, caller: Caller, query: Query, *, by: By = "name", telling: bool = False) -> StatsView:
         """Say how the ended jobs that match went, in groups; `statistics` says how it is counted. Raises as above."""
         wanted = Filter(query, self._desk.world.clock())
-        past = await self._read(caller, query.scope)
+        past = await read_past(self._desk, caller, query.scope)
         if query.job:
-            one, several = await self._find(past, query.job, query.scope)
+            one, several = await find_in(self._desk, past, query.job, query.scope)
             past.jobs = several if one is None else [job for job in past.jobs if job.row.uid == one.record.uid]
         rows = [
             job.row
@@ -100,11 +70,14 @@ class Past:
             if _is_over(job) and wanted.takes(job.row) and wanted.takes_state(job.row.phase, job.row.status)
         ]
         values = statistics.last_values(past.points)
-        groups = statistics.grouped(rows, by, values)
-        async with self._desk.news.telling(self._own(past, caller), caller) as told:
+        # Of very many jobs it takes as long as a call to a host; no other call is held up by it.
+        groups, total = await to_thread.run_sync(
+            lambda: (statistics.grouped(rows, by, values), statistics.group_of("all", rows, {}) if rows else None)
+        )
+        async with self._desk.news.telling(_own(past, caller) if telling else None, caller) as told:
             return StatsView(
                 groups=tuple(groups[:GROUPS]),
-                total=statistics.group_of("all", rows, {}) if rows else None,
+                total=total,
                 by=by,
                 left_out=max(0, len(groups) - GROUPS),
                 stale=self._stale(past),
@@ -116,65 +89,10 @@ class Past:
                 news=told,
             )
 
-    # -- reading
-
-    async def _read(self, caller: Caller, scope: str) -> _Past:
-        troubles: list[str] = []
-        sessions = await self._desk.in_scope(caller, project=scope != "session", troubles=troubles)
-        if scope == "user":
-            known = {session.entry.session_id for session in sessions}
-            everyone = await self._desk.world.sessions.known()
-            sessions += [session for session in everyone if session.entry.session_id not in known]
-        past = _Past(sessions, troubles=troubles)
-        for session in sessions:
-            try:
-                await self._desk.world.sessions.call(session, lambda session: self._take(past, session))
-            except JobwardenError as error:
-                if session.entry.session_id == caller.session_id:
-                    raise
-                past.troubles.append(f"Session {session.entry.session_id} cannot be read: {error}")
-        return past
-
-    def _take(self, past: _Past, session: Session) -> None:
-        records = session.load()
-        history = self._desk.history(session)
-        alive = {record.uid for record in records}
-        now = self._desk.world.clock().timestamp()
-        jobs = [_Job(row, session, live=False) for uid, row in history.rows(session).items() if uid not in alive]
-        lived = [record for record in records if record.phase.closed or len(record.attempts) > 1]
-        past.jobs += jobs
-        past.jobs += [_Job(row_of_record(record, at=now), session, live=True) for record in lived]
-        past.points += history.points(session)
-        past.living += [(record, session) for record in records]
-        past.removed += history.removed(session)
-
-    async def _find(self, past: _Past, text: str, scope: str) -> tuple[Known | None, list[_Job]]:
-        """Find the one job that is meant, or several ended ones of a name."""
-        fitting = [job for job in past.jobs if not job.live and _fits(job.row, text)]
-        known = [Known(record, session, live=True) for record, session in past.living]
-        over: list[Known] = []
-        for session in {job.session.entry.session_id: job.session for job in fitting}.values():
-            history = self._desk.history(session)
-            uids = [job.row.uid for job in fitting if job.session is session]
-            ended = await self._desk.world.sessions.call(session, lambda one, h=history, u=uids: h.ended(one, u))
-            over += [Known(one.record, session, live=False, seq=one.seq) for one in ended.values()]
-        over.sort(key=lambda one: (one.record.ended_at or one.record.observed_at or self._desk.world.clock(), one.seq))
-        try:
-            return find_job([*over, *known], text), []
-        except AmbiguousJobError:
-            if any(_fits(row_of_record(one.record, at=0.0), text) for one in known):
-                raise
-            return None, fitting
-        except JobNotFoundError as error:
-            wider = _WIDER[scope]
-            raise JobNotFoundError(error.text, hint=f"{error.hint} {wider}." if wider else error.hint) from None
-
-    # -- answering
-
     async def _list(
-        self, caller: Caller, past: _Past, query: Query, wanted: Filter, notes: Sequence[str]
+        self, caller: Caller, past: PastOf, query: Query, wanted: Filter, notes: Sequence[str], *, telling: bool
     ) -> HistoryView:
-        chosen: list[tuple[float, _Job, Run, int | None]] = []
+        chosen: list[tuple[float, JobThen, Run, int | None]] = []
         for job in past.jobs:
             if wanted.takes(job.row):
                 chosen += [
@@ -185,7 +103,7 @@ class Past:
         shown = chosen[first : first + query.limit]
         uids = {job.row.uid for _, job, _, _ in shown}
         values = statistics.last_values(point for point in past.points if point.uid in uids)
-        async with self._desk.news.telling(self._own(past, caller), caller) as told:
+        async with self._desk.news.telling(_own(past, caller) if telling else None, caller) as told:
             return HistoryView(
                 jobs=tuple(_view(job, run, number, values, caller) for _, job, run, number in shown),
                 counts=Counts.model_validate(choosing.counted([run.phase for _, _, run, _ in chosen])),
@@ -201,14 +119,14 @@ class Past:
                 news=told,
             )
 
-    async def _timeline(self, caller: Caller, past: _Past, one: Known, limit: int) -> TimelineView:
+    async def _timeline(self, caller: Caller, past: PastOf, one: Known, limit: int, *, telling: bool) -> TimelineView:
         uid = one.record.uid
         events = await self._desk.world.sessions.call(one.session, lambda session: story.events_of(session, uid))
         told = [event for event in events if story.is_told(event)]
         row = row_of_record(one.record, at=told[-1].timestamp.timestamp() if told else 0.0)
-        job = _Job(row, one.session, live=one.live)
+        job = JobThen(row, one.session, live=one.live)
         runs = [_view(job, run, number, {}, caller) for number, run in enumerate(runs_of(row), start=1)]
-        async with self._desk.news.telling(self._own(past, caller), caller) as news:
+        async with self._desk.news.telling(_own(past, caller) if telling else None, caller) as news:
             return TimelineView(
                 job=await self._desk.view(one, caller),
                 runs=tuple(runs),
@@ -220,23 +138,23 @@ class Past:
                 news=news,
             )
 
-    def _notes(self, past: _Past, query: Query, matched: int) -> tuple[str, ...]:
+    def _notes(self, past: PastOf, query: Query, matched: int) -> tuple[str, ...]:
         notes: list[str] = []
         ended = sum(_is_over(job) for job in past.jobs)
         if not matched:
-            wider = _WIDER[query.scope]
+            wider = WIDER[query.scope]
             said = _NOTHING if not ended else f"None of {ended} ended jobs here is like that"
             notes.append(f"{said}{'; ' + wider if wider else ''}.")
         words = choosing.words_of(query.state)
         if "FAILED" in words:
             notes.append(
-                "FAILED is the scheduler's word alone; state=failed has TIMEOUT, OUT_OF_MEMORY and others too."
+                "FAILED is the scheduler's word alone; state failed has TIMEOUT, OUT_OF_MEMORY and others too."
             )
         if past.removed:
             notes.append(f"{past.removed} more were watched no longer before an end was seen; they are not in this.")
         return tuple(notes)
 
-    def _stale(self, past: _Past) -> tuple[StaleView, ...]:
+    def _stale(self, past: PastOf) -> tuple[StaleView, ...]:
         now = self._desk.world.clock()
         found: list[StaleView] = []
         for record, _ in past.living:
@@ -263,30 +181,25 @@ class Past:
             )
         return tuple(sorted(found, key=lambda one: one.since))
 
-    @staticmethod
-    def _own(past: _Past, caller: Caller) -> Session | None:
-        return next((one for one in past.sessions if one.entry.session_id == caller.session_id), None)
+
+def _own(past: PastOf, caller: Caller) -> Session | None:
+    return next((one for one in past.sessions if one.entry.session_id == caller.session_id), None)
 
 
-def _is_over(job: _Job) -> bool:
-    return job.row.phase in (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.LOST)
+def _is_over(job: JobThen) -> bool:
+    return job.row.phase in _OVER
 
 
-def _fits(row: Row, text: str) -> bool:
-    ids = {row.id, *(str(run[0]) for run in row.runs)}
-    return text == row.name or any(text == one or text.endswith(f":{one}") for one in ids)
-
-
-def _ends(job: _Job, *, singly: bool) -> list[tuple[float, _Job, Run, int | None]]:
+def _ends(job: JobThen, *, singly: bool) -> list[tuple[float, JobThen, Run, int | None]]:
     """Give what ended, and when: the job, or each of its runs that has."""
-    runs = runs_of(job.row)
     if not singly:
-        return [(job.row.when, job, runs[-1], None)] if _is_over(job) else []
+        return [(job.row.when, job, last_run(job.row), None)] if _is_over(job) else []
+    runs = runs_of(job.row)
     ended = [(number, run) for number, run in enumerate(runs, start=1) if Phase(run.phase).closed]
     return [(run.ended if run.ended is not None else job.row.when, job, run, number) for number, run in ended]
 
 
-def _view(job: _Job, run: Run, number: int | None, values: statistics.Values, caller: Caller) -> RunView:
+def _view(job: JobThen, run: Run, number: int | None, values: statistics.Values, caller: Caller) -> RunView:
     row = job.row
     last = number is None or number == max(1, len(row.runs))
     return RunView(
@@ -304,9 +217,9 @@ def _view(job: _Job, run: Run, number: int | None, values: statistics.Values, ca
         exit_code=run.exit_code,
         signal=run.signal,
         node=run.node,
-        submitted_at=at(run.submitted),
-        started_at=at(run.started),
-        ended_at=at(run.ended),
+        submitted_at=maybe_at(run.submitted),
+        started_at=maybe_at(run.started),
+        ended_at=maybe_at(run.ended),
         journaled_at=at(row.at),
         ran_s=ran_s(run),
         waited_s=waited_s(run),
@@ -315,7 +228,7 @@ def _view(job: _Job, run: Run, number: int | None, values: statistics.Values, ca
         live=job.live,
         result=row.result if last else None,
         facts=row.facts if last else {},
-        metrics={name: value for (uid, name), value in values.items() if uid == row.uid},
+        metrics=values.get(row.uid, {}),
         session=job.session.entry.session_id,
         mine=job.session.entry.session_id == caller.session_id,
     )

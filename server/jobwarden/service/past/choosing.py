@@ -16,6 +16,7 @@ from jobwarden_registry.phases import Phase
 SCOPES = ("session", "project", "user")
 By = Literal["name", "series", "type", "host", "tag", "partition", "user"]
 
+USUAL = 20
 MOST = 1000
 """Rows of one page."""
 
@@ -53,7 +54,7 @@ class Query:
     since: str | None = None
     text: str | None = None
     scope: str = "session"
-    limit: int = 20
+    limit: int = USUAL
     page: int = 1
     singly: bool = False
 

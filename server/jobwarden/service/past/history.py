@@ -79,7 +79,11 @@ class History:
             return {}
         with folder, folder.opened(EVENTS) as journal:
             self._go_on(folder, journal)
-            rows = self._told.rows if uids is None else {uid: self._told.rows[uid] for uid in uids}
+            rows = (
+                self._told.rows
+                if uids is None
+                else {uid: row for uid in uids if (row := self._told.rows.get(uid)) is not None}
+            )
             if journal is not None:
                 for uid, row in rows.items():
                     if uid not in self._ended:

@@ -92,23 +92,27 @@ SHOWN_FACTS = ("efficiency", "partition")
 
 
 def runs_of(row: Row) -> list[Run]:
-    """Give the runs of a job, oldest first; of one whose source knows none, the one that its record tells."""
-    runs = [Run(*run) for run in row.runs]
-    if runs:
-        last = runs[-1]
-        # The record's own fields are the last run's, and say more than a run that was only listed.
-        runs[-1] = last._replace(
-            started=last.started if last.started is not None else row.started,
-            ended=last.ended if last.ended is not None else row.ended,
-            status=row.status or last.status,
-            phase=row.phase,
-            exit_code=row.exit_code if last.exit_code is None else last.exit_code,
-            signal=row.signal if last.signal is None else last.signal,
-            node=last.node or row.node,
-        )
-        return runs
-    ran = (row.submitted, row.started, row.ended, row.status, row.phase, row.exit_code, row.signal, row.node)
-    return [Run(row.resubmitted_as or row.id, *ran)]
+    """Give the runs of a job, oldest first."""
+    return [*(Run(*run) for run in row.runs[:-1]), last_run(row)]
+
+
+def last_run(row: Row) -> Run:
+    """Give the run that a job's record is about, which says more of it than a run that was only listed."""
+    if not row.runs:
+        told = (row.resubmitted_as or row.id, row.submitted, row.started, row.ended, row.status, row.phase)
+        return Run(*told, row.exit_code, row.signal, row.node)
+    id_, submitted, started, ended, status, _, exit_code, signal, node = row.runs[-1]
+    return Run(
+        id_,
+        submitted,
+        started if started is not None else row.started,
+        ended if ended is not None else row.ended,
+        row.status or status,
+        row.phase,
+        row.exit_code if exit_code is None else exit_code,
+        row.signal if signal is None else signal,
+        node or row.node,
+    )
 
 
 def ran_s(run: Run) -> float | None:
@@ -159,9 +163,14 @@ def moment(value: JsonValue) -> float | None:
     return read.timestamp() if read.tzinfo is not None else None
 
 
-def at(seconds: float | None) -> datetime | None:
+def at(seconds: float) -> datetime:
     """Give a moment as views hold it."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def maybe_at(seconds: float | None) -> datetime | None:
+    """Give a moment that may not be known."""
+    return None if seconds is None else at(seconds)
 
 
 def _row(record: Mapping[str, JsonValue], uid: str, seq: int, start: int, length: int, told_at: float) -> Row:

@@ -20,7 +20,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from jobwarden.service.past.choosing import By, keys_of
-from jobwarden.service.past.rows import Point, Row, Run, at, ran_s, runs_of, waited_s
+from jobwarden.service.past.rows import Point, Row, Run, at, last_run, ran_s, waited_s
 from jobwarden.service.past_views import CauseView, GroupView, MetricView, SlowerView, SpreadView
 from jobwarden_registry.phases import Phase
 
@@ -33,18 +33,16 @@ SLOWER_RATIO, SLOWER_S = 1.25, 10.0
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
 
-Values = Mapping[tuple[str, str], float]
-"""The last value of each metric of each job, by uid and name."""
+Values = Mapping[str, Mapping[str, float]]
+"""By uid, the last value of each metric."""
 
 
-def last_values(points: Iterable[Point]) -> dict[tuple[str, str], float]:
-    """Give what each job came to by each metric."""
-    latest: dict[tuple[str, str], Point] = {}
+def last_values(points: Iterable[Point]) -> dict[str, dict[str, float]]:
+    """Give what each job came to by each metric; points in the order in which they were stored."""
+    latest: dict[str, dict[str, float]] = {}
     for point in points:
-        known = latest.get((point.uid, point.name))
-        if known is None or point.at >= known.at:
-            latest[point.uid, point.name] = point
-    return {key: point.value for key, point in latest.items()}
+        latest.setdefault(point.uid, {})[point.name] = point.value
+    return latest
 
 
 def grouped(rows: Iterable[Row], by: By, values: Values) -> list[GroupView]:
@@ -60,23 +58,23 @@ def grouped(rows: Iterable[Row], by: By, values: Values) -> list[GroupView]:
 def group_of(key: str, rows: Iterable[Row], values: Values) -> GroupView:
     """Give the statistics of jobs, in whatever order they come."""
     rows = sorted(rows, key=lambda row: (row.when, row.seq))
-    ends = [(row, runs_of(row)) for row in rows]
-    good = [(row, runs[-1]) for row, runs in ends if row.phase == Phase.SUCCEEDED]
-    bad = [(row, runs[-1]) for row, runs in ends if row.phase == Phase.FAILED]
+    ends = [(row, last_run(row)) for row in rows]
+    good = [(row, run) for row, run in ends if row.phase == Phase.SUCCEEDED.value]
+    bad = [(row, run) for row, run in ends if row.phase == Phase.FAILED.value]
     took = [seconds for _, run in good if (seconds := ran_s(run)) is not None]
     failure = bad[-1][0] if bad else None
     return GroupView(
         key=key,
         runs=len(rows),
-        attempts=sum(len(runs) for _, runs in ends),
+        attempts=sum(max(1, len(row.runs)) for row in rows),
         succeeded=len(good),
         failed=len(bad),
-        cancelled=sum(row.phase == Phase.CANCELLED for row in rows),
-        lost=sum(row.phase == Phase.LOST for row in rows),
+        cancelled=sum(row.phase == Phase.CANCELLED.value for row in rows),
+        lost=sum(row.phase == Phase.LOST.value for row in rows),
         success_rate=len(good) / (len(good) + len(bad)) if good or bad else None,
         duration=spread(took),
         failed_after=spread(_known(ran_s(run) for _, run in bad)),
-        waited=spread(_known(waited_s(runs[-1]) for _, runs in ends)),
+        waited=spread(_known(waited_s(run) for _, run in ends)),
         durations=tuple(took[-SERIES:]),
         last_success_at=at(good[-1][0].when) if good else None,
         last_failure_at=at(failure.when) if failure is not None else None,
@@ -131,12 +129,8 @@ def _causes(bad: Sequence[tuple[Row, Run]]) -> tuple[CauseView, ...]:
 
 def _metrics(rows: Sequence[Row], values: Values) -> tuple[MetricView, ...]:
     found: dict[str, list[float]] = {}
-    if values:
-        wanted = {row.uid: number for number, row in enumerate(rows)}
-        for (_, uid, name), value in sorted(
-            ((wanted[uid], uid, name), value) for (uid, name), value in values.items() if uid in wanted
-        ):
-            assert uid in wanted
+    for row in rows:
+        for name, value in values.get(row.uid, {}).items():
             found.setdefault(name, []).append(value)
     told: list[MetricView] = []
     for name, numbers in sorted(found.items()):
@@ -151,9 +145,9 @@ def _metrics(rows: Sequence[Row], values: Values) -> tuple[MetricView, ...]:
 def _failing(rows: Sequence[Row]) -> int:
     count = 0
     for row in reversed(rows):
-        if row.phase == Phase.FAILED:
+        if row.phase == Phase.FAILED.value:
             count += 1
-        elif row.phase == Phase.SUCCEEDED:
+        elif row.phase == Phase.SUCCEEDED.value:
             break
     return count if count > 1 else 0
 
