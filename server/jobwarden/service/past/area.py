@@ -195,7 +195,12 @@ def _ends(job: JobThen, *, singly: bool) -> list[tuple[float, JobThen, Run, int 
     if not singly:
         return [(job.row.when, job, last_run(job.row), None)] if _is_over(job) else []
     runs = runs_of(job.row)
-    ended = [(number, run) for number, run in enumerate(runs, start=1) if Phase(run.phase).closed]
+    # A run that was requeued has ended, whatever its word (REQUEUED) means of the job.
+    ended = [
+        (number, run)
+        for number, run in enumerate(runs, start=1)
+        if Phase(run.phase).closed or (number < len(runs) and run.ended is not None)
+    ]
     return [(run.ended if run.ended is not None else job.row.when, job, run, number) for number, run in ended]
 
 
