@@ -16,6 +16,7 @@ from jobwarden.cli import (
     diagnosing,
     discovering,
     exit_codes,
+    history,
     hooks,
     install,
     jobs,
@@ -43,6 +44,7 @@ Begin here:
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
   jobwarden explain 12345                           why it is in that state
+  jobwarden history --since 7d                      what ended, and how
   jobwarden diagnose --file slurm-12345.out         the same of any log
   jobwarden doctor                                  what would go wrong
 """
@@ -73,6 +75,7 @@ def build() -> click.Group:
         jobs.tail,
         diagnosing.diagnose,
         jobs.explain,
+        history.history,
         jobs.cancel,
         discovering.discover,
         ruling.rules,

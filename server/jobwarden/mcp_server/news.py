@@ -61,6 +61,12 @@ def news_lines(news: Sequence[Event], now: datetime, most: int) -> list[str]:
     return ["NEWS", *lines]
 
 
+def event_text(event: Event) -> str:
+    """Say what one event tells, without its job and its moment."""
+    said = "; ".join(part for part in (_states([event]), *_happenings([event])) if part)
+    return said or cell(str(event.event), 40)
+
+
 def _line(events: Sequence[Event], now: datetime) -> str:
     last = events[-1]
     said = [_states(events), *_happenings(events)]

@@ -29,6 +29,7 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
+from jobwarden.service.past.area import Past
 from jobwarden.service.plans import Plans
 from jobwarden.service.reconciling import Reconciling
 from jobwarden.service.tailing import Asked
@@ -81,6 +82,7 @@ class Service:
         self._long_waits = LongWaits(desk)
         self.plans = Plans(desk)
         self.reconciling = Reconciling(desk)
+        self.past = Past(desk)
 
     async def register(
         self,
