@@ -273,14 +273,16 @@ class CancelOutcome:
         accepted: Whether the source took the request.
         text: What it said, or why it refused.
         failed: It did not refuse: it could not be asked, or nothing is known of what it did. Asking again may help.
-        depends: Slurm jobs that must be cancelled for it, on their host, by whoever asked; what becomes of them is
+        depends: Slurm jobs to which it must be done for it, on their host, by whoever asked; what becomes of them is
             the outcome then. The source's own `look_there` is asked first which they are.
+        seen: Of a change that was accepted: whether a look has shown it since; None where no look can.
     """
 
     accepted: bool
     text: str
     depends: DependsOn | None = None
     failed: bool = False
+    seen: bool | None = None
 
 
 @runtime_checkable
@@ -312,10 +314,38 @@ class LivesHere(Protocol):
 class Control(StrEnum):
     """What can be done to a living job beside ending it."""
 
+    HOLD = "hold"
+    """Have it wait, though it could begin."""
+    RELEASE = "release"
+    """Let it wait no longer."""
     SUSPEND = "suspend"
     """Hold it up where it is; it keeps what it has."""
     RESUME = "resume"
     """Let it go on."""
+    REQUEUE = "requeue"
+    """End its run and have it begin again; what it has done is lost, but for what it has saved."""
+    SIGNAL = "signal"
+    """Send it a signal."""
+    TOP = "top"
+    """Put it before the user's other waiting jobs."""
+    TIME_LIMIT = "time_limit"
+    """Give it less time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done to jobs.
+
+    Attributes:
+        action: Which.
+        value: Of a signal its name without `SIG`, before it `B:` for the batch script alone; of a time limit its
+            minutes; of a requeue `hold`, for one that waits then until it is released; else empty.
+        elements: Of an array these elements alone: `3`, `1-4,7`; empty: all of it.
+    """
+
+    action: Control
+    value: str = ""
+    elements: str = ""
 
 
 @runtime_checkable
@@ -327,11 +357,17 @@ class Controls(Protocol):
         """What it can do; `control` is called with nothing else."""
         ...
 
-    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
-        """Ask for this of these jobs, after a live look that each is the user's own. Twice is as good as once.
+    @property
+    def cannot(self) -> Mapping[Control, str]:
+        """Why it cannot do the others, and what helps instead: whole sentences."""
+        ...
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], change: Change) -> Mapping[str, CancelOutcome]:
+        """Ask for this of these jobs, after a live look that each is the user's own, and look what came of it.
 
         Returns:
-            One outcome for every id asked. What came of it is seen by `observe`.
+            One outcome for every id asked. An accepted one says in its text what is seen of it now, and in `seen`
+            whether that is what was asked for.
 
         Raises:
             As `Cancels.cancel`.

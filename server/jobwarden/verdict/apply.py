@@ -218,9 +218,22 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
         # A cause that stands there already was written by hand.
         record = draft.record.changed(cause=causes.get(uid) if bad else None)
-        transaction.finish(uid, record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+        text, asked = draft.text, who_asked(record)
+        if asked and record.phase is Phase.CANCELLED:
+            record = record.changed(cause=f"cancelled by {asked}")
+        elif asked:
+            text = " ".join(filter(None, (text, f"Its end was asked for by {asked}.")))
+        transaction.finish(uid, record, evidence=draft.evidence, text=text, extra=draft.extra)
     else:
         transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+
+
+def who_asked(record: JobRecord) -> str:
+    """Say who asked for the end of this run, and why; empty where nobody did, or an earlier run was meant."""
+    asked = record.end_asked
+    if asked is None or (asked.run, asked.runs) != (record.resubmitted_as or record.id, max(1, len(record.attempts))):
+        return ""
+    return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
 
 
 @dataclass(frozen=True, slots=True)
