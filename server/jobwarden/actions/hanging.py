@@ -10,7 +10,6 @@ from jobwarden.verdict.rounds import Rounds
 from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import JobwardenError
 
-
 Ask = Callable[[Source, Host, Sequence[Wanted]], Awaitable[Mapping[str, CancelOutcome]]]
 """Asks a source for what is wanted of these jobs."""
 

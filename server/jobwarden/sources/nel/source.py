@@ -38,8 +38,8 @@ from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import LogPaths
 
 _CANNOT: Mapping[Control, str] = {
-    Control.REQUEUE: "nel has a next job waiting for the end of the one that runs, and submits more by itself: a requeue "
-    "would have two of them at work. Cancel the run, and have nel begin it anew.",
+    Control.REQUEUE: "nel has a next job waiting for the end of the one that runs, and submits more by itself: a "
+    "requeue would have two of them at work. Cancel the run, and have nel begin it anew.",
 }
 _RESUMES = "nel's next job goes on where this one is ended. To end the run, cancel it: that ends all of its jobs."
 _ENDING = frozenset({"KILL", "TERM", "INT", "QUIT", "HUP"})

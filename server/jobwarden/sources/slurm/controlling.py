@@ -1,7 +1,7 @@
 """Changing living jobs: what is run for each action, and what is seen of it afterwards.
 
 Facts of Slurm 22.05.8, each tried as an ordinary user: scontrol takes a hold of a running job and does nothing until
-that is requeued; a requeue counts at once; `top` is refused unless `SchedulerParameters` has `enable_user_top`; a higher
+that is requeued; a requeue counts at once; `top` is refused unless SchedulerParameters has `enable_user_top`; a higher
 time limit, `suspend` and `resume` are refused to all but operators; `scancel -s` reaches the steps that srun began and
 not the batch script, which `--batch` does, and its children too with `--full`.
 """

@@ -88,10 +88,10 @@ class SlurmSource:
         jobs = {name: job for name, job in known.readable.items() if name not in again}
         asked = await self._detail(host, first, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
-            both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
+            both = f"{asked.queue.complaint}; {asked.account.complaint}"
             raise SourceUnavailableError(both, code="slurm.unavailable")
         if asked.no_accounting and asked.queue.trouble:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
+            raise SourceUnavailableError(asked.queue.complaint, code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
         judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
         told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
@@ -129,7 +129,7 @@ class SlurmSource:
         outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in known.unreadable}
         asked = await self._look(host) if jobs else Asked(self._clock(), self._clock(), "", Answer(""))
         if jobs and not asked.queue.whole:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+            raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         absent = {name: job for name, job in jobs.items() if not asked.queue_rows(job.id)}
         if absent:
             asked = await self._ask_by_id(host, asked, absent)
@@ -141,7 +141,7 @@ class SlurmSource:
         """See `Discovers.discover`. One squeue, the same as for any observation."""
         asked = await self._look(host)
         if not asked.queue.whole:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+            raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         return list_jobs(asked)
 
     async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
@@ -175,7 +175,7 @@ class SlurmSource:
             raise NotAgainError("It is an array or a part of a job, and is not submitted again.")
         asked = await self._look(host, [job.base])
         if not asked.queue.whole:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+            raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         fitting, accounted = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
         if len(fitting) < len(asked.queue_rows(job)) or (asked.account_rows(job) and not accounted and not fitting):
             raise NotAgainError("Another job has its id now.")
