@@ -48,6 +48,8 @@ class Firing:
         manual: A person or agent triggered it.
         run: The id of the run whose line, state or time it was; empty: the run that is there.
         runs: How many runs the job had had then, that one included.
+        by: Who asks for it, where it is no rule's.
+        free: See `Deed.free`.
     """
 
     id: str
@@ -60,6 +62,8 @@ class Firing:
     manual: bool = False
     run: str = ""
     runs: int = 0
+    by: str = ""
+    free: bool = False
 
 
 _Check = Callable[["ActionCall", Grants], Mapping[str, Value]]

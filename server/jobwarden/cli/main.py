@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    controlling,
     demo,
     diagnosing,
     discovering,
@@ -72,6 +73,9 @@ def build() -> click.Group:
         diagnosing.diagnose,
         jobs.explain,
         jobs.cancel,
+        controlling.control,
+        controlling.pause,
+        controlling.unpause,
         discovering.discover,
         ruling.rules,
         upkeep.watch,

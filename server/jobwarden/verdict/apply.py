@@ -14,6 +14,7 @@ from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.pausing import is_paused
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import RECORD_VERSION, JobRecord
@@ -63,6 +64,8 @@ class Answer:
     def concerns(self, record: JobRecord) -> bool:
         """Whether it can say anything about this record."""
         if record.type != self.type or (record.site or record.host) != self.site:
+            return False
+        if record.paused is not None:  # what another session asks about it, that one is told
             return False
         if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
             return False
@@ -263,4 +266,5 @@ def _outage(answer: Answer, before: list[JobRecord], after: list[JobRecord]) -> 
 
 
 def _stale(records: list[JobRecord]) -> list[JobRecord]:
-    return [record for record in records if record.stale_since is not None and not is_catching_up(record)]
+    stale = [record for record in records if record.stale_since is not None]
+    return [record for record in stale if not is_catching_up(record) and not is_paused(record)]

@@ -21,13 +21,13 @@ from jobwarden.sources.slurm.ids import RowId, SlurmId, parse_row_id
 from jobwarden.sources.slurm.reading import MAYBE
 from jobwarden_registry.phases import Phase
 
-_FIELDS = (("JobArrayID", 600), ("State", 24), ("Reason", 80), ("TimeLimit", 24), ("PriorityLong", 24), ("Nice", 24),
+_FIELDS = (("JobArrayID", 300), ("State", 24), ("Reason", 80), ("TimeLimit", 24), ("PriorityLong", 24), ("Nice", 24),
            ("RestartCnt", 12), ("TimeUsed", 24))  # fmt: skip
 FORMAT = ",".join(f"{name}:{width}" for name, width in _FIELDS)
 
 _CONTROL = r"""
-format=$1 ids=$2 action=$3 value=$4; shift 4
-look() { ask "$1" squeue -h -a -t all -j "$ids" -O "$format"; }
+format=$1 ids=$2 action=$3 value=$4 each=$5; shift 5
+look() { ask "$1" squeue -h -a $each -t all -j "$ids" -O "$format"; }
 look before
 ask steps squeue -h -s -j "$ids" -o %i
 for id in "$@"; do
@@ -75,7 +75,7 @@ class Look:
         state: In Slurm's words.
         reason: Likewise.
         time_limit: Likewise.
-        priority: 0: held.
+        priority: 0 for one that is held.
         nice: What was taken off its priority.
         restarts: How often it was requeued.
         used: How long it has run.
@@ -92,8 +92,13 @@ class Look:
 
     @property
     def held(self) -> bool:
-        """Whether it waits to be released."""
-        return self.state == "PENDING" and (self.priority == "0" or self.reason in _HELD)
+        """Whether it waits to be released, and every element that this row stands for."""
+        return self.state == "PENDING" and all(reason in _HELD for reason in self.reason.split(","))
+
+    @property
+    def partly_held(self) -> bool:
+        """Whether one of these does."""
+        return self.state == "PENDING" and any(reason in _HELD for reason in self.reason.split(","))
 
     def told(self) -> str:
         """Say it in one line."""
@@ -122,7 +127,9 @@ def control_argv(
     """
     listed = list(base) * 2 if len(base) == 1 else list(base)  # see `commands.by_id_argv`
     action, value = ("look", "") if change is None else _said(change)
-    words = (FORMAT, ",".join(str(one) for one in listed), action, value, *ids)
+    # squeue puts waiting elements of an array into one row, with the reasons of all of them.
+    each = "-r" if any("_" in one for one in ids) else "-a"
+    words = (FORMAT, ",".join(str(one) for one in listed), action, value, each, *ids)
     return slurm_argv(_CONTROL, nonce, *words, cluster=cluster, limit_s=limit_s)
 
 
@@ -231,7 +238,7 @@ def is_seen(change: Change, before: Sequence[Look], after: Sequence[Look]) -> bo
             waiting = [look for look in after if look.state == "PENDING"]
             return bool(waiting) and all(look.held for look in waiting)
         case Control.RELEASE:
-            return bool(after) and not any(look.held for look in after)
+            return bool(after) and not any(look.partly_held for look in after)
         case Control.SUSPEND:
             return any(look.state == "SUSPENDED" for look in after)
         case Control.RESUME:
