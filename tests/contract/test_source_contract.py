@@ -14,7 +14,8 @@ from typing import ClassVar
 import pytest
 
 from jobwarden.sources import plugins
-from jobwarden.sources.base import Absent, CancelOutcome, Change, Control, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.framing import Part, framed_argv, new_nonce, read_parts
 from jobwarden.testing import source_contract as contract
 from jobwarden.testing.paper import FramedTransport

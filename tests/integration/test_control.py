@@ -12,6 +12,7 @@ import pytest
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service, open_service
 from jobwarden_registry.errors import InvalidIdError
+from jobwarden_registry.model import JobRecord
 from support.cluster import Cluster
 from support.watched import Watched, beside
 
@@ -115,10 +116,10 @@ async def test_a_running_job_is_signalled_stopped_limited_and_requeued(
 
     view = await do(watched, "requeue", job, value="hold", reason="a node is slow")
     assert said(view)[0][0] == "done", said(view)
-    assert (shown(cluster, job)["Restarts"], shown(cluster, job)["Reason"]) == ("1", "JobHeldUser")
-    await do(watched, "release", job)
+    assert (shown(cluster, job)["Restarts"], shown(cluster, job)["Priority"]) == ("1", "0")
+    assert said(await do(watched, "release", job))[0][0] == "done"
     await watched.until(lambda: "requeued" in watched.kinds(), "the requeue was seen as a second attempt")
-    assert len(watched.rows()[job]["attempts"]) == 2  # type: ignore[arg-type] -- a list, as JSON has it
+    assert JobRecord.model_validate(watched.rows()[job]).attempts[1:]
     ((outcome, text),) = said(await do(watched, "requeue", job))
     assert (outcome, "waits already" in text) == ("refused", True)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.sources.base import Change, Control, Wanted
+from jobwarden.sources.base import Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.process.launch import Started
 from jobwarden_registry.phases import Phase
 from support.processes import (

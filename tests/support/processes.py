@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import anyio
 from pydantic import JsonValue
 
-from jobwarden.sources.base import CancelOutcome, Change, Control, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, Host, Seen, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.process.launch import Started, start_process, supervised
 from jobwarden.sources.process.source import ProcessSource
 from jobwarden.sources.process.table import find_process

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from jobwarden.actions.cancel import CancelReport, Doomed, Order, Request, carry_request
 from jobwarden.actions.modifications import TIME, seconds_of
-from jobwarden.sources.base import CancelOutcome, Change, Control, Controls, Host, Source, Wanted
+from jobwarden.sources.base import CancelOutcome, Host, Source, Wanted
+from jobwarden.sources.controls import Change, Control, Controls
 from jobwarden.verdict.rounds import Rounds
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.events import EventKind

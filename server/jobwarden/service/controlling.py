@@ -26,7 +26,7 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known
 from jobwarden.service.stopping import choose, order_of, owns
 from jobwarden.service.views import JobView
-from jobwarden.sources.base import Control
+from jobwarden.sources.controls import Control
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.phases import Phase
 

@@ -20,19 +20,8 @@ from functools import partial
 import anyio
 from pydantic import TypeAdapter
 
-from jobwarden.sources.base import (
-    CancelOutcome,
-    Cancels,
-    Change,
-    Control,
-    Controls,
-    Discovers,
-    Host,
-    LivesHere,
-    Sighting,
-    Source,
-    Wanted,
-)
+from jobwarden.sources.base import CancelOutcome, Cancels, Discovers, Host, LivesHere, Sighting, Source, Wanted
+from jobwarden.sources.controls import Change, Control, Controls
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import GROUP, believed, load_sources
 from jobwarden.sources.post_mortem import Accounts

@@ -15,18 +15,8 @@ from pathlib import PurePosixPath
 
 from pydantic import JsonValue
 
-from jobwarden.sources.base import (
-    CancelOutcome,
-    Change,
-    Control,
-    CouldNotAsk,
-    DependsOn,
-    Found,
-    Host,
-    Prepared,
-    Sighting,
-    Wanted,
-)
+from jobwarden.sources.base import CancelOutcome, CouldNotAsk, DependsOn, Found, Host, Prepared, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.launcher.commands import Place, cancel_argv, find_argv, look_argv

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from jobwarden.sources.base import (
     Absent,
     CancelOutcome,
-    Change,
-    Control,
     CouldNotAsk,
     DependsOn,
     Host,
@@ -23,6 +21,7 @@ from jobwarden.sources.base import (
     watched_facts,
 )
 from jobwarden.sources.base import Found as Listed
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.nel import asking

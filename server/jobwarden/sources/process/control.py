@@ -15,7 +15,8 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from jobwarden.sources.base import CancelOutcome, Change, Control, Host, Wanted
+from jobwarden.sources.base import CancelOutcome, Host, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.process.reach import check_ours, held, signallable
 from jobwarden.sources.process.state import StartFile
 from jobwarden.sources.process.supervisor import session_members, signal_group, stat_fields

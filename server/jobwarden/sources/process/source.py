@@ -26,18 +26,8 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from jobwarden.sources.base import (
-    Absent,
-    CancelOutcome,
-    Change,
-    Control,
-    CouldNotAsk,
-    Found,
-    Host,
-    Seen,
-    Sighting,
-    Wanted,
-)
+from jobwarden.sources.base import Absent, CancelOutcome, CouldNotAsk, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.process.cancel import cancel_all

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from jobwarden.sources.base import CancelOutcome, Change, Host
+from jobwarden.sources.base import CancelOutcome, Host
+from jobwarden.sources.controls import Change
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.framing import Part, new_nonce
 from jobwarden.sources.slurm.asked import Asked

@@ -12,7 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobwarden.sources.base import CancelOutcome, Change, Control
+from jobwarden.sources.base import CancelOutcome
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import UnreadableAnswerError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.slurm.answers import Row
@@ -45,7 +46,7 @@ if [ "$action" != look ]; then look after; fi
 jw_done
 """
 
-_HELD = ("JobHeldUser", "JobHeldAdmin")
+_HELD = ("JobHeldUser", "JobHeldAdmin", "job requeued in held state", "job_requeued_in_held_state")
 _WHOLE = ("STOP", "CONT", "KILL")
 """Signals that must reach all of a job or nothing of it."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jobwarden.sources.base import CancelOutcome, Change, Control, CouldNotAsk, Found, Host, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.framing import Part, new_nonce, read_parts
 from jobwarden.sources.log_files import Hosts, JobLogs
