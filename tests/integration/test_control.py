@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,9 @@ from jobwarden.service.service import Service, open_service
 from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.model import JobRecord
 from support.cluster import Cluster
-from support.watched import Watched, beside
+from support.household import cli
+from support.watched import Watched, beside, end_of
+from support.watched import submit as submitted
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
@@ -155,3 +158,66 @@ async def test_nobody_elses_job_and_no_other_sessions_is_touched(
         with pytest.raises(InvalidIdError, match="no signal"):
             await service.control.control(watched.home.caller("one"), jobs=[mine], action="signal", value="SEGV")
     cluster.slurm("scancel", "--user", "bob")
+
+
+async def test_a_job_that_failed_is_submitted_again_and_one_that_is_killed_says_by_whom(
+    lend: Callable[..., Watched], faulty_cluster: Cluster
+) -> None:
+    cluster, watched = faulty_cluster, lend()
+    script = cluster.home() / "again.sh"
+    script.write_text("#!/bin/bash\n[ -e again.mark ] && exec sleep 300\ntouch again.mark; exit 3\n", encoding="utf-8")
+    job = await submit(cluster, "--time=5", str(script))
+    await beside(lambda: cluster.wait_until_accounted(job, {"FAILED"}))
+    await watched.register(job)
+    await watched.until_every("finished")
+    ((outcome, text),) = said(await do(watched, "resubmit", job, value="time=7", reason="a hiccup"))
+    assert (outcome, "[grants]" in text) == ("refused", True)
+    view = await do(watched, "resubmit", job, value="time=7", reason="a hiccup", free=True)
+    assert said(view)[0][0] == "done", said(view)
+    (new,) = {run.id for run in (await watched.status()).jobs[-1].attempts} - {job}
+    assert shown(cluster, new)["TimeLimit"] == "00:07:00"
+    await beside(lambda: cluster.wait_for(new, {"RUNNING"}))
+    ((outcome, text),) = said(await do(watched, "signal", new, value="KILL", reason="it stands still"))
+    assert outcome == "done", text
+    await watched.until(lambda: watched.kinds().count("finished") == 2, "its end was seen")
+    end = watched.home.journal("one")[-1]
+    assert (end.record or {})["cause"] == "cancelled by claude-code session one: it stands still", end
+
+
+async def test_a_paused_host_is_left_alone_by_the_real_watcher_and_what_ended_meanwhile_is_told_late(
+    lend: Callable[..., Watched], faulty_cluster: Cluster
+) -> None:
+    cluster, watched = faulty_cluster, lend()
+    jobs = [await submitted(cluster), await submitted(cluster)]
+    await watched.register(*[job.id for job in jobs])
+    await watched.until(lambda: watched.home.watcher_pid() is not None, "the watcher has begun")
+
+    done = cli(watched.home, "pause", "--session", "one", "--host", watched.host, "--reason", "maintenance")
+    assert done.returncode == 0, done.stderr
+    await watched.until(lambda: watched.home.watcher_pid() is None, "a watcher with nothing but paused jobs has ended")
+    jobs[0].open()
+    ended = [0.0]
+
+    def is_over() -> bool:
+        told = end_of(cluster, jobs[0].id)
+        ended[0] = float(told[2]) if len(told) == 3 and told[2].isdigit() else 0.0
+        return told[0] == "FAILED" and time.time() > ended[0] + 3
+
+    before = watched.ledger().tried_at
+    await watched.until(is_over, "the job ended some seconds ago")
+    view = await watched.status(refresh=True)
+    assert [job.phase for job in view.jobs] == ["running", "running"]
+    assert all("maintenance" in str(job.paused_because) for job in view.jobs)
+    assert watched.ledger().tried_at == before
+    assert watched.home.watcher_pid() is None
+    assert "not watched" in cli(watched.home, "pause", "--list").stdout
+
+    done = cli(watched.home, "unpause", "--session", "one", "--host", watched.host)
+    assert done.returncode == 0, done.stderr
+    await watched.until_every("finished")
+    (end,) = [event for event in watched.home.journal("one") if event.event == "finished"]
+    assert (end.job_id, (end.model_extra or {}).get("observed_late")) == (jobs[0].id, True)
+    assert not {"lost", "unreachable"} & set(watched.kinds())
+    await watched.until(lambda: watched.home.watcher_pid() is not None, "the watcher runs again")
+    jobs[1].open()
+    await watched.until(lambda: watched.kinds().count("finished") == 2, "it watches as before")
