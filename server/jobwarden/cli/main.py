@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    controlling,
     demo,
     diagnosing,
     discovering,
@@ -77,6 +78,9 @@ def build() -> click.Group:
         jobs.explain,
         history.history,
         jobs.cancel,
+        controlling.control,
+        controlling.pause,
+        controlling.unpause,
         discovering.discover,
         ruling.rules,
         planning.plan,

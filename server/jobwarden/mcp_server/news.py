@@ -22,6 +22,7 @@ _WORDS = {
     EventKind.RULE_FIRED: "rule fired",
     EventKind.ACTION: "",
     EventKind.CANCEL_REQUESTED: "cancel requested",
+    EventKind.CONTROL: "",
     EventKind.LOST: "lost: nowhere to be found, how it ended is not known",
     EventKind.FOUND_AGAIN: "found again",
     EventKind.REMOVED: "no longer watched",

@@ -25,6 +25,7 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
@@ -83,6 +84,7 @@ class Service:
         self.plans = Plans(desk)
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
+        self.control = Controlling(desk)
 
     async def register(
         self,
