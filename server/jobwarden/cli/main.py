@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    board,
     demo,
     diagnosing,
     discovering,
@@ -37,6 +38,7 @@ Begin here:
   jobwarden register slurm 12345 --host cluster-a   watch a submitted job
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
+  jobwarden board                                   all sessions, live on one screen
   jobwarden wait 12345                              until it has ended
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
@@ -67,6 +69,7 @@ def build() -> click.Group:
         jobs.register,
         jobs.run,
         jobs.status,
+        board.board,
         jobs.wait,
         jobs.tail,
         diagnosing.diagnose,

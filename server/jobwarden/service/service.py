@@ -25,6 +25,7 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.board import Board
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
@@ -77,6 +78,7 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.board = Board(desk)
 
     async def register(
         self,
