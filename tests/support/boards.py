@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from jobwarden.identity import Caller
 from jobwarden.service.board import Board
@@ -148,7 +149,7 @@ class FakeBoard(Board):
 def a_morning() -> FakeBoard:
     """Make the board of the pictures: what an engineer may find after a night."""
     hour = timedelta(hours=1)
-    ended = {"ended_at": NOW - hour, "elapsed_s": 5420.0, "age_s": None}
+    ended: dict[str, Any] = {"ended_at": NOW - hour, "elapsed_s": 5420.0, "age_s": None}
     jobs = (
         board_job(
             "48213", name="sft-llama-8b", phase=Phase.FAILED, status="OUT_OF_MEMORY", exit_code=1, node="n014",

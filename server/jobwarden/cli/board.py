@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=8642, show_default=True, help="With --web: the server's."
 )
+@click.option("--read-only", is_flag=True, help="--web: an address that cannot cancel, whatever the server allows.")
 @shared_options
 @pass_face
-def board(face: Face, *, once: bool, web: bool, port: int, session: str | None, as_json: bool) -> ExitCode:
+def board(
+    face: Face, *, once: bool, web: bool, port: int, read_only: bool, session: str | None, as_json: bool
+) -> ExitCode:
     """Show the jobs of all your sessions, on a screen that keeps itself up to date.
 
     It reads what is known and asks no scheduler: the watcher does that. Keys: arrows choose, t its log, c cancels
     (asks first), / filters, f all or living or bad, q ends. --web needs `jobwarden serve --http` to run.
     """
     if web:
-        return _address(face, port)
+        return _address(face, port, read_only=read_only)
     live = not once and not as_json
     if live and not _is_screen(face):
         click.echo("This is no terminal that can be painted on; here it is once.", err=True)
@@ -64,8 +67,8 @@ def _print(face: Face, view: BoardView, *, as_json: bool) -> None:
     show(board_text(view, face.clock()))
 
 
-def _address(face: Face, port: int) -> ExitCode:
+def _address(face: Face, port: int, *, read_only: bool) -> ExitCode:
     from jobwarden.mcp_server.logins import login_url
 
-    click.echo(login_url(face.env, face.clock(), port=port))
+    click.echo(login_url(face.env, face.clock(), port=port, read_only=read_only))
     return ExitCode.OK

@@ -6,9 +6,11 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
+from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Log, Static
 
@@ -34,7 +36,7 @@ async def screen(board: FakeBoard, *, size: tuple[int, int] = (80, 24)) -> Async
 
 def lines(pilot: Pilot[None]) -> list[str]:
     """Give what stands on the screen, line by line."""
-    strips = pilot.app.screen._compositor.render_strips()
+    strips = pilot.app.screen._compositor.render_strips()  # pyright: ignore[reportPrivateUsage] -- no public way to it
     return [strip.text.rstrip() for strip in strips]
 
 
@@ -46,8 +48,20 @@ async def until(pilot: Pilot[None], text: str) -> str:
     return "\n".join(lines(pilot))
 
 
-def table(pilot: Pilot[None]) -> DataTable[object]:
-    return pilot.app.query_one(DataTable)
+def note_painting(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Note what is painted from now on, instead of painting it."""
+    painted: list[tuple[object, ...]] = []
+
+    def note(*words: object, **_more: object) -> None:
+        painted.append(words)
+
+    for widget, name in ((DataTable, "update_cell"), (DataTable, "add_row"), (Static, "update")):
+        monkeypatch.setattr(widget, name, note)
+    return painted
+
+
+def table(pilot: Pilot[None]) -> DataTable[Text]:
+    return cast("DataTable[Text]", pilot.app.query_one(DataTable))
 
 
 async def test_at_80_by_24_the_jobs_their_cause_and_their_log_are_on_one_screen() -> None:
@@ -79,10 +93,7 @@ async def test_a_look_that_finds_nothing_new_paints_nothing(monkeypatch: pytest.
     board = a_morning()
     async with screen(board) as pilot:
         await until(pilot, "torch.OutOfMemoryError")
-        painted: list[object] = []
-        monkeypatch.setattr(DataTable, "update_cell", lambda *words, **_more: painted.append(words))
-        monkeypatch.setattr(DataTable, "add_row", lambda *words, **_more: painted.append(words))
-        monkeypatch.setattr(Static, "update", lambda *words, **_more: painted.append(words))
+        painted = note_painting(monkeypatch)
         app = pilot.app
         assert isinstance(app, BoardApp)
         looks = board.looks
@@ -100,15 +111,13 @@ async def test_only_the_cell_that_changed_is_painted(monkeypatch: pytest.MonkeyP
     async with screen(board) as pilot:
         app = pilot.app
         assert isinstance(app, BoardApp)
-        painted: list[tuple[object, ...]] = []
-        monkeypatch.setattr(DataTable, "update_cell", lambda _self, *words: painted.append(words))
+        painted = note_painting(monkeypatch)
         board.view = board_view(
             board_job("1", name="a"), board_job("2", name="b", session="s-eval", status="COMPLETING")
         )
         await app.look()
-        assert [(uid, getattr(column, "value", ""), str(text)) for uid, column, text in painted] == [
-            ("uid2", "STATE", "COMPLETING")
-        ]
+        ((_table, uid, column, text),) = [words for words in painted if isinstance(words[0], DataTable)]
+        assert (uid, getattr(column, "value", ""), str(text)) == ("uid2", "STATE", "COMPLETING")
 
 
 async def test_the_cursor_stays_on_its_job_when_others_come_and_go() -> None:
