@@ -181,3 +181,7 @@ def browsing() -> Generator[Page]:
                 process.wait()
             os.close(requests)
             os.close(answers)
+
+
+if __name__ == "__main__":  # scripts/test.sh, before the tests run side by side
+    sys.exit(install_browser() or None)

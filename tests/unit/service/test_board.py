@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from jobwarden.identity import Caller, resolve_caller
 from jobwarden.service.service import Service
-from jobwarden.sources.base import RESULT
+from jobwarden.sources.base import RESULT, Wanted
+from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.transport.errors import ConnectError
 from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.events import EventKind
@@ -137,7 +139,7 @@ async def test_progress_and_results_are_in_their_source_s_words(
 
 
 async def test_a_log_of_any_session_is_shown_without_a_question_to_its_source(
-    service: Service, home: Household, paper: Paper, tmp_path: Path
+    service: Service, home: Household, desk: QuietDesk, paper: Paper, tmp_path: Path
 ) -> None:
     log = tmp_path / "out.log"
     log.write_text("one\ntwo\x1b[2J\nthree\n")
@@ -145,8 +147,12 @@ async def test_a_log_of_any_session_is_shown_without_a_question_to_its_source(
     paper.states["2"] = "RUNNING"
     await service.register(elsewhere(home), type="paper", ids=["2"])
     (job,) = (await service.board.look(home.caller())).jobs
+    paper.states["2"] = "COMPLETED"
+    await desk.refresh(await desk.world.sessions.known())
     asked = len(paper.asked)
-    view = await service.board.tail(home.caller(), job.uid, lines=2)
+    view = await service.board.tail(elsewhere(home), job.uid, lines=2)
+    news = (await service.status(elsewhere(home), refresh=False)).news
+    assert [event.event for event in news] == ["finished"], "the agent still hears of it"
     assert view.text.splitlines()[-1] == "three"
     assert "\x1b" not in view.text
     with log.open("a") as stream:
@@ -166,6 +172,29 @@ async def test_a_job_without_a_log_on_record_costs_no_question_either(
     assert "not known where" in (view.note or "")
     with pytest.raises(JobNotFoundError):
         await service.board.tail(home.caller(), "nobody")
+
+
+@dataclass
+class Filed(Paper):
+    """A kind of job that says itself which logs it has."""
+
+    asked_for_logs: int = 0
+
+    async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:  # noqa: ARG002 -- the contract's
+        self.asked_for_logs += 1
+        return JobLogs()
+
+
+async def test_a_source_is_asked_for_its_logs_only_when_a_person_wants_the_whole_log(home: Household) -> None:
+    filed = Filed(states={"1": "RUNNING"})
+    async with paper_service(home, filed) as (service, _desk):
+        await service.register(home.caller(), type="paper", ids=["1"])
+        (job,) = (await service.board.look(home.caller())).jobs
+        before = filed.asked_for_logs
+        await service.board.tail(home.caller(), job.uid)
+        assert filed.asked_for_logs == before
+        await service.board.tail(home.caller(), job.uid, ask=True)
+        assert filed.asked_for_logs == before + 1
 
 
 async def test_a_cancel_ends_this_one_job_where_two_sessions_watch_the_same_and_says_who_asked(
