@@ -112,7 +112,7 @@ def test_the_page_shows_hostile_words_as_text_filters_and_cancels_when_the_perso
     page.click("#cancel")
     assert board(served.home)["long"]["phase"] == "running", "nothing before the person has said yes"
     page.click("#yes")
-    page.until("document.getElementById('trouble').textContent.includes('accepted')")
+    page.until("document.getElementById('told').textContent.includes('accepted')")
     eventually(lambda: board(served.home)["long"]["phase"] == "cancelled", "it has ended", within_s=60)
     page.until("document.querySelector('tr.job .state').className.includes('cancelled')")
     assert board(served.home)[HOSTILE]["phase"] == "running"

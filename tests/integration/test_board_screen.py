@@ -19,7 +19,6 @@ import pytest
 
 from support.household import Household, cli, household
 
-
 _QUIET_BYTES = 600
 
 

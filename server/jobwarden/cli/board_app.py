@@ -315,5 +315,5 @@ def _host_lines(view: BoardView) -> list[str]:
 
 def _styled(one: BoardJob, column: str, text: str) -> Text:
     style = PHASE_STYLES.get(one.job.phase, "") if column == "STATE" else "yellow" if text == "stale" else ""
-    justify = "right" if column in ("TIME", "AGE") else "left"
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis", justify=justify)
+    numbers = column in ("TIME", "AGE")
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis", justify="right" if numbers else "left")

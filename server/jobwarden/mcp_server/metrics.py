@@ -29,12 +29,14 @@ def metrics_text(view: MetricsView) -> str:
         _family("jobwarden_watcher_up", "gauge", "Whether the watcher runs.", {(): int(watcher.running)}),
     ]
     if watcher.started_at is not None:
-        started = {(): watcher.started_at.timestamp()}
+        started: dict[Labels, float] = {(): watcher.started_at.timestamp()}
         parts.append(_family("jobwarden_watcher_start_time_seconds", "gauge", "When it began.", started))
-    jobs = {(("phase", str(one.phase)), ("type", one.type), ("host", one.host)): one.jobs for one in view.jobs}
+    jobs: dict[Labels, float] = {
+        (("phase", str(one.phase)), ("type", one.type), ("host", one.host)): one.jobs for one in view.jobs
+    }
     parts.append(_family("jobwarden_jobs", "gauge", "Jobs that live, or ended in the last day.", jobs))
     parts += [*_hosts(view), *_counts(view)]
-    broken = {(): view.unreadable}
+    broken: dict[Labels, float] = {(): view.unreadable}
     parts.append(_family("jobwarden_sessions_unreadable", "gauge", "Sessions that cannot be read.", broken))
     return "".join(parts)
 
