@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=8642, show_default=True, help="With --web: the server's."
 )
+@click.option("--token-file", type=click.Path(path_type=Path), help="--web: as it was given to the server.")
 @click.option("--read-only", is_flag=True, help="--web: an address that cannot cancel, whatever the server allows.")
 @shared_options
 @pass_face
 def board(
-    face: Face, *, once: bool, web: bool, port: int, read_only: bool, session: str | None, as_json: bool
+    face: Face,
+    *,
+    once: bool,
+    web: bool,
+    port: int,
+    token_file: Path | None,
+    read_only: bool,
+    session: str | None,
+    as_json: bool,
 ) -> ExitCode:
     """Show the jobs of all your sessions, on a screen that keeps itself up to date.
 
@@ -34,7 +44,7 @@ def board(
     (asks first), / filters, f all or living or bad, q ends. --web needs `jobwarden serve --http` to run.
     """
     if web:
-        return _address(face, port, read_only=read_only)
+        return _address(face, port, token_file, read_only=read_only)
     live = not once and not as_json
     if live and not _is_screen(face):
         click.echo("This is no terminal that can be painted on; here it is once.", err=True)
@@ -67,8 +77,9 @@ def _print(face: Face, view: BoardView, *, as_json: bool) -> None:
     show(board_text(view, face.clock()))
 
 
-def _address(face: Face, port: int, *, read_only: bool) -> ExitCode:
+def _address(face: Face, port: int, token_file: Path | None, *, read_only: bool) -> ExitCode:
     from jobwarden.mcp_server.logins import login_url
 
-    click.echo(login_url(face.env, face.clock(), port=port, read_only=read_only))
+    now = face.clock()
+    click.echo(login_url(face.env, now, port=port, read_only=read_only, token_file=token_file))
     return ExitCode.OK

@@ -38,7 +38,7 @@ Begin here:
   jobwarden register slurm 12345 --host cluster-a   watch a submitted job
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
-  jobwarden board                                   all sessions, live on one screen
+  jobwarden board                                   all sessions, live
   jobwarden wait 12345                              until it has ended
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed

@@ -76,13 +76,15 @@ def find_tokens(env: Mapping[str, str], state: Path, token_file: Path | None = N
     return Tokens(full=full, read=find_token(env, state, variable=READ_VARIABLE, name=READ_FILE))
 
 
-def login_url(env: Mapping[str, str], now: datetime, *, port: int, read_only: bool) -> str:
+def login_url(
+    env: Mapping[str, str], now: datetime, *, port: int, read_only: bool, token_file: Path | None = None
+) -> str:
     """Make an address that opens the board of this machine's server once, within `LOGIN_S`.
 
     Raises:
         UntrustedError, UnwritableError: As `find_tokens`.
     """
-    tokens = find_tokens(env, user_places(env).state)
+    tokens = find_tokens(env, user_places(env).state, token_file)
     return f"http://127.0.0.1:{port}/board?login={login_code(tokens.read if read_only else tokens.full, now)}"
 
 
