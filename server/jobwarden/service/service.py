@@ -25,6 +25,7 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.board import Board
 from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
@@ -85,6 +86,7 @@ class Service:
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
         self.control = Controlling(desk)
+        self.board = Board(desk)
 
     async def register(
         self,
