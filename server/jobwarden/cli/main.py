@@ -21,6 +21,7 @@ from jobwarden.cli import (
     jobs,
     ruling,
     upkeep,
+    using,
 )
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
@@ -71,6 +72,7 @@ def build() -> click.Group:
         jobs.tail,
         diagnosing.diagnose,
         jobs.explain,
+        using.use,
         jobs.cancel,
         discovering.discover,
         ruling.rules,

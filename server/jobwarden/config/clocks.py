@@ -72,5 +72,12 @@ class Clocks(Section):
     """Between two looks at one job's logs for its rules, whatever interval these want."""
     rules_settle_s: Pause = 10.0
     """After a job's end its logs are read once more when this has passed: network file systems lag."""
+    use_s: Pause = 600.0
+    """Between two looks of the watcher at what the running jobs of a host use (CPU, memory, GPUs); 0: never."""
+    use_after_s: Pause = 300.0
+    """How long a job must have run before it is looked at for that."""
+    stalled_after_s: Pause = 1800.0
+    """A job that may hang is told of when it has stood still for this long, over at least `stalled_looks` looks."""
+    stalled_looks: int = Field(default=4, ge=2)
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""

@@ -41,6 +41,9 @@ class HostConfig(Section):
     min_interval_s: Pause = 0.0
     nel: str = ""
     """The program of nemo-evaluator-launcher there, where it is not what `nel` means to the session that registers."""
+    gpu_use: bool = False
+    """Whether a step may be added to your running Slurm jobs there, to look at their GPUs with `nvidia-smi`. Accounting
+    keeps such a step."""
     read: tuple[str, ...] = ()
     """Folders on that host whose files may be read as logs, beside the scheduler's own."""
 

@@ -33,6 +33,7 @@ from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
+from jobwarden.service.using import Using
 from jobwarden.service.views import (
     CancelView,
     DiagnoseView,
@@ -77,6 +78,7 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.using = Using(desk)
 
     async def register(
         self,

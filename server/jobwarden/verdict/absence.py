@@ -71,10 +71,12 @@ def _closed(record: JobRecord, sighting: Absent) -> Judgement | None:
     phase, found, evidence = decided
     if phase is Phase.SUCCEEDED:
         reason = "its scheduler has forgotten it; all its expected output is there"
-        over = record.changed(phase=phase, last_status=GONE, reason=reason, ended_at=absence.since, stuck=None)
+        over = record.changed(
+            phase=phase, last_status=GONE, reason=reason, ended_at=absence.since, stuck=None, stalled=None
+        )
         draft = Draft(EventKind.FINISHED, over, text=f"{nowhere}. {found}", evidence=evidence)
         return Judgement(over, (draft,), finished=True)
-    lost = record.changed(phase=Phase.LOST, stuck=None)
+    lost = record.changed(phase=Phase.LOST, stuck=None, stalled=None)
     text = " ".join(part for part in (f"{nowhere}; no end was seen.", found, said_of(sighting.newer)) if part)
     return Judgement(lost, (Draft(EventKind.LOST, lost, text=text, evidence=evidence),))
 

@@ -23,8 +23,9 @@ from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guar
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
 from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
-from jobwarden.verdict.causes import Causes, Known, find_causes
+from jobwarden.verdict.causes import Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.readying import note_readiness
