@@ -218,3 +218,19 @@ async def test_what_cannot_be_measured_changes_nothing_and_ends_nothing(tmp_path
             await one.look()
         assert [event.event for event in one.events()] == ["stalled"]
         assert one.record().stalled is not None
+
+
+async def test_a_new_watcher_does_not_take_a_suspicion_back_before_it_has_seen_the_job_go_on(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        await one.runs("a1")
+        for _ in range(4):
+            await one.look()
+        one.measuring = Measuring(one.world, Leasing(one.world))
+        for _ in range(6):
+            await one.look()
+        assert [event.event for event in one.events()] == ["stalled"]
+        one.measuring = Measuring(one.world, Leasing(one.world))
+        await one.look()
+        one.paper.cpu_s = 900.0
+        await one.look()
+        assert [event.event for event in one.events()] == ["stalled", "status_change"]
