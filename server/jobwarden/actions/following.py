@@ -14,6 +14,7 @@ from jobwarden.actions.planning import run_of
 from jobwarden.delivery.news import TOLD
 from jobwarden.sources.base import Host, Seen, Wanted
 from jobwarden.verdict.apply import write_draft
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Attempt, JobRecord
@@ -63,7 +64,7 @@ async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Ho
     def work(transaction: Transaction, known: Known) -> None:
         before = known.after.get(deed.id) or After(id=deed.id, step=CLAIMED, at=asked_at)
         step = before.model_copy(update={"step": SUBMITTED, "new_id": new_id})
-        note_after(transaction, deed, step, f"rule {deed.rule}: submitted as {new_id}", told=False)
+        note_after(transaction, deed, step, f"{deed.who}: submitted as {new_id}", told=False)
         _follow(transaction, _current(transaction, record, deed, known, found), deed, found, book)
 
     await book.write(work)
@@ -101,7 +102,7 @@ def _follow(transaction: Transaction, current: JobRecord, deed: Deed, found: _Fo
     for draft in judgement.drafts:
         said = f"{draft.text or ''} {found.text}".strip() if draft.kind is EventKind.ATTEMPT else draft.text
         made = type(draft)(draft.kind, draft.record, text=said, evidence=draft.evidence, extra=draft.extra)
-        write_draft(transaction, made, {})
+        write_draft(transaction, made, Causes())
     after = transaction.jobs.get(current.uid)
     if after is not None and run_of(after) != found.new_id:
         raise NotYetError(f"Job {found.new_id} was submitted, and its record cannot follow it yet.")
@@ -112,6 +113,7 @@ def _cleared(record: JobRecord) -> JobRecord:
     return record.changed(
         log=None, elements=None, absence=None, ended_at=None, cause=None, exit_code=None, signal=None,
         output_missing_since=None, observed_at=None, held=None, reason=None,
+        used=None,
     )  # fmt: skip
 
 

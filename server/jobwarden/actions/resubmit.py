@@ -19,11 +19,11 @@ from pydantic import JsonValue
 
 from jobwarden.actions.book import Book, pinned
 from jobwarden.actions.cancel import Doomed, Order, request_cancel
-from jobwarden.actions.deeds import CLAIMED, DONE, INTENDED, After, Deed, Known
+from jobwarden.actions.deeds import CLAIMED, DONE, INTENDED, After, Deed, Known, whose
 from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.following import adopt
 from jobwarden.actions.gpu_budget import gpu_hours
-from jobwarden.actions.grants import Grants, line
+from jobwarden.actions.grants import CONFIG, Grants
 from jobwarden.actions.lineage import refuse_rivals, strangers
 from jobwarden.actions.modifications import words_of
 from jobwarden.actions.planning import RESTART, restart_said, run_of
@@ -107,7 +107,7 @@ async def _submitted(book: Book, record: JobRecord, deed: Deed, grants: Grants, 
     made = resolve(wanted, original, _node(await book.record(deed.uid) or record, deed.run))
     changes = made.changes
     words = (*words_of(changes), *_begin(deed, now))
-    hours = gpu_hours(original, changes)
+    hours = 0.0 if deed.free else gpu_hours(original, changes)
     noted = cast("dict[str, JsonValue]", {**changes, **({SAID: made.said} if made.said else {})})
     claim = After(id=deed.id, step=CLAIMED, at=now, gpu_hours=hours, changes=noted)
     async with book.deeds.claiming:
@@ -140,7 +140,8 @@ async def _original(book: Book, record: JobRecord, deed: Deed, host: Host, sourc
     if original.alive and restart:
         raise NotYetError("It lives again, as it seems.")  # the next round says so, and that ends this
     if original.alive and not deed.arguments.get("cancel_original"):
-        raise ActionError("It lives, and two of it may not; with cancel_original=true it is replaced.")
+        how = "replace=true" if deed.by else "cancel_original=true"
+        raise ActionError(f"It lives, and two of it may not; with {how} it is replaced.")
     twins = sorted(set(original.twins) - others)
     if twins:
         raise ActionError(f"A job with its name and folder lives already: {', '.join(twins[:5])}.")
@@ -160,15 +161,22 @@ def _may(known: Known, deed: Deed, grants: Grants, hours: float) -> None:
     _affordable(known, deed, grants, hours)
 
 
+def _allows(text: str) -> str:
+    return f"{text} below [grants] in {CONFIG} would allow it."
+
+
 def _affordable(known: Known, deed: Deed, grants: Grants, hours: float) -> None:
-    others = [(one, used) for one, used in known.submissions() if one.id != deed.id]
+    if deed.free:
+        return
+    others = [(one, used) for one, used in known.submissions() if one.id != deed.id and not one.free]
     spent = sum(used for _, used in others)
     if len(others) >= grants.resubmissions:
-        raise ActionError(f"{len(others)} jobs were submitted; {line('grants', f'resubmissions = {len(others) + 1}')}")
+        more = _allows(f"resubmissions = {len(others) + 1}")
+        raise ActionError(f"{len(others)} jobs were submitted; {more}")
     if hours > 0 and spent + hours > grants.gpu_hours:
         raise ActionError(
             f"It may use {hours:.1f} GPU-hours; of {grants.gpu_hours:g} are {spent:.1f} spent. "
-            f"{line('grants', f'gpu_hours = {math.ceil(spent + hours)}')}",
+            f"{_allows(f'gpu_hours = {math.ceil(spent + hours)}')}",
             code="action.budget",
         )
 
@@ -176,7 +184,7 @@ def _affordable(known: Known, deed: Deed, grants: Grants, hours: float) -> None:
 async def _replace(book: Book, record: JobRecord, deed: Deed) -> tuple[str, str]:
     """Cancel the run that was replaced, for whose end the new one waits; answers what was done, or what refused it."""
     old = pinned(await book.record(deed.uid) or record, deed.run)
-    order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason="replaced by a new attempt")
+    order = Order(by=deed.who, session_id=book.session.entry.session_id, reason="replaced by a new attempt")
     (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order, lease=book.lease)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)
@@ -215,7 +223,7 @@ def _put_end(transaction: Transaction, _: Known, *, deed: Deed, seen: Seen) -> N
 async def _called_off(book: Book, record: JobRecord, deed: Deed, new_id: str) -> str:
     """Cancel the new run of a job whose end was wanted while it was being submitted."""
     new = pinned(await book.record(deed.uid) or record, new_id)
-    order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason="called off meanwhile")
+    order = Order(by=deed.who, session_id=book.session.entry.session_id, reason="called off meanwhile")
     (report,) = await request_cancel(book.rounds, [Doomed(book.session, new)], order, lease=book.lease)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)
@@ -242,7 +250,7 @@ def _said(deed: Deed, new_id: str, changed: str) -> str:
 def _news(deed: Deed, new_id: str, changed: str) -> str:
     if deed.action == RESTART:
         return f"{_said(deed, new_id, changed)}."
-    return f"Rule {deed.rule} submitted it again as {new_id}{changed}."
+    return f"{whose(deed)} submitted it again as {new_id}{changed}."
 
 
 async def _changed(book: Book, deed: Deed) -> str:

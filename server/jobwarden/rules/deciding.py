@@ -25,6 +25,7 @@ from jobwarden.rules.restarts import needs_cause, way_of
 from jobwarden.rules.state import JobRules
 from jobwarden.verdict.apply import write_draft
 from jobwarden.verdict.dissecting import post_mortems, read_all, where_logs_are
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.holding import may_go_on, told_end
 from jobwarden.verdict.log_files import logs_of
 from jobwarden_registry.errors import JobwardenError
@@ -102,5 +103,5 @@ def _told(session: Session, *, deeds: Deeds, uid: str, lease: str | None) -> boo
         if restart_open(session, deeds, uid=uid):
             return False
         why = why_not_restarted(session, uid=uid, run=record.held.run)
-        write_draft(transaction, told_end(record, why), {})
+        write_draft(transaction, told_end(record, why), Causes())
     return True

@@ -24,7 +24,7 @@ from pydantic import JsonValue
 from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sighting
 from jobwarden.verdict.absence import absent, in_grace
-from jobwarden.verdict.attempts import Run, first_submission, is_of_before, merged, which_run
+from jobwarden.verdict.attempts import Run, first_submission, is_of_replaced, merged, which_run
 from jobwarden.verdict.following import observed_late, said_of, successor, told_of
 from jobwarden.verdict.holding import held, may_go_on, still_held
 from jobwarden.verdict.judgement import Draft, Judgement
@@ -58,8 +58,6 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
         return Judgement(record)
     if isinstance(sighting, Seen):
         sighting = sighting.as_of(asked_at)
-        if is_of_before(record, sighting):
-            return Judgement(record)
     if record.held is not None:
         still = still_held(record, sighting, now, clocks)
         if isinstance(still, Judgement):
@@ -95,6 +93,8 @@ def _seen(record: JobRecord, seen: Seen, asked_at: datetime, now: datetime, cloc
     if is_late(asked_at, record.observed_at, now) or _before_registration(record, seen, asked_at, now):
         return Judgement(record)
     run = which_run(record, seen)
+    if run is Run.EARLIER and is_of_replaced(record, seen):
+        return _since(record, Judgement(record.changed(attempts=merged(record, seen))))
     if run is Run.EARLIER and not seen.phase.final:
         run = Run.PRESENT  # it is there and lives: a clock that was set back makes no absence of that
     if run is Run.EARLIER:
@@ -196,6 +196,7 @@ def _fields(record: JobRecord, seen: Seen, run: Run, asked_at: datetime) -> dict
         "output_missing_since": None,
         "absence": None,
         "observed_at": asked_at,
+        "stalled": record.stalled if run is not Run.NEW and seen.phase is Phase.RUNNING else None,
     }
 
 

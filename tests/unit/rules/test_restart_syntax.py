@@ -154,7 +154,7 @@ def test_without_a_grant_a_policy_is_refused_with_the_line_to_add() -> None:
     with pytest.raises(InvalidRuleError) as refused:
         read(INLINE, Grants())
     assert refused.value.text.endswith("No rule may submit a job.")
-    assert refused.value.hint.endswith("[grants] resubmissions = 5")
+    assert refused.value.hint.endswith("[grants]\nresubmissions = 5")
     read(INLINE, Grants(resubmissions=1))  # it cancels nothing, so that needs no grant
 
 

@@ -19,6 +19,7 @@ from jobwarden.sources.base import Host, Seen, Wanted
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.resubmitting import Original
 from jobwarden.verdict.apply import write_draft
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.index import SessionEntry
@@ -71,7 +72,7 @@ class Job:
         judgement = judge(record, seen, asked_at=now, now=now, clocks=self.stage.world.config.clocks)
         with self.stage.session.transaction() as transaction:
             for draft in judgement.drafts:
-                write_draft(transaction, draft, {})
+                write_draft(transaction, draft, Causes())
         return judgement.record
 
     async def look(self, times: int = 3) -> Looked:
@@ -167,7 +168,10 @@ async def test_a_job_that_traps_what_ends_it_is_not_restarted_when_its_end_was_a
     job.fail("FAILED", exit_code=75)
     await job.look()
     assert job.made() == []
-    assert job.ends()[0].text == "rule rule-1: restart was not done: Its end was asked for, so it is not started again."
+    assert job.ends()[0].text == (
+        "rule rule-1: restart was not done: Its end was asked for, so it is not started again. "
+        "Its end was asked for by codex session 1: enough."
+    )
 
 
 async def test_cancelling_a_job_whose_restart_is_under_way_calls_that_off(job: Job) -> None:
@@ -335,7 +339,7 @@ async def test_a_job_that_slurm_requeues_meanwhile_lives_and_is_not_restarted(jo
     assert judgement.record.held is None
     with job.stage.session.transaction() as transaction:
         for draft in judgement.drafts:
-            write_draft(transaction, draft, {})
+            write_draft(transaction, draft, Causes())
     job.stage.press.states["100"] = "PENDING"
     job.stage.clock.later(minutes=11)
     await job.look()
@@ -435,7 +439,7 @@ async def test_without_the_grant_nothing_is_submitted_though_it_was_there_when_t
     job.fail("OUT_OF_MEMORY")
     await job.look()
     assert job.made() == []
-    assert "[grants] resubmissions = 5" in (job.ends()[0].text or "")
+    assert "[grants]\nresubmissions = 5" in (job.ends()[0].text or "")
 
 
 def test_what_is_kept_of_a_rule_reads_as_the_same() -> None:
