@@ -93,15 +93,17 @@ def decide(cluster: Cluster, jobs: dict[str, list[str]]) -> None:
 
 def sacct(cluster: Cluster, jobs: list[str], *words: str) -> dict[str, list[Said]]:
     """Ask sacct itself, as root."""
-    fields = "JobID,State,Submit,Start,End,ElapsedRaw"
+    fields = "JobID,State,Submit,Start,End,ElapsedRaw,NodeList"
     done = cluster.run(
         ["env", "SLURM_TIME_FORMAT=%s", "sacct", "-X", "-n", "-P", *words, "-j", ",".join(jobs), "-o", fields]
     )
     assert done.returncode == 0, done.stderr
     told: dict[str, list[Said]] = {}
     for line in done.stdout.splitlines():
-        job, state, *times, elapsed = line.split("|")
+        job, state, *times, elapsed, nodes = line.split("|")
         moments = [int(time) if time.isdigit() else None for time in times]
+        if nodes == "None assigned":  # of what never started it has no start, or the end
+            moments[1] = None
         told.setdefault(job, []).append(Said(state, *moments, int(elapsed)))
     return told
 

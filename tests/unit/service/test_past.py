@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from jobwarden.mcp_server.history import history_text, stats_text
 from jobwarden.service.past.choosing import Query
 from jobwarden.service.past.index import INDEX
-from jobwarden.service.past_views import HistoryView, StatsView, TimelineView
+from jobwarden.service.past_views import GroupView, HistoryView, StatsView, TimelineView
 from jobwarden.service.service import Service, open_service
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.rawjson import Raw, write_json
@@ -60,6 +60,11 @@ async def listed(service: Service, home: Household, **query: object) -> HistoryV
 
 async def told(service: Service, home: Household, by: str = "name", **query: object) -> StatsView:
     return await service.past.statistics(home.caller(), Query(**query), by=by)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a query's own fields
+
+
+async def told_of(service: Service, home: Household) -> GroupView:
+    (group,) = (await told(service, home)).groups
+    return group
 
 
 def ids(view: HistoryView) -> list[str]:
@@ -191,6 +196,20 @@ async def test_single_runs_are_listed_with_their_own_ends(service: Service, home
     ]
     (group,) = (await told(service, home)).groups
     assert (group.runs, group.attempts, group.success_rate) == (1, 2, 1.0)
+
+
+async def test_what_was_cancelled_while_it_waited_never_started(service: Service, home: Household) -> None:
+    """A fact of Slurm 22.05.8: sacct may give such a job its end as its start."""
+    moment = "2026-11-20T10:00:30Z"
+    run: dict[str, JsonValue] = {"id": "11", "submitted_at": "2026-11-20T10:00:00Z", "phase": "cancelled"}
+    run |= {"started_at": moment, "ended_at": moment, "status": "CANCELLED by 0"}
+    writer = Writer()
+    times: dict[str, JsonValue] = {"started_at": moment, "ended_at": moment, "node": None}
+    writer.job("11", status="CANCELLED by 1001", attempts=[run], **times)
+    writer.write(home)
+    (job,) = (await listed(service, home)).jobs
+    assert (job.started_at, job.ran_s, job.waited_s) == (None, None, None)
+    assert (await told_of(service, home)).waited is None
 
 
 # -- one job

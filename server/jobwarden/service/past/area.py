@@ -13,7 +13,7 @@ from jobwarden.service.names import Known
 from jobwarden.service.past import choosing, statistics, story
 from jobwarden.service.past.choosing import By, Filter, Query
 from jobwarden.service.past.reading import WIDER, JobThen, PastOf, find_in, read_past
-from jobwarden.service.past.rows import Run, at, last_run, maybe_at, ran_s, row_of_record, runs_of, waited_s
+from jobwarden.service.past.rows import Run, at, last_run, maybe_at, ran_s, row_of_record, runs_of, started_of, waited_s
 from jobwarden.service.past_views import HistoryView, RunView, StaleView, StatsView, TimelineView
 from jobwarden.service.views import Counts
 from jobwarden_registry.phases import Phase
@@ -223,7 +223,7 @@ def _view(job: JobThen, run: Run, number: int | None, values: statistics.Values,
         signal=run.signal,
         node=run.node,
         submitted_at=maybe_at(run.submitted),
-        started_at=maybe_at(run.started),
+        started_at=maybe_at(started_of(run)),
         ended_at=maybe_at(run.ended),
         journaled_at=at(row.at),
         ran_s=ran_s(run),

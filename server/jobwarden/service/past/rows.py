@@ -115,14 +115,25 @@ def last_run(row: Row) -> Run:
     )
 
 
+def started_of(run: Run) -> float | None:
+    """Say when a run started; None where it ended without that.
+
+    Of a job that was cancelled while it waited, sacct 22.05.8 may give the end as the start.
+    """
+    waited = run.started == run.ended and run.node is None and run.phase == Phase.CANCELLED.value
+    return None if waited else run.started
+
+
 def ran_s(run: Run) -> float | None:
-    """Say how long a run took; None where its source does not tell."""
-    return None if run.started is None or run.ended is None else max(0.0, run.ended - run.started)
+    """Say how long a run took; None where it never started, or its source does not tell."""
+    started = started_of(run)
+    return None if started is None or run.ended is None else max(0.0, run.ended - started)
 
 
 def waited_s(run: Run) -> float | None:
-    """Say how long a run waited, from its submission to its start."""
-    return None if run.started is None or run.submitted is None else max(0.0, run.started - run.submitted)
+    """Say how long a run waited, from its submission to its start; None as above."""
+    started = started_of(run)
+    return None if started is None or run.submitted is None else max(0.0, started - run.submitted)
 
 
 def row_of_record(record: JobRecord, *, at: float) -> Row:
