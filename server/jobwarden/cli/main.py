@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    controlling,
     demo,
     diagnosing,
     discovering,
@@ -20,6 +21,8 @@ from jobwarden.cli import (
     hooks,
     install,
     jobs,
+    planning,
+    reconciling,
     ruling,
     upkeep,
 )
@@ -75,8 +78,13 @@ def build() -> click.Group:
         jobs.explain,
         history.history,
         jobs.cancel,
+        controlling.control,
+        controlling.pause,
+        controlling.unpause,
         discovering.discover,
         ruling.rules,
+        planning.plan,
+        reconciling.reconcile,
         upkeep.watch,
         install.install,
         upkeep.doctor,
@@ -161,7 +169,8 @@ def _tell(error: JobwardenError, *, as_json: bool) -> ExitCode:
         click.echo(json.dumps({"error": told}))
     click.echo(f"jobwarden: {clean(error.text)}", err=True)
     if error.hint:
-        click.echo(f"  {clean(error.hint)}", err=True)
+        for line in error.hint.split("\n"):  # some of it is to be pasted
+            click.echo(f"  {clean(line)}", err=True)
     return exit_codes.of_error(error)
 
 

@@ -78,7 +78,8 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         now: The present.
         told: What the same answer says elsewhere: a cause that stands in it is not said again.
     """
-    parts = [*_unanswered(job, now, told), *_readiness(job)]
+    paused = [f"NOT WATCHED {clean(job.paused_because)}"] if job.paused_because is not None else []
+    parts = [*paused, *([] if paused else _unanswered(job, now, told)), *_readiness(job)]
     if job.exit_code:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:

@@ -33,6 +33,7 @@ from jobwarden_registry.errors import JobwardenError, UnwritableError
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.paths import active_jobs_path
+from jobwarden_registry.pauses import Paused
 from jobwarden_registry.session import Session
 
 PATIENCE_S = 10.0
@@ -235,10 +236,12 @@ class Desk:
         asked.slow = [asked.groups[key].target.host for key in waiting]
         return asked
 
-    async def check(self, group: Group, *, max_age_s: float, quick: bool = False) -> list[str]:
+    async def check(self, group: Group, *, max_age_s: float, quick: bool = False, by_hand: bool = False) -> list[str]:
         """Ask and judge once; answers what went wrong. A fault of this round is its own, and ends no server."""
         try:
-            result = await self.world.rounds.check(group, max_age_s=max_age_s, quick=quick)
+            result = await self.world.rounds.check(
+                group, max_age_s=max_age_s, quick=quick, person=by_hand, by_hand=by_hand
+            )
         except Exception as error:  # one target's fault ends no server, as it ends no watcher
             log.exception("%s on %s", group.target.key.type, group.target.host)
             return [f"Asking {group.target.key.type} on {group.target.host} failed: {type(error).__name__}: {error}"]
@@ -250,10 +253,20 @@ class Desk:
 
     async def views(self, chosen: Sequence[Known], caller: Caller) -> tuple[JobView, ...]:
         """Show jobs to this caller."""
-        return tuple([await self.view(one, caller) for one in chosen])
+        paused = await self.world.rounds.paused()
+        return tuple([await self._view(one, caller, paused) for one in chosen])
 
     async def view(self, one: Known, caller: Caller) -> JobView:
         """Show one job to this caller."""
+        (view,) = await self.views([one], caller)
+        return view
+
+    async def paused(self, chosen: Sequence[Known]) -> list[Known]:
+        """Give those of these live jobs that nobody watches."""
+        paused = await self.world.rounds.paused()
+        return [one for one in chosen if one.live and paused.of(one.session.entry.session_id, one.record) is not None]
+
+    async def _view(self, one: Known, caller: Caller, paused: Paused) -> JobView:
         answered_at, absent = await self._latest(one.record) if one.live else (None, None)
         return job_view(
             one.record,
@@ -261,6 +274,7 @@ class Desk:
             answered_at=answered_at,
             absent=absent,
             mine=one.session.entry.session_id == caller.session_id,
+            paused=paused.of(one.session.entry.session_id, one.record) if one.live else None,
         )
 
     # -- inner
