@@ -12,10 +12,11 @@ from typing import NamedTuple
 import pytest
 from anyio import to_thread
 
+from cluster.processes import wait_until
 from jobwarden.service.past.choosing import Query
 from jobwarden.service.past_views import HistoryView, RunView
 from jobwarden.service.service import Service, open_service
-from support.cluster import Cluster, wait_until
+from support.cluster import Cluster
 from support.household import Household, household
 from support.watched import OUTAGE_CLOCKS, Watched, use_cluster
 
@@ -101,10 +102,10 @@ def sacct(cluster: Cluster, jobs: list[str], *words: str) -> dict[str, list[Said
     told: dict[str, list[Said]] = {}
     for line in done.stdout.splitlines():
         job, state, *times, elapsed, nodes = line.split("|")
-        moments = [int(time) if time.isdigit() else None for time in times]
+        submitted, started, ended = (int(time) if time.isdigit() else None for time in times)
         if nodes == "None assigned":  # of what never started it has no start, or the end
-            moments[1] = None
-        told.setdefault(job, []).append(Said(state, *moments, int(elapsed)))
+            started = None
+        told.setdefault(job, []).append(Said(state, submitted, started, ended, int(elapsed)))
     return told
 
 
@@ -119,8 +120,8 @@ def differences(rows: dict[str, RunView], told: dict[str, Said]) -> list[str]:
     return wrong
 
 
-async def listed(service: Service, home: Household, **more: bool) -> HistoryView:
-    view = await service.past.history(home.caller("one"), Query(limit=1000, **more))
+async def listed(service: Service, home: Household, *, singly: bool = False) -> HistoryView:
+    view = await service.past.history(home.caller("one"), Query(limit=1000, singly=singly))
     assert isinstance(view, HistoryView)
     return view
 

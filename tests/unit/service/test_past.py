@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -184,7 +185,7 @@ async def test_single_runs_are_listed_with_their_own_ends(service: Service, home
         "id": "11", "submitted_at": "2026-11-20T10:02:00Z", "started_at": "2026-11-20T10:02:30Z",
         "ended_at": "2026-11-20T10:05:00Z", "status": "COMPLETED", "phase": "succeeded",
     }  # fmt: skip
-    times: dict[str, JsonValue] = {"started_at": "2026-11-20T10:02:30Z", "ended_at": "2026-11-20T10:05:00Z"}
+    times: dict[str, Any] = {"started_at": "2026-11-20T10:02:30Z", "ended_at": "2026-11-20T10:05:00Z"}
     writer.job("11", attempts=[first, second], **times)
     writer.write(home)
     (job,) = (await listed(service, home)).jobs
@@ -204,7 +205,7 @@ async def test_what_was_cancelled_while_it_waited_never_started(service: Service
     run: dict[str, JsonValue] = {"id": "11", "submitted_at": "2026-11-20T10:00:00Z", "phase": "cancelled"}
     run |= {"started_at": moment, "ended_at": moment, "status": "CANCELLED by 0"}
     writer = Writer()
-    times: dict[str, JsonValue] = {"started_at": moment, "ended_at": moment, "node": None}
+    times: dict[str, Any] = {"started_at": moment, "ended_at": moment, "node": None}
     writer.job("11", status="CANCELLED by 1001", attempts=[run], **times)
     writer.write(home)
     (job,) = (await listed(service, home)).jobs
