@@ -170,16 +170,17 @@ async def test_a_session_that_cannot_be_read_costs_only_itself_and_is_told(servi
     journal = folder / "events.jsonl"
     journal.unlink()
     journal.symlink_to("/etc/hostname")
-    view = await listed(service, home, scope="project")
-    assert ids(view) == ["11"]
-    assert any("session-2" in trouble for trouble in view.troubles)
+    for scope in ("project", "user"):
+        view = await listed(service, home, scope=scope)
+        assert ids(view) == ["11"]
+        assert any("session-2" in trouble for trouble in view.troubles)
 
 
 async def test_single_runs_are_listed_with_their_own_ends(service: Service, home: Household) -> None:
     writer = Writer()
     first: JsonValue = {
         "id": "11", "submitted_at": "2026-11-20T10:00:00Z", "started_at": "2026-11-20T10:00:10Z",
-        "ended_at": "2026-11-20T10:01:00Z", "status": "NODE_FAIL", "phase": "failed",
+        "ended_at": "2026-11-20T10:01:00Z", "status": "REQUEUED", "phase": "pending",
     }  # fmt: skip
     second: JsonValue = {
         "id": "11", "submitted_at": "2026-11-20T10:02:00Z", "started_at": "2026-11-20T10:02:30Z",
@@ -193,7 +194,7 @@ async def test_single_runs_are_listed_with_their_own_ends(service: Service, home
     runs = (await listed(service, home, singly=True)).jobs
     assert [(run.status, run.run, run.ran_s, run.waited_s) for run in runs] == [
         ("COMPLETED", 2, 150.0, 30.0),
-        ("NODE_FAIL", 1, 50.0, 10.0),
+        ("REQUEUED", 1, 50.0, 10.0),
     ]
     (group,) = (await told(service, home)).groups
     assert (group.runs, group.attempts, group.success_rate) == (1, 2, 1.0)
@@ -429,9 +430,12 @@ async def test_an_index_of_another_journal_is_not_believed(home: Household) -> N
     await everything(home)
     kept = (folder / INDEX).read_bytes()
     shorter = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)[: 5 * 100]
-    for replaced in (b"".join(shorter), b"".join(shorter[:5] * 400)):
-        (folder / "events.jsonl").unlink()
-        (folder / "events.jsonl").write_bytes(replaced)
+    journal = folder / "events.jsonl"
+    other = journal.read_bytes().replace(b"COMPLETED", b"CANCELLED")
+    for replaced, in_place in ((other, True), (b"".join(shorter), False), (b"".join(shorter[:5] * 400), False)):
+        if not in_place:
+            journal.unlink()
+        journal.write_bytes(replaced)
         (folder / INDEX).write_bytes(kept)
         with_it = await everything(home)
         (folder / INDEX).unlink()
@@ -454,6 +458,23 @@ async def test_what_is_journaled_later_is_read_on_from_the_index(home: Household
         view = await service.past.history(home.caller(), Query(job="9999"))
         assert isinstance(view, TimelineView)
         assert view.job.phase == "failed"
+
+
+async def test_of_an_end_that_was_journaled_twice_the_later_counts(service: Service, home: Household) -> None:
+    """Two machines that both held the lock for a moment may do that."""
+    writer = Writer()
+    writer.job("11")
+    folder = writer.write(home)
+    first = await service.past.history(home.caller(), Query(job="11"))
+    assert isinstance(first, TimelineView)
+    again = {**writer.events[-1], "seq": 9}
+    again["record"] = {**writer.events[-1]["record"], "phase": "failed", "last_status": "FAILED"}  # type: ignore[dict-item]  # pyright: ignore[reportGeneralTypeIssues] -- an object, as written above
+    with (folder / "events.jsonl").open("ab") as journal:
+        journal.write(write_json(again) + b"\n")
+    second = await service.past.history(home.caller(), Query(job="11"))
+    assert isinstance(second, TimelineView)
+    assert (first.job.phase, second.job.phase) == ("succeeded", "failed")
+    assert [job.status for job in (await listed(service, home)).jobs] == ["FAILED"]
 
 
 async def test_where_nothing_can_be_written_the_journal_is_read_each_time(
