@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    board,
     controlling,
     demo,
     diagnosing,
@@ -25,6 +26,7 @@ from jobwarden.cli import (
     reconciling,
     ruling,
     upkeep,
+    using,
 )
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
@@ -41,6 +43,7 @@ Begin here:
   jobwarden register slurm 12345 --host cluster-a   watch a submitted job
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
+  jobwarden board                                   all sessions, live
   jobwarden wait 12345                              until it has ended
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
@@ -72,11 +75,13 @@ def build() -> click.Group:
         jobs.register,
         jobs.run,
         jobs.status,
+        board.board,
         jobs.wait,
         jobs.tail,
         diagnosing.diagnose,
         jobs.explain,
         history.history,
+        using.use,
         jobs.cancel,
         controlling.control,
         controlling.pause,

@@ -25,6 +25,7 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.board import Board
 from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
@@ -37,6 +38,7 @@ from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
+from jobwarden.service.using import Using
 from jobwarden.service.views import (
     CancelView,
     DiagnoseView,
@@ -85,6 +87,8 @@ class Service:
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
         self.control = Controlling(desk)
+        self.board = Board(desk)
+        self.using = Using(desk)
 
     async def register(
         self,

@@ -78,13 +78,15 @@ def ids(view: HistoryView) -> list[str]:
 async def test_ended_jobs_are_listed_newest_first_with_their_causes(service: Service, home: Household) -> None:
     writer = Writer()
     writer.job("11")
-    writer.job("12", status="FAILED", ran_s=90.0, waited_s=7.0)
+    used: JsonValue = {"cpu_s": 90.0, "core_s": 180.0, "elapsed_s": 90.0}
+    writer.job("12", status="FAILED", ran_s=90.0, waited_s=7.0, used=used)
     writer.write(home)
     view = await listed(service, home)
     assert ids(view) == ["12", "11"]
     failed = view.jobs[0]
     assert (failed.phase, failed.status, failed.exit_code) == ("failed", "FAILED", 1)
     assert (failed.ran_s, failed.waited_s) == (90.0, 7.0)
+    assert failed.efficiency == "CPU 50 % of 2.0 cores"
     assert failed.cause is not None
     assert "out of memory" in failed.cause
     assert (view.counts.total, view.counts.succeeded, view.counts.failed) == (2, 1, 1)

@@ -134,7 +134,6 @@ class Past:
                 left_out=max(0, len(told) - limit),
                 bookkeeping=len(events) - len(told),
                 metrics=story.series([point for point in past.points if point.uid == uid]),
-                facts=row.facts,
                 news=news,
             )
 
@@ -232,7 +231,7 @@ def _view(job: JobThen, run: Run, number: int | None, values: statistics.Values,
         run=number,
         live=job.live,
         result=row.result if last else None,
-        facts=row.facts if last else {},
+        efficiency=row.efficiency if last else None,
         metrics=values.get(row.uid, {}),
         session=job.session.entry.session_id,
         mine=job.session.entry.session_id == caller.session_id,

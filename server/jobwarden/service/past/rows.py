@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from jobwarden.actions.deeds import DEED, DONE
 from jobwarden.sources.base import RESULT
-from jobwarden_registry.model import JobRecord
+from jobwarden.verdict.efficiency import efficiency
+from jobwarden_registry.model import JobRecord, Used
 from jobwarden_registry.phases import Phase
 
 _METRIC = "store_metric"
@@ -64,8 +65,8 @@ class Row(NamedTuple):
     ended: float | None
     resubmitted_as: str | None
     result: str | None
-    facts: dict[str, JsonValue]
-    """What is shown of the record's facts."""
+    efficiency: str | None
+    """What its last run used of what it had."""
     runs: Sequence[Run]
 
     @property
@@ -86,9 +87,6 @@ class Point(NamedTuple):
     name: str
     at: float
     value: float
-
-
-SHOWN_FACTS = ("efficiency", "partition")
 
 
 def runs_of(row: Row) -> list[Run]:
@@ -215,7 +213,7 @@ def _row(record: Mapping[str, JsonValue], uid: str, seq: int, start: int, length
         ended=moment(record.get("ended_at")),
         resubmitted_as=_word(record.get("resubmitted_as")),
         result=_word(result),
-        facts={key: facts[key] for key in SHOWN_FACTS if key in facts},
+        efficiency=_efficiency(record.get("used")),
         runs=[_run(run) for run in runs if isinstance(run, dict)] if isinstance(runs, list) else [],
     )
 
@@ -232,6 +230,15 @@ def _run(run: Mapping[str, JsonValue]) -> Run:
         _number(run.get("signal")),
         _word(run.get("node")),
     )
+
+
+def _efficiency(used: JsonValue) -> str | None:
+    if not isinstance(used, dict):
+        return None
+    try:
+        return efficiency(Used.model_validate(used)) or None
+    except ValidationError:  # another version's
+        return None
 
 
 def _phase(value: JsonValue) -> str:
