@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -105,7 +105,7 @@ class _Counted:
     def host(self) -> str:
         return self.transport.host
 
-    async def run(self, argv: list[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
         self.counting.cost.commands += 1
         return await self.transport.run(argv, timeout_s=timeout_s, stdin=stdin)
 
