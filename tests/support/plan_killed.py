@@ -1,7 +1,7 @@
 """A process that brings a plan forward, and kills itself by SIGKILL at a step that it was told.
 
-`python -m support.plan_killed FILE resume|submit STEP DELAY_MS`, with the environment of a household. A step is before or
-after anything that is journaled or submitted; at an odd one before a submission it dies so long after that was sent.
+`python -m support.plan_killed FILE submit|resume STEP NTH DELAY_MS`, with the environment of a household: at the n-th
+of the steps in `STEPS`; in `during` so long after the submission was sent.
 """
 
 from __future__ import annotations
@@ -28,44 +28,46 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+STEPS = ("before a line", "after a line", "during", "after an answer")
+"""Of the journal; and of a submission."""
+
+
 @dataclass
 class Countdown:
-    """Dies at the n-th step."""
+    """Dies at the n-th step of a kind."""
 
-    at: int
+    what: str
+    left: int
     delay_s: float
 
     def step(self, what: str) -> None:
-        self.at -= 1
-        if self.at > 0:
-            return
-        print(f"dies {what}", flush=True)
-        die()
+        self.left -= what == self.what
+        if what == self.what and self.left == 0:
+            print(f"died {what}", flush=True)
+            if what != "during":
+                die()
+            threading.Timer(self.delay_s, die).start()
 
     def journaling(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            self.step("before a line of the journal")
+            self.step("before a line")
             result = work(*args, **kwargs)
-            self.step("after a line of the journal")
+            self.step("after a line")
             return result
 
         return wrapped
 
     def submitting(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def wrapped(*args: Any, **kwargs: Any) -> Any:
-            self.at -= 1
-            if self.at <= 0:
-                print("dies between sbatch and its answer", flush=True)
-                threading.Timer(self.delay_s, die).start()
+            self.step("during")
             result = await work(*args, **kwargs)
-            self.step("after an answer of sbatch")
+            self.step("after an answer")
             return result
 
         return wrapped
 
 
-async def main(file: Path, how: str, at: int, delay_s: float) -> None:
-    countdown = Countdown(at, delay_s)
+async def main(file: Path, how: str, countdown: Countdown) -> None:
     plan_working.change_plan = countdown.journaling(plan_working.change_plan)
     SlurmSource.submit_script = countdown.submitting(SlurmSource.submit_script)  # type: ignore[method-assign]  # pyright: ignore[reportAttributeAccessIssue] -- to die in it
     env = dict(os.environ)
@@ -77,4 +79,5 @@ async def main(file: Path, how: str, at: int, delay_s: float) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) / 1000)
+    _, where, verb, step, nth, delay_ms = sys.argv
+    anyio.run(main, Path(where), verb, Countdown(step, int(nth), int(delay_ms) / 1000))

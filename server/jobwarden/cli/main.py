@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    board,
+    controlling,
     demo,
     diagnosing,
     discovering,
     exit_codes,
+    history,
     hooks,
     install,
     jobs,
@@ -23,6 +26,7 @@ from jobwarden.cli import (
     reconciling,
     ruling,
     upkeep,
+    using,
 )
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
@@ -39,10 +43,12 @@ Begin here:
   jobwarden register slurm 12345 --host cluster-a   watch a submitted job
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
+  jobwarden board                                   all sessions, live
   jobwarden wait 12345                              until it has ended
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
   jobwarden explain 12345                           why it is in that state
+  jobwarden history --since 7d                      what ended, and how
   jobwarden diagnose --file slurm-12345.out         the same of any log
   jobwarden doctor                                  what would go wrong
 """
@@ -69,11 +75,17 @@ def build() -> click.Group:
         jobs.register,
         jobs.run,
         jobs.status,
+        board.board,
         jobs.wait,
         jobs.tail,
         diagnosing.diagnose,
         jobs.explain,
+        history.history,
+        using.use,
         jobs.cancel,
+        controlling.control,
+        controlling.pause,
+        controlling.unpause,
         discovering.discover,
         ruling.rules,
         planning.plan,

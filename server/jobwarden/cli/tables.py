@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jobwarden_registry.events import Event
     from jobwarden_registry.model import Evidence
 
-_STYLES = {
+PHASE_STYLES = {
     "failed": "bold red",
     "lost": "bold red",
     "unknown": "yellow",
@@ -48,6 +48,7 @@ _STYLES = {
     "warning": "yellow",
     "problem": "bold red",
 }
+"""How a phase, or an outcome of doctor's, is coloured."""
 _ORDER = ("failed", "lost", "unknown", "running", "suspended", "pending", "cancelled", "succeeded")
 _COLUMNS = ("STATE", "JOB", "ID", "HOST", "TIME")
 _JOB = 1
@@ -101,7 +102,7 @@ def jobs_table(jobs: Sequence[JobView], now: datetime, told: Sequence[str] = ())
 
 
 def _cells(job: JobView) -> list[Text]:
-    state = _text(words.state(job), _STYLES.get(job.phase, ""))
+    state = _text(words.state(job), PHASE_STYLES.get(job.phase, ""))
     rest = (words.title(job), _id(job), words.clean(job.host), words.duration(job.elapsed_s))
     return [state, *(_text(cell) for cell in rest)]
 
@@ -258,7 +259,7 @@ def _found_table(jobs: Sequence[FoundView], now: datetime) -> RenderableType:
         submitted = words.moment(job.submitted_at, now) if job.submitted_at is not None else ""
         elapsed = words.duration(job.elapsed_s) if job.elapsed_s is not None else ""
         cells = (job.name or "", f"{job.type}:{job.id}", job.host, elapsed, submitted, job.what, job.question)
-        state = _text(words.clean(job.status or job.phase.value), _STYLES.get(job.phase, ""))
+        state = _text(words.clean(job.status or job.phase.value), PHASE_STYLES.get(job.phase, ""))
         table.add_row(state, *(_text(words.clean(cell)) for cell in cells))
     return table
 
@@ -297,7 +298,7 @@ def doctor_text(view: DoctorView) -> list[RenderableType]:
     """Show the checks, with the command that mends each trouble below it."""
     parts: list[RenderableType] = []
     for check in view.checks:
-        line = _text(f"{check.outcome:<8}", _STYLES.get(check.outcome, ""))
+        line = _text(f"{check.outcome:<8}", PHASE_STYLES.get(check.outcome, ""))
         line.append(f" {words.clean(check.subject)}: {words.clean(check.text)}", style="not bold default")
         parts.append(line)
         parts += _lines([f"         mend: {check.mend}"] if check.mend else [], "cyan", whole=True)

@@ -17,11 +17,12 @@ _WORDS = {
     EventKind.STUCK: "stuck",
     EventKind.UNREACHABLE: "cannot be asked now",
     EventKind.REACHABLE: "can be asked again",
-    EventKind.STALLED: "log stands still",
+    EventKind.STALLED: "",
     EventKind.READY: "",
     EventKind.RULE_FIRED: "rule fired",
     EventKind.ACTION: "",
     EventKind.CANCEL_REQUESTED: "cancel requested",
+    EventKind.CONTROL: "",
     EventKind.LOST: "lost: nowhere to be found, how it ended is not known",
     EventKind.FOUND_AGAIN: "found again",
     EventKind.REMOVED: "no longer watched",
@@ -59,6 +60,12 @@ def news_lines(news: Sequence[Event], now: datetime, most: int) -> list[str]:
     if cut:
         lines.append(f"... and news of {cut} more (resource events://recent has all)")
     return ["NEWS", *lines]
+
+
+def event_text(event: Event) -> str:
+    """Say what one event tells, without its job and its moment."""
+    said = "; ".join(part for part in (_states([event]), *_happenings([event])) if part)
+    return said or cell(str(event.event), 40)
 
 
 def _line(events: Sequence[Event], now: datetime) -> str:

@@ -179,7 +179,9 @@ def _together(reader: _Reader, spec: PlanSpec) -> None:
 
 
 def _circle(spec: PlanSpec) -> list[str]:
-    waits = {one.name: [each.job for each in one.after] for one in spec.jobs}
+    waits: dict[str, list[str]] = {}
+    for one in spec.jobs:
+        waits.setdefault(one.name, []).extend(each.job for each in one.after)
     state: dict[str, int] = {}
     for start in waits:
         path: list[tuple[str, int]] = [(start, 0)]

@@ -135,6 +135,8 @@ class Work:
         while True:
             self.troubles.clear()
             waiting = await self._pass()
+            if not self.order.dry_run and (trouble := await self.desk.ensure_watcher()) is not None:
+                self.notes.append(trouble)  # it may have ended meanwhile: nothing was left
             if not waiting or not self.order.wait or self.order.dry_run:
                 return
             await anyio.sleep(min(_WAIT_STEP_S, self.limit_s / 5))

@@ -313,9 +313,6 @@ class Plans:
 
     async def _bring_forward(self, caller: Caller, work: Work, *, twice: bool = False) -> PlanView:
         """Do the work, look at what came of it, and with `twice` once more with what was seen."""
-        if not work.order.dry_run:
-            trouble = await self._desk.ensure_watcher()
-            work.notes += [trouble] if trouble else []
         await work.run()
         if not work.order.dry_run:
             asked = await self._desk.refresh([work.session], about=await self._uids(work))
