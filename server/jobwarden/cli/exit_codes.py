@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobwarden.service.plan_views import PlanView
+    from jobwarden.service.reconciling_views import ReconcileView
     from jobwarden.service.told import Ended
     from jobwarden.service.views import DiscoverView, JobView, RegisterView, StatusView
     from jobwarden_registry.errors import JobwardenError
@@ -32,9 +33,9 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
     (ExitCode.OK, "asked, and all is well; or what was waited for has happened"),
     (ExitCode.BROKEN, "jobwarden itself could not do it, or doctor found a problem"),
     (ExitCode.USAGE, "wrong arguments, or an id that cannot be one"),
-    (ExitCode.JOB_FAILED, "a job that was asked about failed, was cancelled, or is lost"),
+    (ExitCode.JOB_FAILED, "a job failed, was cancelled, is lost, or lacks its output"),
     (ExitCode.COULD_NOT_ASK, "a host or scheduler gave no answer; a state shown is the last known"),
-    (ExitCode.TIME_UP, "wait: the time was up before it happened"),
+    (ExitCode.TIME_UP, "wait: the time was up; reconcile: it is not decided yet"),
     (ExitCode.NOT_FOUND, "no watched job has that name, or several have"),
     (ExitCode.REFUSED, "cancel: refused, or it did not work"),
     (ExitCode.INTERRUPTED, "interrupted with Ctrl-C"),
@@ -82,6 +83,15 @@ def of_register(view: RegisterView) -> ExitCode:
 def of_discover(view: DiscoverView) -> ExitCode:
     """Give the exit code of a search: what a silent host has is not in the list."""
     return ExitCode.COULD_NOT_ASK if view.troubles else ExitCode.OK
+
+
+def of_reconcile(view: ReconcileView) -> ExitCode:
+    """Give the exit code of a look by hand: a bad end or a success without its output, then what nobody could say."""
+    if any(ended_badly(row.job) or row.outcome == "contradicted" for row in view.rows):
+        return ExitCode.JOB_FAILED
+    if view.troubles or any(row.outcome == "not asked" for row in view.rows):
+        return ExitCode.COULD_NOT_ASK
+    return ExitCode.TIME_UP if any(row.outcome == "undecided" for row in view.rows) else ExitCode.OK
 
 
 def of_follow(ends: Sequence[Ended]) -> ExitCode:

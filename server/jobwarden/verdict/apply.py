@@ -14,6 +14,7 @@ from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.pausing import is_paused
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import RECORD_VERSION, JobRecord
@@ -63,6 +64,8 @@ class Answer:
     def concerns(self, record: JobRecord) -> bool:
         """Whether it can say anything about this record."""
         if record.type != self.type or (record.site or record.host) != self.site:
+            return False
+        if record.paused is not None:  # what another session asks about it, that one is told
             return False
         if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
             return False
@@ -218,9 +221,22 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
         # A cause that stands there already was written by hand.
         record = draft.record.changed(cause=causes.get(uid) if bad else None)
-        transaction.finish(uid, record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+        text, asked = draft.text, who_asked(record)
+        if asked and record.phase is Phase.CANCELLED:
+            record = record.changed(cause=f"cancelled by {asked}")
+        elif asked:
+            text = " ".join(filter(None, (text, f"Its end was asked for by {asked}.")))
+        transaction.finish(uid, record, evidence=draft.evidence, text=text, extra=draft.extra)
     else:
         transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+
+
+def who_asked(record: JobRecord) -> str:
+    """Say who asked for the end of this run, and why; empty where nobody did, or an earlier run was meant."""
+    asked = record.end_asked
+    if asked is None or (asked.run, asked.runs) != (record.resubmitted_as or record.id, max(1, len(record.attempts))):
+        return ""
+    return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,4 +266,5 @@ def _outage(answer: Answer, before: list[JobRecord], after: list[JobRecord]) -> 
 
 
 def _stale(records: list[JobRecord]) -> list[JobRecord]:
-    return [record for record in records if record.stale_since is not None and not is_catching_up(record)]
+    stale = [record for record in records if record.stale_since is not None]
+    return [record for record in stale if not is_catching_up(record) and not is_paused(record)]
