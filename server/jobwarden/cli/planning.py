@@ -212,7 +212,7 @@ def status(
 @pass_face
 def list_(face: Face, *, session: str | None, as_json: bool) -> ExitCode:
     """List the plans of this project."""
-    view = face.ask(session, lambda service, caller: service.plans.list(caller))
+    view = face.ask(session, lambda service, caller: service.plans.listed(caller))
     from jobwarden.cli.plan_tables import list_text
 
     answer(face, view, list_text, as_json=as_json)

@@ -16,12 +16,13 @@ from jobwarden.plans.session_file import is_session_file, read_session_file
 from jobwarden.plans.spec import PlanSpec
 from jobwarden.plans.state import PlanState, Run, change_plan, load_plans
 from jobwarden.service.desk import Desk
+from jobwarden.service.plan_book import Order
 from jobwarden.service.plan_checking import check_plan, overrides_of, read_good, submitting_types
 from jobwarden.service.plan_pausing import Override, override, pause_rules, unpause_rules
 from jobwarden.service.plan_records import chosen_names
 from jobwarden.service.plan_showing import counted, groups, plan_row, planned_view
 from jobwarden.service.plan_views import PlanCheckView, PlanListView, PlanRow, PlanView
-from jobwarden.service.plan_working import Order, Work
+from jobwarden.service.plan_working import Work
 from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
@@ -181,7 +182,7 @@ class Plans:
             work.notes += (await self._desk.refresh([session])).notes()
         return await self._view(caller, work, by=by)
 
-    async def list(self, caller: Caller) -> PlanListView:
+    async def listed(self, caller: Caller) -> PlanListView:
         """List the plans of the caller's project."""
         rows: list[PlanRow] = []
         for session in await self._desk.in_scope(caller, project=True):
@@ -316,10 +317,16 @@ class Plans:
         await work.run()
         if not work.order.dry_run:
             asked = await self._desk.refresh([work.session], about=await self._uids(work))
-            if twice:
-                await work.run()
+            if twice and await self._again(work):
+                asked = await self._desk.refresh([work.session], about=await self._uids(work), max_age_s=0.0)
             work.notes += asked.notes()
         return await self._view(caller, work)
+
+    async def _again(self, work: Work) -> bool:
+        """Go over it once more, with what was seen; answers whether there was anything to be done."""
+        before = len(work.done)
+        await work.run()
+        return len(work.done) > before
 
     async def _uids(self, work: Work) -> set[str]:
         await work.look()
