@@ -56,7 +56,7 @@ RULES = (
     f"name=nan pattern='{PATTERNS[3]}' action=log_event",
     f"name=speed pattern='{PATTERNS[4]}' captures=[speed] condition='float(speed) < 10' action=log_event",
 )
-NAMES = ("loss", "memory", "errors", "nan", "speed")
+NAMES: tuple[str, ...] = ("loss", "memory", "errors", "nan", "speed")
 
 
 @dataclass

@@ -153,7 +153,7 @@ def doctor(
 
 
 def _selftest(face: Face, host: str, options: tuple[str, ...], for_s: float, session: str | None) -> DoctorView:
-    given = dict(option.partition("=")[::2] for option in options)
+    given = {key: value for key, _, value in (option.partition("=") for option in options)}
     if not all(given.values()):
         raise click.UsageError("--option takes KEY=VALUE: --option partition=short")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -269,7 +270,7 @@ class SelfTest:
         await to_thread.run_sync(self._clear_here, stage, good)
         journal = self._desk.world.places.state / SESSIONS / stage.name / "events.jsonl"
         if left:
-            mend = f"ssh {stage.host} -- rm -r -- {stage.there}" if stage.there else ""
+            mend = f"ssh {shlex.quote(stage.host)} rm -r -- {shlex.quote(stage.there)}" if stage.there else ""
             stage.found(PROBLEM, "cleared away", f"not all of it: {'; '.join(left)}", mend)
         else:
             kept = "" if good else f"; its journal stays: {journal}"
@@ -282,6 +283,7 @@ class SelfTest:
         await stopping.cancel(
             desk, stage.caller, jobs=(), all_jobs=True, reason="the selftest is over", dry_run=False, force=False
         )
+        living: Sequence[Listed] = ()
         for _ in range(_LOOKS):
             living = [one for one in await self._listed(stage) if one.alive]
             if not living:
