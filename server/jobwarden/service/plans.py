@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from anyio import to_thread
 
@@ -15,6 +16,7 @@ from jobwarden.plans.places import plan_lock
 from jobwarden.plans.session_file import is_session_file, read_session_file
 from jobwarden.plans.spec import PlanSpec
 from jobwarden.plans.state import PlanState, Run, change_plan, load_plans
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.plan_book import Order
 from jobwarden.service.plan_checking import check_plan, overrides_of, read_good, submitting_types
@@ -25,6 +27,7 @@ from jobwarden.service.plan_views import PlanCheckView, PlanListView, PlanRow, P
 from jobwarden.service.plan_working import Work
 from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
 
@@ -138,9 +141,13 @@ class Plans:
             session = await self._own(caller, spec.name)
             said = await overrides_of(self._desk, caller, overrides or {})
             state = await self._write(session, spec, runs, dry_run=dry_run)
+            held = state.held
             state, done = await self._lifted(session, state, dry_run=dry_run)
             await self._desk.refresh([session], max_age_s=0.0)
             work = Work(self._desk, caller, session, state, order, done=done, overrides=said)
+            if held and not dry_run:
+                await work.look()
+                await self._control(caller, work, held, "release", "the plan is resumed")
             await self._override(work)
             return await self._bring_forward(caller, work, twice=True)
 
@@ -156,8 +163,6 @@ class Plans:
             hold: Hold the jobs in the queue that wait there.
             dry_run: Only say what would be done.
         """
-        if hold:
-            raise PlanError("Waiting jobs cannot be held yet.", hint="Leave it out.")
         text = " ".join(reason.split())[:_REASON_CHARS]
         if not text:
             raise PlanError("A suspension needs a reason.", hint="Say why: it is shown with the plan.")
@@ -172,6 +177,8 @@ class Plans:
             both = {uid: (*work.state.paused.get(uid, ()), *names) for uid, names in paused.items()}
             work.state = await self._change(session, name, {"paused": {**work.state.paused, **both}}, "")
         work.done.append(f"{name} is suspended: {text}")
+        if hold:
+            await self._hold(caller, work, text)
         return await self._view(caller, work)
 
     async def status(self, caller: Caller, name: str, *, by: Sequence[str] = (), refresh: bool = True) -> PlanView:
@@ -302,6 +309,29 @@ class Plans:
             return state.model_copy(update=lifted), done
         await unpause_rules(self._desk, session, state.paused)
         return await self._change(session, name, lifted, f"plan {name}: suspended no more"), done
+
+    async def _hold(self, caller: Caller, work: Work, reason: str) -> None:
+        """Hold what waits in the queue; what does not get held runs, and that is said."""
+        waiting = [one for one in _living(work) if one.phase is Phase.PENDING]
+        if work.order.dry_run:
+            work.done += [f"{one.name or one.id}: held" for one in waiting]
+        elif waiting:
+            held = await self._control(caller, work, [one.id for one in waiting], "hold", reason)
+            both = tuple(dict.fromkeys((*work.state.held, *held)))
+            work.state = await self._change(work.session, work.name, {"held": both}, "")
+
+    async def _control(
+        self, caller: Caller, work: Work, ids: Sequence[str], action: Literal["hold", "release"], reason: str
+    ) -> list[str]:
+        """Do this to living jobs of the plan; answers of which it was accepted."""
+        types = {one.id: one.type for one in _living(work)}
+        jobs = [f"{types[one]}:{one}" for one in ids if one in types]
+        if not jobs:
+            return []
+        view = await Controlling(self._desk).control(caller, jobs=jobs, action=action, reason=reason)
+        for row in view.rows:
+            work.done.append(f"{row.job.name or row.job.id}: {action}: {row.outcome}")
+        return [row.job.id for row in view.rows if row.outcome in ("done", "accepted")]
 
     async def _override(self, work: Work) -> None:
         """Have living jobs watched as this call says."""
