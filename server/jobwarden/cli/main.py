@@ -26,6 +26,7 @@ from jobwarden.cli import (
     reconciling,
     ruling,
     upkeep,
+    using,
 )
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
@@ -80,6 +81,7 @@ def build() -> click.Group:
         diagnosing.diagnose,
         jobs.explain,
         history.history,
+        using.use,
         jobs.cancel,
         controlling.control,
         controlling.pause,

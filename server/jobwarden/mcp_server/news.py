@@ -17,7 +17,7 @@ _WORDS = {
     EventKind.STUCK: "stuck",
     EventKind.UNREACHABLE: "cannot be asked now",
     EventKind.REACHABLE: "can be asked again",
-    EventKind.STALLED: "log stands still",
+    EventKind.STALLED: "",
     EventKind.READY: "",
     EventKind.RULE_FIRED: "rule fired",
     EventKind.ACTION: "",

@@ -38,6 +38,7 @@ from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
+from jobwarden.service.using import Using
 from jobwarden.service.views import (
     CancelView,
     DiagnoseView,
@@ -87,6 +88,7 @@ class Service:
         self.past = Past(desk)
         self.control = Controlling(desk)
         self.board = Board(desk)
+        self.using = Using(desk)
 
     async def register(
         self,

@@ -25,8 +25,9 @@ from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
 from jobwarden.transport.tally import Row, Tally
 from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
-from jobwarden.verdict.causes import Causes, Known, find_causes
+from jobwarden.verdict.causes import Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.pausing import left_alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
 from jobwarden.sources.controls import Change, Control
@@ -23,6 +24,7 @@ from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
+from jobwarden.sources.slurm.measuring import measure
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, Jobs, deciding, read_jobs, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.post_mortem import (
     ELEMENTS_MOST,
@@ -51,6 +53,7 @@ from jobwarden.sources.slurm.submitting import (
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden.sources.submitting import Listing, Submission
+from jobwarden.sources.using import Use
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
 
@@ -59,7 +62,7 @@ IDS_PER_QUESTION = 1000
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts`, `Resubmits` and `Submits`.
+    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts`, `MeasuresUse`, `Resubmits`, `Submits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -159,6 +162,10 @@ class SlurmSource:
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
         known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
+
+    async def measure(self, host: Host, wanted: Sequence[Wanted], *, gpus: bool) -> Mapping[str, Use]:
+        """See `MeasuresUse.measure`: one squeue and one sstat, and with `gpus` a step in each of a few jobs."""
+        return await measure(partial(run_parts, host), host, wanted, gpus=gpus, limit_s=limit_of(host))
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
         """See `KeepsLogs.logs`: at most two runs, for a job with elements or one whose log nobody knows."""
