@@ -14,6 +14,7 @@ from jobwarden.actions.planning import run_of
 from jobwarden.delivery.news import TOLD
 from jobwarden.sources.base import Host, Seen, Wanted
 from jobwarden.verdict.apply import write_draft
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Attempt, JobRecord
@@ -101,7 +102,7 @@ def _follow(transaction: Transaction, current: JobRecord, deed: Deed, found: _Fo
     for draft in judgement.drafts:
         said = f"{draft.text or ''} {found.text}".strip() if draft.kind is EventKind.ATTEMPT else draft.text
         made = type(draft)(draft.kind, draft.record, text=said, evidence=draft.evidence, extra=draft.extra)
-        write_draft(transaction, made, {})
+        write_draft(transaction, made, Causes())
     after = transaction.jobs.get(current.uid)
     if after is not None and run_of(after) != found.new_id:
         raise NotYetError(f"Job {found.new_id} was submitted, and its record cannot follow it yet.")

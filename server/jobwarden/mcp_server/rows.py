@@ -137,6 +137,8 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
         said.append(f"signal {job.signal}")
     if job.stuck is not None:
         said.append(f"STUCK: {job.stuck}")
+    elif job.stalled is not None:
+        said.append(f"may hang: {job.stalled}")
     elif job.cause:
         said.append(f"cause: {job.cause}")
     elif job.reason and job.reason not in SAY_NOTHING:

@@ -15,6 +15,7 @@ from jobwarden.mcp_server.consent import Agreed, AsControlShown, AsShown, Given,
 from jobwarden.mcp_server.control import control_text
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
+from jobwarden.mcp_server.history import history_text, stats_text
 from jobwarden.mcp_server.rules import rules_text
 from jobwarden.mcp_server.schema import strict_tool
 from jobwarden.mcp_server.text import (
@@ -28,6 +29,7 @@ from jobwarden.mcp_server.text import (
 )
 from jobwarden.mcp_server.waits import TASK_BEGUN, begun_as_task
 from jobwarden.service.controlling import Action
+from jobwarden.service.past.choosing import USUAL, Query
 from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import Clock
 
@@ -44,6 +46,7 @@ SEARCH_HINTS = {
     "control_job": "scontrol",
     "discover_jobs": "find squeue",
     "watch_log": "loss alert pattern",
+    "job_history": "sacct",
 }
 """What a client that loads tools by search looks through beside name and description; no model reads it."""
 ALWAYS_LOADED = frozenset({"check_status"})
@@ -106,6 +109,7 @@ class Tools:
             _tool(self.control_job, "Control", once),
             _tool(self.discover_jobs, "Find unwatched jobs", change),
             _tool(self.watch_log, "Rules on a job's log", change),
+            _tool(self.job_history, "Past", read),
         ]
 
     async def register_job(
@@ -337,6 +341,32 @@ class Tools:
             caller = await self._callers.of(ctx.request_context, session_id)
             view = await self._service.watch_log(caller, job, action=action, rule=rule)
         return rules_text(view, self._clock(), self._most)
+
+    async def job_history(
+        self,
+        ctx: Ctx,
+        job: Word | None = None,
+        state: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's own term
+        host: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        text: str | None = None,
+        scope: str | None = None,
+        stats: bool = False,  # noqa: FBT001, FBT002 -- a tool's argument, always named
+        limit: int | None = None,
+        page: int | None = None,
+        session_id: str | None = None,
+    ) -> str:
+        """Ended jobs, one's story, stats; scope project, user."""
+        query = Query(job, state, type, host, name, since, text, scope or "session", limit or USUAL, page or 1)
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            if stats:
+                told = await self._service.past.statistics(caller, query, telling=True)
+                return stats_text(told, self._clock(), self._most)
+            view = await self._service.past.history(caller, query, telling=True)
+        return history_text(view, self._clock(), self._most)
 
 
 def _tool(fn: Callable[..., Any], title: str, annotations: ToolAnnotations) -> Tool:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from jobwarden.service.views import Counts, JobView
 from jobwarden.sources.base import RESULT
+from jobwarden.verdict.efficiency import efficiency
 from jobwarden.verdict.pausing import told
 from jobwarden.verdict.readiness import is_ready
 from jobwarden_registry.model import JobRecord, Pause
@@ -45,6 +46,8 @@ def job_view(
         status=record.last_status,
         reason=f"not (or no longer) known to {absent}" if absent else record.reason,
         stuck=record.stuck,
+        stalled=record.stalled,
+        efficiency=efficiency(record.used) or None if record.used is not None else None,
         cause=record.cause if record.phase.closed else None,
         result=_result(record),
         exit_code=record.exit_code,

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import anyio
 from anyio import to_thread
 
 from jobwarden.config.model import Config
@@ -22,9 +23,11 @@ from jobwarden.sources.log_files import Hosts
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
+from jobwarden.transport.tally import Row, Tally
 from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
-from jobwarden.verdict.causes import Causes, Known, find_causes
+from jobwarden.verdict.causes import Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
 from jobwarden.verdict.pausing import left_alone
@@ -82,6 +85,7 @@ class Rounds:
         clock: Clock,
         intervals: Intervals,
         overheard: Overheard,
+        tally: Tally | None = None,
     ) -> None:
         self.config = config
         self.intervals = intervals
@@ -93,6 +97,7 @@ class Rounds:
         self.sources = sources
         self.machine_id = machine_id
         self.clock = clock
+        self._tally = tally or Tally(None)
         self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
         self._causes: Known = {}
         self.logs_told: LogsTold = {}
@@ -206,6 +211,7 @@ class Rounds:
         max_age_s: float,
         person: bool = False,
         quick: bool = False,
+        by_hand: bool = False,
         leases: Mapping[str, str] | None = None,
     ) -> RoundResult:
         """Ask once for the whole group (or take an answer younger than `max_age_s`) and apply it to each session.
@@ -215,13 +221,14 @@ class Rounds:
             max_age_s: How old an answer may be.
             person: A person asks right now: a wait after failures is cut short.
             quick: One of the first questions after a registration or a cancellation, while their budget lasts.
+            by_hand: See `look_for_outputs`.
             leases: Session id to lease token, for the watcher: a lost lease writes nothing.
         """
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
             wanted_of_all(group.records, self._made.setdefault(target.key, Made())),
-            partial(self._observe, target),
+            partial(self._observe, target, by_hand=by_hand),
             max_age_s=max_age_s,
             person=person,
             quick=quick,
@@ -245,27 +252,47 @@ class Rounds:
             await note_readiness(self, group, leases or {})
         except JobwardenError as error:  # it is looked for again with the next round
             log.warning("whether services on %s are up: %s", target.host, error)
+        await to_thread.run_sync(self._tally.flush)
         return result
 
-    async def _observe(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+    async def look(self, target: Target, records: Sequence[JobRecord]) -> Mapping[str, Sighting]:
+        """Ask about jobs of one target, ended ones too, and change and keep nothing.
+
+        Raises:
+            TransportError, SourceError: They could not be asked about.
+        """
+        return await self._observe(target, wanted_of_all(records), by_hand=True)
+
+    async def _observe(
+        self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool = False
+    ) -> Mapping[str, Sighting]:
         """Put one question. Raises nothing but what the ledger keeps: TransportError and SourceError."""
         name = target.key.type
+        self._tally.add(Row("polls", target.host, name))
         try:
-            with guarded(name):
-                source = self.sources.get(name)
-                async with self.host(target) as host:
-                    others: list[Sequence[Found]] = []
-                    answer = believed(name, await source.observe(replace(host, overheard=others.append), wanted))
-                    if others:
-                        await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
-                    answer = left_alone(answer, await self._paused_hosts(answer))
-                    answer = await resolved(answer, self.slurm(target), self.there(target, source))
-                    folders = self.config.host(target.host).read
-                    return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())
-        except (TransportError, SourceError):
-            raise
+            return await self._asked(target, wanted, by_hand=by_hand)
         except JobwardenError as error:
+            self._tally.add(Row("errors", target.host, name, error.code))
+            if isinstance(error, (TransportError, SourceError)):
+                raise
             raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
+        except anyio.get_cancelled_exc_class():  # it took longer than the ledger waits, or we end
+            self._tally.add(Row("errors", target.host, name, "source.timeout"))
+            raise
+
+    async def _asked(self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool) -> Mapping[str, Sighting]:
+        name = target.key.type
+        with guarded(name):
+            source = self.sources.get(name)
+            async with self.host(target) as host:
+                others: list[Sequence[Found]] = []
+                answer = believed(name, await source.observe(replace(host, overheard=others.append), wanted))
+                if others:
+                    await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
+                answer = left_alone(answer, await self._paused_hosts(answer))
+                answer = await resolved(answer, self.slurm(target), self.there(target, source))
+                folders = self.config.host(target.host).read
+                return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock(), by_hand=by_hand)
 
     async def _paused_hosts(self, answer: Mapping[str, Sighting]) -> dict[str, Pause]:
         """Give the hosts on which jobs hang and that are paused, by the names that these jobs give them."""

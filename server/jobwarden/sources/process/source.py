@@ -45,6 +45,8 @@ from jobwarden.sources.process.state import (
     was_direct,
 )
 from jobwarden.sources.process.table import Process, can_look, command_of, find_process
+from jobwarden.sources.process.using import measure_all
+from jobwarden.sources.using import Use
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import Evidence, LogPaths
@@ -92,6 +94,11 @@ class ProcessSource:
     async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
         """See `Accounts.post_mortem`: what the supervisor has written down."""
         return await anyio.to_thread.run_sync(_used, self._here(host), tuple(wanted))
+
+    async def measure(self, host: Host, wanted: Sequence[Wanted], *, gpus: bool) -> Mapping[str, Use]:  # noqa: ARG002 -- the contract's; whose a GPU of this machine is used by, nothing here tells
+        """See `MeasuresUse.measure`: the process table, of the program's whole session."""
+        root = self._folder(host)
+        return await anyio.to_thread.run_sync(measure_all, root, host.machine_id, self._clock(), tuple(wanted))
 
     @property
     def controls(self) -> frozenset[Control]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
 from jobwarden.sources.controls import Change, Control
@@ -12,7 +13,7 @@ from jobwarden.sources.framing import Part, new_nonce, read_parts
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.resubmitting import NotAgainError, Original
-from jobwarden.sources.slurm import commands, scripts
+from jobwarden.sources.slurm import commands, scripts, submissions
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
@@ -23,6 +24,7 @@ from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
+from jobwarden.sources.slurm.measuring import measure
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, Jobs, deciding, read_jobs, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.post_mortem import (
     ELEMENTS_MOST,
@@ -50,6 +52,8 @@ from jobwarden.sources.slurm.submitting import (
     submitted_argv,
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
+from jobwarden.sources.submitting import Listing, Submission
+from jobwarden.sources.using import Use
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
 
@@ -58,7 +62,7 @@ IDS_PER_QUESTION = 1000
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts` and `Resubmits`.
+    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts`, `MeasuresUse`, `Resubmits` and `Submits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -159,6 +163,10 @@ class SlurmSource:
         known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
 
+    async def measure(self, host: Host, wanted: Sequence[Wanted], *, gpus: bool) -> Mapping[str, Use]:
+        """See `MeasuresUse.measure`: one squeue and one sstat, and with `gpus` a step in each of a few jobs."""
+        return await measure(partial(_run, host), host, wanted, gpus=gpus, limit_s=_limit(host))
+
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
         """See `KeepsLogs.logs`: at most two runs, for a job with elements or one whose log nobody knows."""
         job = parse_id(wanted.resubmitted_as or wanted.id)
@@ -201,6 +209,18 @@ class SlurmSource:
         nonce = new_nonce()
         argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=limit_of(host))
         return read_submitted(await run_parts(host, argv, nonce), nonce, token)
+
+    async def submit_script(self, host: Host, submission: Submission, token: str) -> str | None:
+        """See `Submits.submit_script`: one run."""
+        return await submissions.submit_script(host, submission, token)
+
+    async def listing(self, host: Host, *, within_s: float) -> Listing:
+        """See `Submits.listing`: one run."""
+        return await submissions.listing(host, within_s=within_s, asked_at=self._clock())
+
+    async def wait_for(self, host: Host, job_id: str, after: Sequence[str]) -> None:
+        """See `Submits.wait_for`: one run."""
+        await submissions.wait_for(host, parse_id(job_id), after)
 
     def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
         evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
