@@ -62,7 +62,7 @@ IDS_PER_QUESTION = 1000
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts`, `MeasuresUse`, `Resubmits` and `Submits`.
+    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts`, `MeasuresUse`, `Resubmits`, `Submits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -165,7 +165,7 @@ class SlurmSource:
 
     async def measure(self, host: Host, wanted: Sequence[Wanted], *, gpus: bool) -> Mapping[str, Use]:
         """See `MeasuresUse.measure`: one squeue and one sstat, and with `gpus` a step in each of a few jobs."""
-        return await measure(partial(_run, host), host, wanted, gpus=gpus, limit_s=_limit(host))
+        return await measure(partial(run_parts, host), host, wanted, gpus=gpus, limit_s=limit_of(host))
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
         """See `KeepsLogs.logs`: at most two runs, for a job with elements or one whose log nobody knows."""
