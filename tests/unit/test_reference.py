@@ -1,4 +1,4 @@
-"""docs/options.md is made from the code, and says what each thing means; whether it is up to date, `make check` says."""
+"""docs/options.md is made from the code; whether it is up to date, `make check` says."""
 
 from __future__ import annotations
 
