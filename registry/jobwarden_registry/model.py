@@ -111,6 +111,27 @@ class Readiness(_Frozen):
     """An extended regular expression, as `grep -E` has them."""
 
 
+class EndAsked(_Frozen):
+    """Who asked through jobwarden for the end of a run, and why."""
+
+    by: str
+    """`codex session 01ab...`, or `rule NAME`."""
+    reason: str = ""
+    at: Utc
+    run: str = ""
+    """The id under which the job lived then; a later run was not meant."""
+    runs: int = 0
+    """How many it had had."""
+
+
+class Pause(_Frozen):
+    """Since when nobody watches, who wanted that, and why."""
+
+    since: Utc
+    by: str = ""
+    reason: str = ""
+
+
 class Used(_Frozen):
     """What a run that has ended used of what it had, as accounting tells it; None: not told.
 
@@ -211,6 +232,10 @@ class JobRecord(_Frozen):
     stale_because: str | None = None
     """The code and text of what stops us from asking; set and cleared together with `stale_since`."""
     absence: Absence | None = None
+    end_asked: EndAsked | None = None
+    """Who asked for the end of its present run last."""
+    paused: Pause | None = None
+    """Set while it is not watched: nobody asks about it, its rules rest, and its state is the last one known."""
     orphan: bool = False
     """Rebuilt from the journal because the project's file was gone."""
     seq: int = 0

@@ -1,4 +1,4 @@
-"""docs/options.md is made from the code, and says what each thing means; `make check` says when it is not."""
+"""docs/options.md is made from the code; whether it is up to date, `make check` says."""
 
 from __future__ import annotations
 

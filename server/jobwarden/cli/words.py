@@ -78,7 +78,8 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         now: The present.
         told: What the same answer says elsewhere: a cause that stands in it is not said again.
     """
-    parts = [*_unanswered(job, now, told), *_readiness(job)]
+    paused = [f"NOT WATCHED {clean(job.paused_because)}"] if job.paused_because is not None else []
+    parts = [*paused, *([] if paused else _unanswered(job, now, told)), *_readiness(job)]
     if job.exit_code:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:
@@ -106,7 +107,12 @@ def _why(job: JobView) -> list[str]:
         return [f"may hang: {clean(job.stalled)}"]
     if job.cause:
         return [f"cause: {clean(job.cause)}"]
-    return [clean(job.reason)] if job.reason and job.reason not in _SAY_NOTHING else []
+    return [clean(job.reason)] if job.reason and is_telling(job.reason) else []
+
+
+def is_telling(reason: str) -> bool:
+    """Whether a reason says more than the state and the exit code."""
+    return reason not in _SAY_NOTHING
 
 
 def _readiness(job: JobView) -> list[str]:

@@ -25,10 +25,15 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.board import Board
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
+from jobwarden.service.past.area import Past
+from jobwarden.service.plans import Plans
+from jobwarden.service.reconciling import Reconciling
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -78,6 +83,11 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.plans = Plans(desk)
+        self.reconciling = Reconciling(desk)
+        self.past = Past(desk)
+        self.control = Controlling(desk)
+        self.board = Board(desk)
         self.using = Using(desk)
 
     async def register(

@@ -69,6 +69,10 @@ class JobView(_View):
     owner: Owner
     mine: bool
     """Whether the calling session watches it."""
+    paused_since: Utc | None = None
+    """Set while nobody watches it: the state above is the last one known."""
+    paused_because: str | None = None
+    """Since when, why, and who wanted that, in words."""
 
 
 class Counts(_View):

@@ -16,6 +16,7 @@ from jobwarden.verdict.efficiency import remark
 from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.pausing import is_paused
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import RECORD_VERSION, JobRecord
@@ -65,6 +66,8 @@ class Answer:
     def concerns(self, record: JobRecord) -> bool:
         """Whether it can say anything about this record."""
         if record.type != self.type or (record.site or record.host) != self.site:
+            return False
+        if record.paused is not None:  # what another session asks about it, that one is told
             return False
         if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
             return False
@@ -221,10 +224,23 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
         # A cause that stands there already was written by hand.
         used = causes.used.get(uid)
         record = draft.record.changed(cause=causes.why.get(uid) if bad else None, used=used)
-        text = " ".join(part for part in (draft.text, remark(used) if used is not None else "") if part)
-        transaction.finish(uid, record, evidence=draft.evidence, text=text or None, extra=draft.extra)
+        text, asked = draft.text, who_asked(record)
+        if asked and record.phase is Phase.CANCELLED:
+            record = record.changed(cause=f"cancelled by {asked}")
+        elif asked:
+            text = " ".join(filter(None, (text, f"Its end was asked for by {asked}.")))
+        text = " ".join(filter(None, (text, remark(used) if used is not None else ""))) or None
+        transaction.finish(uid, record, evidence=draft.evidence, text=text, extra=draft.extra)
     else:
         transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+
+
+def who_asked(record: JobRecord) -> str:
+    """Say who asked for the end of this run, and why; empty where nobody did, or an earlier run was meant."""
+    asked = record.end_asked
+    if asked is None or (asked.run, asked.runs) != (record.resubmitted_as or record.id, max(1, len(record.attempts))):
+        return ""
+    return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,4 +270,5 @@ def _outage(answer: Answer, before: list[JobRecord], after: list[JobRecord]) -> 
 
 
 def _stale(records: list[JobRecord]) -> list[JobRecord]:
-    return [record for record in records if record.stale_since is not None and not is_catching_up(record)]
+    stale = [record for record in records if record.stale_since is not None]
+    return [record for record in stale if not is_catching_up(record) and not is_paused(record)]
