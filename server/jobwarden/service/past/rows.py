@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from jobwarden.actions.deeds import DEED, DONE
 from jobwarden.sources.base import RESULT
-from jobwarden_registry.model import JobRecord
+from jobwarden.verdict.efficiency import efficiency
+from jobwarden_registry.model import JobRecord, Used
 from jobwarden_registry.phases import Phase
 
 _METRIC = "store_metric"
@@ -204,9 +206,18 @@ def _row(record: Mapping[str, JsonValue], uid: str, seq: int, start: int, length
         ended=moment(record.get("ended_at")),
         resubmitted_as=_word(record.get("resubmitted_as")),
         result=_word(result),
-        facts={key: facts[key] for key in SHOWN_FACTS if key in facts},
+        facts=_shown(facts, record.get("used")),
         runs=[_run(run) for run in runs if isinstance(run, dict)] if isinstance(runs, list) else [],
     )
+
+
+def _shown(facts: Mapping[str, JsonValue], used: JsonValue) -> dict[str, JsonValue]:
+    """Give the facts that are for readers, and what the job used in words."""
+    shown = {key: facts[key] for key in SHOWN_FACTS if key in facts}
+    with suppress(ValidationError):  # written by another version: then it is not told
+        if isinstance(used, dict) and (said := efficiency(Used.model_validate(used))):
+            shown["efficiency"] = said
+    return shown
 
 
 def _run(run: Mapping[str, JsonValue]) -> Run:
