@@ -20,7 +20,7 @@ from jobwarden.actions.deeds import CLAIMED, DONE, INTENDED, After, Deed, Known
 from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.following import adopt
 from jobwarden.actions.gpu_budget import gpu_hours
-from jobwarden.actions.grants import Grants, line
+from jobwarden.actions.grants import CONFIG, Grants
 from jobwarden.actions.lineage import refuse_rivals, strangers
 from jobwarden.actions.modifications import words_of
 from jobwarden.actions.planning import run_of
@@ -121,15 +121,20 @@ async def _original(book: Book, record: JobRecord, deed: Deed, host: Host, sourc
     return original
 
 
+def _allows(text: str) -> str:
+    return f"{text} below [grants] in {CONFIG} would allow it."
+
+
 def _affordable(known: Known, deed: Deed, grants: Grants, hours: float) -> None:
     others = [(one, used) for one, used in known.submissions() if one.id != deed.id]
     spent = sum(used for _, used in others)
     if len(others) >= grants.resubmissions:
-        raise ActionError(f"{len(others)} jobs were submitted; {line('grants', f'resubmissions = {len(others) + 1}')}")
+        more = _allows(f"resubmissions = {len(others) + 1}")
+        raise ActionError(f"{len(others)} jobs were submitted; {more}")
     if hours > 0 and spent + hours > grants.gpu_hours:
         raise ActionError(
             f"It may use {hours:.1f} GPU-hours; of {grants.gpu_hours:g} are {spent:.1f} spent. "
-            f"{line('grants', f'gpu_hours = {math.ceil(spent + hours)}')}",
+            f"{_allows(f'gpu_hours = {math.ceil(spent + hours)}')}",
             code="action.budget",
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import anyio
 
+from jobwarden.programs import on_path
 from jobwarden_registry.errors import JobwardenError
 
 JOB = "demo-train"
@@ -139,7 +139,7 @@ def steps_script(seconds: int) -> str:
 
 def slurm_is_here(env: Mapping[str, str]) -> bool:
     """Say whether there is an sbatch on this machine; it may still have no cluster."""
-    return shutil.which("sbatch", path=env.get("PATH", os.defpath)) is not None
+    return on_path("sbatch", env) is not None
 
 
 async def submit(stage: Stage, host: str | None, seconds: int) -> str:

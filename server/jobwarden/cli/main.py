@@ -17,9 +17,12 @@ from jobwarden.cli import (
     diagnosing,
     discovering,
     exit_codes,
+    history,
     hooks,
     install,
     jobs,
+    planning,
+    reconciling,
     ruling,
     upkeep,
 )
@@ -43,6 +46,7 @@ Begin here:
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
   jobwarden explain 12345                           why it is in that state
+  jobwarden history --since 7d                      what ended, and how
   jobwarden diagnose --file slurm-12345.out         the same of any log
   jobwarden doctor                                  what would go wrong
 """
@@ -74,9 +78,12 @@ def build() -> click.Group:
         jobs.tail,
         diagnosing.diagnose,
         jobs.explain,
+        history.history,
         jobs.cancel,
         discovering.discover,
         ruling.rules,
+        planning.plan,
+        reconciling.reconcile,
         upkeep.watch,
         install.install,
         upkeep.doctor,
@@ -161,7 +168,8 @@ def _tell(error: JobwardenError, *, as_json: bool) -> ExitCode:
         click.echo(json.dumps({"error": told}))
     click.echo(f"jobwarden: {clean(error.text)}", err=True)
     if error.hint:
-        click.echo(f"  {clean(error.hint)}", err=True)
+        for line in error.hint.split("\n"):  # some of it is to be pasted
+            click.echo(f"  {clean(line)}", err=True)
     return exit_codes.of_error(error)
 
 

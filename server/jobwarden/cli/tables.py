@@ -82,6 +82,11 @@ def _text(line: str, style: str = "", *, whole: bool = False) -> Text:
     return Text(line, style=style, no_wrap=whole)
 
 
+def _noted(notes: Iterable[str]) -> list[RenderableType]:
+    """Show notes, further lines of one indented: what is to be pasted stays two lines, and none looks like another."""
+    return _lines((line for note in notes for line in f"Note: {note}".replace("\n", "\n  ").split("\n")), "dim")
+
+
 def _lines(lines: Iterable[str], style: str = "", *, whole: bool = False) -> list[RenderableType]:
     return [_text(words.clean(line), style, whole=whole) for line in lines]
 
@@ -147,7 +152,8 @@ def _id(job: JobView) -> str:
     return words.clean(job.id if job.type == "slurm" else f"{job.type}:{job.id}")
 
 
-def _news(news: Sequence[Event], now: datetime) -> list[RenderableType]:
+def news_text(news: Sequence[Event], now: datetime) -> list[RenderableType]:
+    """Show what the caller has not been told yet."""
     if not news:
         return []
     return [_text("News:", "bold"), *(_text(f"  {words.event_line(event, now)}") for event in news)]
@@ -160,9 +166,9 @@ def status_text(view: StatusView, now: datetime) -> list[RenderableType]:
         parts += [_text(words.counted(view.counts, view.jobs), "bold"), *jobs_table(view.jobs, now, view.troubles)]
     else:
         parts += _lines(["No jobs are watched here."])
-    parts += _news(view.news, now)
+    parts += news_text(view.news, now)
     parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _noted(view.notes)
     if view.met is False:
         parts += _lines([f"What was waited for has not happened (waited {words.duration(view.waited_s)})."], "yellow")
     return parts + _lines(_next_steps(view), "dim", whole=True)
@@ -195,7 +201,7 @@ def register_text(view: RegisterView, now: datetime) -> list[RenderableType]:
         + (f"; {remark}" if (remark := words.remark(job, now)) else "")
         for word, job in zip(said, view.jobs, strict=True)
     )
-    parts += _news(view.news, now) + _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += news_text(view.news, now) + _noted(view.notes)
     return parts + _lines(_after_registering(view.jobs), "dim", whole=True)
 
 
@@ -225,7 +231,7 @@ def cancel_text(view: CancelView, now: datetime) -> list[RenderableType]:
         if row.outcome == "accepted":
             seen = "its end was seen" if row.ended else "its end was not seen yet"
             parts += _lines([f"  now {words.state(row.job)}; {seen}"])
-    return [*parts, *(_news(view.news, now))]
+    return [*parts, *(news_text(view.news, now))]
 
 
 def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:
@@ -238,9 +244,9 @@ def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:
     parts.append(_text(head, "bold"))
     if view.jobs:
         parts.append(_found_table(view.jobs, now))
-    parts += _news(view.news, now)
+    parts += news_text(view.news, now)
     parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _noted(view.notes)
     step = f"Next: jobwarden discover --adopt {shlex.quote(words.clean(view.jobs[0].id))}" if view.jobs else ""
     return parts + _lines([step] if step else [], "dim", whole=True)
 

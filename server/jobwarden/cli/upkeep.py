@@ -82,12 +82,9 @@ async def _watch(
     face: Face, service: Service, caller: Caller, after_seq: int | None, count: int | None, *, as_json: bool
 ) -> None:
     from jobwarden.cli.words import event_line
-    from jobwarden_registry.events import EventKind
 
     printed = 0
     async for event in service.follow(caller, after_seq=after_seq):
-        if isinstance(event.event, EventKind) and not event.event.news:
-            continue
         click.echo(event.model_dump_json(exclude_none=True) if as_json else event_line(event, face.clock()))
         printed += 1
         if count is not None and printed >= count:

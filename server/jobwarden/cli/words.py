@@ -104,7 +104,12 @@ def _why(job: JobView) -> list[str]:
         return [f"STUCK: {clean(job.stuck)}"]
     if job.cause:
         return [f"cause: {clean(job.cause)}"]
-    return [clean(job.reason)] if job.reason and job.reason not in _SAY_NOTHING else []
+    return [clean(job.reason)] if job.reason and is_telling(job.reason) else []
+
+
+def is_telling(reason: str) -> bool:
+    """Whether a reason says more than the state and the exit code."""
+    return reason not in _SAY_NOTHING
 
 
 def _readiness(job: JobView) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from jobwarden.installing.clients import NAMES, Client, Places, Scope, data_fold
 from jobwarden.installing.errors import InstallError
 from jobwarden.installing.planning import HOOKS
 from jobwarden.installing.plugins import enabled_plugin, hooks_that_wait
+from jobwarden.programs import on_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def _judged(
     if handlers and (why := hooks_that_wait(there)):
         well = False
         yield Finding(there.client, "warning", f"{name}: {why}")
-    if handlers and shutil.which("python3", path=env.get("PATH", os.defpath)) is None:
+    if handlers and on_path("python3", env) is None:
         well = False
         yield Finding(there.client, "problem", f"{name}: the hooks run with python3, which is not on PATH")
     if well:
@@ -114,7 +113,7 @@ def _paths(
     if server is not None:
         args = cast("list[object]", server.get("args") or [])
         command = str(server.get("command"))
-        if command.startswith("/") or shutil.which(command, path=env.get("PATH", os.defpath)) is None:
+        if command.startswith("/") or on_path(command, env) is None:
             yield command
         yield from (str(one) for one in args if str(one).startswith("/"))
 

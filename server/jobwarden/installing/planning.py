@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from jobwarden.installing.drafts import Draft
 from jobwarden.installing.plugins import enabled_plugin
 from jobwarden.installing.program import running_program
 from jobwarden.installing.receipts import Edit, Receipt, digest, edited, load, original
+from jobwarden.programs import on_path
 
 HOOKS = "hooks"
 RECEIPTS = "installed.json"
@@ -195,7 +194,7 @@ def _plan(there: Places, env: Mapping[str, str]) -> Plan:
 
 def _advice(there: Places, env: Mapping[str, str]) -> list[str]:
     notes: list[str] = []
-    if shutil.which("python3", path=env.get("PATH", os.defpath)) is None:
+    if on_path("python3", env) is None:
         notes.append("The hooks run with python3, which is not on your PATH.")
     if there.client == "codex":
         notes.append("Codex runs hooks only when you have trusted them: start codex, and trust them in /hooks.")

@@ -20,9 +20,9 @@ from jobwarden.delivery import news
 from jobwarden.identity import Caller
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.compose import job_view
-from jobwarden.service.history import History
 from jobwarden.service.names import Known
 from jobwarden.service.newsroom import Newsroom
+from jobwarden.service.past.history import History
 from jobwarden.service.views import JobView
 from jobwarden.sources.base import Absent, Seen
 from jobwarden.verdict.engine import judge
@@ -152,18 +152,20 @@ class Desk:
 
     # -- jobs
 
+    def history(self, session: Session) -> History:
+        """Give what this process has read of a session's ended jobs; see `History` for how to use it."""
+        return self._histories.setdefault(session.entry.session_id, History())
+
     async def known(self, sessions: Sequence[Session]) -> list[Known]:
         """Give every job of these sessions: the ended ones first, oldest first, then the live ones."""
         ended: list[Known] = []
         live: list[Known] = []
         for session in sessions:
             records = await self.world.sessions.call(session, Session.load)
-            history = await self._history(session)
+            over = await self.world.sessions.call(session, self.history(session).ended)
             alive = {record.uid for record in records}
             ended += [
-                Known(one.record, session, live=False, seq=one.seq)
-                for uid, one in history.ended.items()
-                if uid not in alive
+                Known(one.record, session, live=False, seq=one.seq) for uid, one in over.items() if uid not in alive
             ]
             live += [Known(record, session, live=True) for record in records]
         return ended + live
@@ -233,10 +235,12 @@ class Desk:
         asked.slow = [asked.groups[key].target.host for key in waiting]
         return asked
 
-    async def check(self, group: Group, *, max_age_s: float, quick: bool = False) -> list[str]:
+    async def check(self, group: Group, *, max_age_s: float, quick: bool = False, by_hand: bool = False) -> list[str]:
         """Ask and judge once; answers what went wrong. A fault of this round is its own, and ends no server."""
         try:
-            result = await self.world.rounds.check(group, max_age_s=max_age_s, quick=quick)
+            result = await self.world.rounds.check(
+                group, max_age_s=max_age_s, quick=quick, person=by_hand, by_hand=by_hand
+            )
         except Exception as error:  # one target's fault ends no server, as it ends no watcher
             log.exception("%s on %s", group.target.key.type, group.target.host)
             return [f"Asking {group.target.key.type} on {group.target.host} failed: {type(error).__name__}: {error}"]
@@ -317,11 +321,6 @@ class Desk:
         kept = not judge(record, sighting, asked_at=asked_at, now=now, clocks=clocks).drafts
         ended = isinstance(sighting, Seen) and sighting.phase.final
         return asked_at if kept and not ended else None, absent
-
-    async def _history(self, session: Session) -> History:
-        history = self._histories.setdefault(session.entry.session_id, History())
-        await self.world.sessions.call(session, history.read)
-        return history
 
     def _client(self, caller: Caller) -> dict[str, JsonValue]:
         kept = ("SSH_AUTH_SOCK", "KRB5CCNAME")

@@ -77,7 +77,7 @@ async def _take_with_rules(
     desk: Desk, caller: Caller, asked: Registration
 ) -> tuple[Session, list[tuple[JobRecord, bool]], list[str]]:
     """Register, and give the jobs their rules: those that the caller names, and those in their scripts."""
-    records = await _recorded(desk, caller, asked)
+    records = await recorded(desk, caller, asked)
     session = await desk.session(caller, create=True)
     assert session is not None  # create=True
     limits, check = await limits_and_check(desk, session)
@@ -105,7 +105,7 @@ async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> No
     await desk.refresh([session], about={record.uid for record, _ in taken})
 
 
-async def _recorded(desk: Desk, caller: Caller, asked: Registration) -> list[JobRecord]:
+async def recorded(desk: Desk, caller: Caller, asked: Registration) -> list[JobRecord]:
     """Make the records of jobs that are to be watched; what cannot be one is refused, and nothing is written."""
     if asked.job_type == PROCESS:
         raise InvalidIdError(

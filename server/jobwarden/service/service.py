@@ -30,6 +30,9 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
+from jobwarden.service.past.area import Past
+from jobwarden.service.plans import Plans
+from jobwarden.service.reconciling import Reconciling
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -79,6 +82,9 @@ class Service:
         self._desk = desk
         self._long_waits = LongWaits(desk)
         self.board = Board(desk)
+        self.plans = Plans(desk)
+        self.reconciling = Reconciling(desk)
+        self.past = Past(desk)
 
     async def register(
         self,

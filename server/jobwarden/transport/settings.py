@@ -6,12 +6,12 @@ import hashlib
 import os
 import pwd
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobwarden.config.clocks import Clocks
+from jobwarden.programs import on_path
 from jobwarden.transport.children import ChildSetting, ChildTimeoutError, OutputTooLongError, run_child
 from jobwarden.transport.errors import LocalSetupError
 from jobwarden_registry.errors import InvalidIdError
@@ -118,7 +118,7 @@ def find_place(env: Mapping[str, str], clocks: Clocks) -> SshPlace:
         config_file = own if own.exists() else Path(os.devnull)
     cwd = home if home.is_dir() else Path("/")
     return SshPlace(
-        ssh=shutil.which("ssh", path=env.get("PATH", os.defpath)),
+        ssh=on_path("ssh", env),
         home=home,
         config_file=config_file,
         child=ChildSetting(env=dict(env), cwd=cwd, grace_s=clocks.cancel_grace_s),

@@ -193,6 +193,7 @@ class Rounds:
         max_age_s: float,
         person: bool = False,
         quick: bool = False,
+        by_hand: bool = False,
         leases: Mapping[str, str] | None = None,
     ) -> RoundResult:
         """Ask once for the whole group (or take an answer younger than `max_age_s`) and apply it to each session.
@@ -202,13 +203,14 @@ class Rounds:
             max_age_s: How old an answer may be.
             person: A person asks right now: a wait after failures is cut short.
             quick: One of the first questions after a registration or a cancellation, while their budget lasts.
+            by_hand: See `look_for_outputs`.
             leases: Session id to lease token, for the watcher: a lost lease writes nothing.
         """
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
             wanted_of_all(group.records, self._made.setdefault(target.key, Made())),
-            partial(self._observe, target),
+            partial(self._observe, target, by_hand=by_hand),
             max_age_s=max_age_s,
             person=person,
             quick=quick,
@@ -235,12 +237,22 @@ class Rounds:
         await to_thread.run_sync(self._tally.flush)
         return result
 
-    async def _observe(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+    async def look(self, target: Target, records: Sequence[JobRecord]) -> Mapping[str, Sighting]:
+        """Ask about jobs of one target, ended ones too, and change and keep nothing.
+
+        Raises:
+            TransportError, SourceError: They could not be asked about.
+        """
+        return await self._observe(target, wanted_of_all(records), by_hand=True)
+
+    async def _observe(
+        self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool = False
+    ) -> Mapping[str, Sighting]:
         """Put one question. Raises nothing but what the ledger keeps: TransportError and SourceError."""
         name = target.key.type
         self._tally.add(Row("polls", target.host, name))
         try:
-            return await self._asked(target, wanted)
+            return await self._asked(target, wanted, by_hand=by_hand)
         except JobwardenError as error:
             self._tally.add(Row("errors", target.host, name, error.code))
             if isinstance(error, (TransportError, SourceError)):
@@ -250,7 +262,7 @@ class Rounds:
             self._tally.add(Row("errors", target.host, name, "source.timeout"))
             raise
 
-    async def _asked(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+    async def _asked(self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool) -> Mapping[str, Sighting]:
         name = target.key.type
         with guarded(name):
             source = self.sources.get(name)
@@ -261,7 +273,7 @@ class Rounds:
                     await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
                 answer = await resolved(answer, self.slurm(target), self.there(target, source))
                 folders = self.config.host(target.host).read
-                return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())
+                return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock(), by_hand=by_hand)
 
     def slurm(self, target: Target) -> SlurmThroughLedger:
         """Give a way to ask about Slurm jobs that a job of another kind hangs on."""

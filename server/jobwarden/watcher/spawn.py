@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobwarden.programs import on_path
 from jobwarden.watcher.presence import is_older, is_running, log_path, read_info, ring
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.paths import Places
@@ -89,7 +89,7 @@ def _by_fork(command: list[str], env: Mapping[str, str], log: Path, starting: in
 def _by_systemd(command: list[str], env: Mapping[str, str], log: Path) -> bool:
     """Try the user's own service manager, which keeps a process at the end of a login session."""
     runtime = env.get("XDG_RUNTIME_DIR")
-    program = shutil.which("systemd-run", path=env.get("PATH"))
+    program = on_path("systemd-run", env)
     if not runtime or program is None or not (Path(runtime) / "systemd" / "private").exists():
         return False
     kept = [f"--setenv={name}={value}" for name, value in env.items() if name in _SYSTEMD_KEEPS or _ours(name)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio.to_thread
 from pydantic import JsonValue
 
+from jobwarden.programs import on_path
 from jobwarden.sources.base import Host
 from jobwarden.sources.framing import framed_argv, new_nonce, read_parts
 from jobwarden.sources.nel.answers import Noted, Status, no_status, not_installed, read_noted, read_runs
@@ -123,12 +122,8 @@ async def _read_list(host: Host, nel: Nel) -> tuple[str, list[str]]:
 
 
 async def _absolute(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
-    """Resolve the program in the session's PATH, for whoever asks later may have another.
-
-    Its empty and relative folders are passed over: they would be the project's, which an agent may write.
-    """
-    path = os.pathsep.join(one for one in env.get("PATH", "").split(os.pathsep) if one.startswith("/"))
-    found = await anyio.to_thread.run_sync(lambda: shutil.which(words[0], path=path)) if path else None
+    """Resolve the program in the session's PATH, for whoever asks later may have another."""
+    found = await anyio.to_thread.run_sync(lambda: on_path(words[0], {"PATH": env.get("PATH", "")}))
     return (found or words[0], *words[1:])
 
 

@@ -75,6 +75,12 @@ class Answer:
         """Whether a job that is not in it is not there."""
         return self.exists and not self.trouble
 
+    @property
+    def complaint(self) -> str:
+        """The trouble with the program's name before it, which its own messages have already."""
+        program = self.question.split(maxsplit=1)[0]
+        return self.trouble if self.trouble.startswith(f"{program}:") else f"{program}: {self.trouble}"
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -11,7 +11,7 @@ from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.resubmitting import NotAgainError, Original
-from jobwarden.sources.slurm import commands, scripts
+from jobwarden.sources.slurm import commands, scripts, submissions
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
@@ -47,6 +47,7 @@ from jobwarden.sources.slurm.submitting import (
     submitted_argv,
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
+from jobwarden.sources.submitting import Listing, Submission
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
 
@@ -58,7 +59,7 @@ _SPARE_S = 5.0
 
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts` and `Resubmits`.
+    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts`, `Resubmits` and `Submits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -89,10 +90,10 @@ class SlurmSource:
         jobs = {name: job for name, job in known.readable.items() if name not in again}
         asked = await self._detail(host, first, jobs)
         if asked.account and asked.account.trouble and asked.queue.trouble:
-            both = f"squeue: {asked.queue.trouble}; sacct: {asked.account.trouble}"
+            both = f"{asked.queue.complaint}; {asked.account.complaint}"
             raise SourceUnavailableError(both, code="slurm.unavailable")
         if asked.no_accounting and asked.queue.trouble:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code="slurm.unavailable")
+            raise SourceUnavailableError(asked.queue.complaint, code="slurm.unavailable")
         asked = await self._by_id(host, asked, jobs)
         judged = contested({name: see(job.wanted, job.id, asked) for name, job in jobs.items()})
         told = unchanged.keep(again, {name: (job, judged[name]) for name, job in jobs.items()}, first)
@@ -107,7 +108,7 @@ class SlurmSource:
             return outcomes
         asked = await self._look(host)
         if not asked.queue.whole:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+            raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         absent = {name: job for name, job in jobs.items() if not asked.queue_rows(job.id)}
         if absent:
             asked = await self._ask_by_id(host, asked, absent)
@@ -124,7 +125,7 @@ class SlurmSource:
         """See `Discovers.discover`. One squeue, the same as for any observation."""
         asked = await self._look(host)
         if not asked.queue.whole:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+            raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         return list_jobs(asked)
 
     async def post_mortem(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, PostMortem]:
@@ -158,7 +159,7 @@ class SlurmSource:
             raise NotAgainError("It is an array or a part of a job, and is not submitted again.")
         asked = await self._look(host, [job.base])
         if not asked.queue.whole:
-            raise SourceUnavailableError(f"squeue: {asked.queue.trouble}", code=asked.queue.code)
+            raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         fitting, accounted = ours(wanted, asked.queue_rows(job), asked.account_rows(job))
         if len(fitting) < len(asked.queue_rows(job)) or (asked.account_rows(job) and not accounted and not fitting):
             raise NotAgainError("Another job has its id now.")
@@ -183,6 +184,18 @@ class SlurmSource:
         nonce = new_nonce()
         argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
         return read_submitted(await _run(host, argv, nonce), nonce, token)
+
+    async def submit_script(self, host: Host, submission: Submission, token: str) -> str | None:
+        """See `Submits.submit_script`: one run."""
+        return await submissions.submit_script(host, submission, token)
+
+    async def listing(self, host: Host, *, within_s: float) -> Listing:
+        """See `Submits.listing`: one run."""
+        return await submissions.listing(host, within_s=within_s, asked_at=self._clock())
+
+    async def wait_for(self, host: Host, job_id: str, after: Sequence[str]) -> None:
+        """See `Submits.wait_for`: one run."""
+        await submissions.wait_for(host, parse_id(job_id), after)
 
     def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
         evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
