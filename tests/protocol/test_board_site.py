@@ -155,6 +155,17 @@ async def test_the_json_is_the_snapshot_that_the_command_line_prints(board: Fake
         assert (await client.get("/board.json")).text == board.view.model_dump_json()
 
 
+async def test_a_big_snapshot_travels_small_to_who_takes_that(board: FakeBoard, clock: Clock) -> None:
+    board.view = board_view(*(board_job(str(number), name=f"job-{number}") for number in range(200)))
+    async with visiting(app(board, clock), READ) as client:
+        packed = await client.get("/board.json", headers={"accept-encoding": "gzip"})
+        plain = await client.get("/board.json", headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) * 10 < int(plain.headers["content-length"])
+
+
 @pytest.mark.parametrize("lines", ["0", "1001", "x", "-1", "1e3", "99999999999999999999", "²"])
 async def test_a_number_of_lines_that_cannot_be_is_refused(board: FakeBoard, clock: Clock, lines: str) -> None:
     async with visiting(app(board, clock), READ) as client:
