@@ -161,13 +161,24 @@ async def test_every_tool_and_argument_is_described_and_every_tool_annotated(cli
         assert notes is not None, tool.name
         hints = (notes.read_only_hint, notes.destructive_hint, notes.idempotent_hint, notes.open_world_hint)
         assert None not in hints, tool.name
-        assert notes.destructive_hint == (tool.name == "cancel_job")
+        assert notes.destructive_hint == (tool.name in ("cancel_job", "control_job"))
         assert notes.read_only_hint == (tool.name in READING)
         assert tool.input_schema["additionalProperties"] is False
         properties: dict[str, Any] = tool.input_schema["properties"]
         assert "session_id" in properties
         by_the_instructions = {"job", "jobs", "session_id"}  # said once there, for all tools
-        self_evident = {*by_the_instructions, "tags", "lines", "name", "context", "reason", "dry_run", "type", "action"}
+        self_evident = {
+            *by_the_instructions,
+            "tags",
+            "lines",
+            "name",
+            "context",
+            "reason",
+            "dry_run",
+            "type",
+            "action",
+            "force",
+        }
         if tool.name == "job_history":  # filters by what every answer shows
             self_evident |= {"state", "host", "since", "text", "scope", "stats", "limit", "page"}
         assert not [name for name, part in properties.items() if "description" not in part and name not in self_evident]

@@ -50,6 +50,8 @@ class Firing:
         run: The id of the run whose line, state or time it was; empty: the run that is there.
         runs: How many runs the job had had then, that one included.
         times: Which of the rule's own firings it is; 0: by hand, or not known.
+        by: Who asks for it, where it is no rule's.
+        free: See `Deed.free`.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Firing:
     run: str = ""
     runs: int = 0
     times: int = 0
+    by: str = ""
+    free: bool = False
 
     @property
     def how(self) -> str:

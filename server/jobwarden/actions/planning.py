@@ -73,10 +73,12 @@ def plan(
         run=firing.run or run_of(record),
         runs=firing.runs or runs_of(record),
         about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
+        by=firing.by,
+        free=firing.free,
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )
-    about = f"rule {firing.rule}: {call.name}"
+    about = f"{deed.who}: {call.name}"
     try:
         _of_the_run_that_is_there(call, record, firing)
         arguments = _arguments(call, record, firing, grants)
@@ -90,7 +92,7 @@ def plan(
     said = _said_of(call, arguments, firing)
     ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
     told = ends and call.name not in KEPT
-    text = f"rule {firing.rule}{firing.how}: {said}"
+    text = f"{deed.who}{firing.how}: {said}"
     return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), text, told)
 
 
@@ -172,7 +174,9 @@ def _at_most(done: int, most: int) -> None:
 
 
 def _within_budget(deed: Deed, grants: Grants, known: Known) -> None:
-    done = [one for one, _ in known.submissions()]
+    if deed.free:
+        return
+    done = [one for one, _ in known.submissions() if not one.free]
     mine = sum(one.rule == deed.rule and one.lineage == deed.lineage for one in done)
     times = deed.arguments["times"]
     assert isinstance(times, int)  # `check_call` looked

@@ -13,6 +13,7 @@ import click
 
 from jobwarden.cli import (
     board,
+    controlling,
     demo,
     diagnosing,
     discovering,
@@ -25,6 +26,7 @@ from jobwarden.cli import (
     reconciling,
     ruling,
     upkeep,
+    using,
 )
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
@@ -79,7 +81,11 @@ def build() -> click.Group:
         diagnosing.diagnose,
         jobs.explain,
         history.history,
+        using.use,
         jobs.cancel,
+        controlling.control,
+        controlling.pause,
+        controlling.unpause,
         discovering.discover,
         ruling.rules,
         planning.plan,

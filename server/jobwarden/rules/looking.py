@@ -116,7 +116,8 @@ class Looker:
             gone = record or JobRecord(type="", id="", uid=uid)
             waits = await self._waits(session, uid, lease)
             return await self._close(session, gone, known.state.version, lease, waits=waits)
-        if self._rounds.elsewhere(record.site):
+        paused = (await self._rounds.paused()).of(session.entry.session_id, record) is not None
+        if paused or self._rounds.elsewhere(record.site):
             return Looked(self._rounds.config.clocks.poll_s, known.state.version)
         waits = await self._waits(session, uid, lease)
         rules, broken = _rules(record)

@@ -33,6 +33,7 @@ from jobwarden_registry.errors import JobwardenError, UnwritableError
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.paths import active_jobs_path
+from jobwarden_registry.pauses import Paused
 from jobwarden_registry.session import Session
 
 PATIENCE_S = 10.0
@@ -252,10 +253,20 @@ class Desk:
 
     async def views(self, chosen: Sequence[Known], caller: Caller) -> tuple[JobView, ...]:
         """Show jobs to this caller."""
-        return tuple([await self.view(one, caller) for one in chosen])
+        paused = await self.world.rounds.paused()
+        return tuple([await self._view(one, caller, paused) for one in chosen])
 
     async def view(self, one: Known, caller: Caller) -> JobView:
         """Show one job to this caller."""
+        (view,) = await self.views([one], caller)
+        return view
+
+    async def paused(self, chosen: Sequence[Known]) -> list[Known]:
+        """Give those of these live jobs that nobody watches."""
+        paused = await self.world.rounds.paused()
+        return [one for one in chosen if one.live and paused.of(one.session.entry.session_id, one.record) is not None]
+
+    async def _view(self, one: Known, caller: Caller, paused: Paused) -> JobView:
         answered_at, absent = await self._latest(one.record) if one.live else (None, None)
         return job_view(
             one.record,
@@ -263,6 +274,7 @@ class Desk:
             answered_at=answered_at,
             absent=absent,
             mine=one.session.entry.session_id == caller.session_id,
+            paused=paused.of(one.session.entry.session_id, one.record) if one.live else None,
         )
 
     # -- inner

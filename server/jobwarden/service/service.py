@@ -26,6 +26,7 @@ from jobwarden.service import (
     waiting,
 )
 from jobwarden.service.board import Board
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
@@ -37,6 +38,7 @@ from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
+from jobwarden.service.using import Using
 from jobwarden.service.views import (
     CancelView,
     DiagnoseView,
@@ -81,10 +83,12 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
-        self.board = Board(desk)
         self.plans = Plans(desk)
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
+        self.control = Controlling(desk)
+        self.board = Board(desk)
+        self.using = Using(desk)
 
     async def register(
         self,

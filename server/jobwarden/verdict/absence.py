@@ -71,7 +71,7 @@ def _closed(record: JobRecord, sighting: Absent) -> Judgement | None:
     phase, found, evidence = decided
     if phase is Phase.SUCCEEDED:
         return _forgotten(record, absence.since, f"{nowhere}. {found}", evidence)
-    lost = record.changed(phase=Phase.LOST, stuck=None)
+    lost = record.changed(phase=Phase.LOST, stuck=None, stalled=None)
     text = " ".join(part for part in (f"{nowhere}; no end was seen.", found, said_of(sighting.newer)) if part)
     return Judgement(lost, (Draft(EventKind.LOST, lost, text=text, evidence=evidence),))
 
@@ -79,7 +79,9 @@ def _closed(record: JobRecord, sighting: Absent) -> Judgement | None:
 def _forgotten(record: JobRecord, ended_at: datetime, text: str, evidence: Evidence) -> Judgement:
     """Close it as succeeded: its output shows that."""
     reason = "its scheduler has forgotten it; all its expected output is there"
-    over = record.changed(phase=Phase.SUCCEEDED, last_status=GONE, reason=reason, ended_at=ended_at, stuck=None)
+    over = record.changed(
+        phase=Phase.SUCCEEDED, last_status=GONE, reason=reason, ended_at=ended_at, stuck=None, stalled=None
+    )
     return Judgement(over, (Draft(EventKind.FINISHED, over, text=text, evidence=evidence),), finished=True)
 
 

@@ -185,6 +185,7 @@ def _fields(record: JobRecord, seen: Seen, run: Run, asked_at: datetime) -> dict
         "output_missing_since": None,
         "absence": None,
         "observed_at": asked_at,
+        "stalled": record.stalled if run is not Run.NEW and seen.phase is Phase.RUNNING else None,
     }
 
 

@@ -17,7 +17,7 @@ from anyio import to_thread
 from jobwarden.config.model import Config
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
 from jobwarden.ledger.overheard import Overheard
-from jobwarden.sources.base import Concludes, Found, Host, Sighting, Source, Wanted
+from jobwarden.sources.base import Concludes, DependsOn, Found, Host, Sighting, Source, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.log_files import Hosts
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
@@ -25,10 +25,12 @@ from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
 from jobwarden.transport.tally import Row, Tally
 from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
-from jobwarden.verdict.causes import Causes, Known, find_causes
+from jobwarden.verdict.causes import Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
+from jobwarden.verdict.pausing import left_alone
 from jobwarden.verdict.readying import note_readiness
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
 from jobwarden.verdict.sessions import Sessions
@@ -38,7 +40,8 @@ from jobwarden.verdict.wanting import Made, wanted_of_all
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, Pause
+from jobwarden_registry.pauses import Paused, Pauses
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -88,6 +91,7 @@ class Rounds:
         self.intervals = intervals
         self.overheard = overheard
         self.sessions = sessions
+        self.pauses = Pauses(sessions.places)
         self.transports = transports
         self.ledger = ledger
         self.sources = sources
@@ -154,20 +158,34 @@ class Rounds:
         except JobwardenError as error:
             return unanswered(record, code=error.code, text=str(error), at=self.clock()).record
 
-    async def groups(self, sessions: Iterable[Session]) -> dict[LedgerKey, Group]:
+    async def paused(self) -> Paused:
+        """Give what is not watched for a while.
+
+        Raises:
+            UnreadableError, UntrustedError: As `Pauses.read`.
+        """
+        return await to_thread.run_sync(self.pauses.read)
+
+    async def groups(self, sessions: Iterable[Session], *, also_paused: bool = False) -> dict[LedgerKey, Group]:
         """Group what these sessions watch. A host that cannot be resolved is left out: see `settle`.
 
         Raises:
             UnreadableError, UntrustedError: A session cannot be read.
         """
-        return await self.grouped([(session, await self.sessions.call(session, Session.load)) for session in sessions])
+        watched = [(session, await self.sessions.call(session, Session.load)) for session in sessions]
+        return await self.grouped(watched, also_paused=also_paused)
 
-    async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
+    async def grouped(
+        self, watched: Iterable[tuple[Session, Sequence[JobRecord]]], *, also_paused: bool = False
+    ) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
+        paused = Paused() if also_paused else await self.paused()
         found: dict[LedgerKey, Group] = {}
         places: dict[tuple[str, str | None, str], Group | None] = {}
         for session, records in watched:
             for record in records:
+                if not also_paused and paused.of(session.entry.session_id, record) is not None:
+                    continue
                 place = (record.type, record.site, record.host)
                 if place not in places:
                     places[place] = await self._group_of(record, found)
@@ -271,9 +289,23 @@ class Rounds:
                 answer = believed(name, await source.observe(replace(host, overheard=others.append), wanted))
                 if others:
                     await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
+                answer = left_alone(answer, await self._paused_hosts(answer))
                 answer = await resolved(answer, self.slurm(target), self.there(target, source))
                 folders = self.config.host(target.host).read
                 return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock(), by_hand=by_hand)
+
+    async def _paused_hosts(self, answer: Mapping[str, Sighting]) -> dict[str, Pause]:
+        """Give the hosts on which jobs hang and that are paused, by the names that these jobs give them."""
+        found: dict[str, Pause] = {}
+        names = {one.host for one in answer.values() if isinstance(one, DependsOn)} - {""}
+        if not names:
+            return found
+        paused = await self.paused()
+        for name in names if paused.hosts else ():
+            pause = paused.of_host(name, (await self.slurm_target(name)).key.site)
+            if pause is not None:
+                found[name] = pause
+        return found
 
     def slurm(self, target: Target) -> SlurmThroughLedger:
         """Give a way to ask about Slurm jobs that a job of another kind hangs on."""
