@@ -89,7 +89,7 @@ class Service:
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
         self.control = Controlling(desk)
-        self.board = Board(desk)
+        self.board = Board(desk, self.control)
         self.using = Using(desk)
 
     async def register(
