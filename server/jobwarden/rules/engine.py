@@ -17,8 +17,10 @@ from jobwarden.rules.building import names_of
 from jobwarden.rules.condition_reading import ConditionError, Scalar
 from jobwarden.rules.conditions import holds
 from jobwarden.rules.model import ANY, END, Kind, Rule
+from jobwarden.rules.restarts import way_of
 from jobwarden.rules.sight import Look, Outcome, Text, captured, compiled, group_of, held_of
 from jobwarden.rules.state import Fired, Held, JobRules, RuleState
+from jobwarden.verdict.holding import may_go_on
 from jobwarden.verdict.outputs import OUTPUT_MISSING
 from jobwarden_registry.phases import Phase
 
@@ -35,6 +37,7 @@ def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
     """Look at all rules of a job."""
     fired: list[Fired] = []
     said: dict[str, str] = {}
+    restarts = False
     run, runs = run_of(look.record), runs_of(look.record)
     again = bool(state.run) and (state.run, state.runs) != (run, runs)
     state = state.model_copy(update={"run": run, "runs": runs})
@@ -42,7 +45,9 @@ def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
         if again and rule.kind in (Kind.SILENCE, Kind.STANDSTILL):  # what an earlier run did says nothing of this one
             state = state.with_rule(rule.name, state.of(rule.name).model_copy(update=_BEGUN_ANEW))
         one = _OneRule(rule, state.of(rule.name), look)
+        one.other_restart = restarts
         after = one.run()
+        restarts = restarts or (rule.kind is Kind.RESTART and bool(one.fires))
         for times, held in enumerate(one.fires, start=state.of(rule.name).fired + 1):
             state = state.model_copy(update={"sequence": state.sequence + 1})
             fired.append(fired_as(rule.name, state, look.record.uid, look.now, held, times=times))
@@ -92,6 +97,8 @@ class _OneRule:
         self._matches = state.matches
         self._failed = ""
         self._worked = False
+        self.other_restart = False
+        """Another rule starts this job again already: the first that fits does."""
 
     def run(self) -> RuleState:
         """Give what is to be remembered of it; what fires is in `fires`."""
@@ -122,6 +129,8 @@ class _OneRule:
                 self._missing_file()
             case Kind.CHECK_FAILED:
                 self._check_failed()
+            case Kind.RESTART:
+                self._restart()
 
     # -- the kinds
 
@@ -228,6 +237,23 @@ class _OneRule:
         if self.look.last and failed and self._state.spent is None:
             self._fire_if(Held(line=record.reason or ""))
             self._note(spent="end")
+
+    def _restart(self) -> None:
+        run = f"{run_of(self.look.record)} {runs_of(self.look.record)}"
+        if self.rule.pattern:
+            for found in self._matching():
+                self._matches += 1
+                self._note(held=self._held(found))
+        if not self.look.run_over or self._state.spent == run:
+            return
+        matched = self._state.held
+        mine = matched is not None and (not matched.run or f"{matched.run} {matched.runs}" == run)
+        ended = self.look.record
+        way = way_of(self.rule.ways, ended, cause=self.look.cause, matched=mine) if may_go_on(ended) else None
+        self._note(spent=run, held=None)
+        if way is not None and not self.other_restart:
+            captures = matched.captures if matched is not None and mine else {}
+            self._fire_if(Held(captures=captures, line=f"failed ({ended.last_status})"))
 
     # -- the parts
 

@@ -52,6 +52,8 @@ class Look:
         words_before: So many of them, the first ones, are those of an earlier run.
         missing: By path, whether a file is missing; of a path that is not here nothing is known.
         last: Nothing comes after this: it has ended, and all was read.
+        run_over: Its run has ended, and all of that was read; whether another one follows is to be decided.
+        cause: Why that failed, by the categories of diagnose_job, where a rule wants to know.
     """
 
     record: JobRecord
@@ -64,6 +66,8 @@ class Look:
     words_before: int = 0
     missing: Mapping[str, bool] = field(default_factory=dict[str, bool])
     last: bool = False
+    run_over: bool = False
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ USED = Used(cpu_s=50.0, core_s=100.0, memory_bytes=97, memory_limit_bytes=100, e
 def test_what_a_job_used_is_told_by_its_history() -> None:
     record = JobRecord(type="slurm", id="1", uid="a", phase=Phase.SUCCEEDED, used=USED)
     row = row_of_record(record, at=datetime.now(UTC).timestamp())
-    assert row.facts["efficiency"] == "CPU 50 % of 2.0 cores, memory 97 % of 0M"
+    assert row.efficiency == "CPU 50 % of 2.0 cores, memory 97 % of 0M"
 
 
 @pytest.mark.parametrize("used", [None, "much", {"cpu_s": "a word"}, {}])
@@ -28,4 +28,4 @@ def test_what_cannot_be_read_is_not_told(used: JsonValue) -> None:
     }  # fmt: skip
     row = row_of_event(event, 0, 10)
     assert row is not None
-    assert "efficiency" not in row.facts
+    assert row.efficiency is None
