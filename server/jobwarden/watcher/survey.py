@@ -158,6 +158,8 @@ class Surveyor:
         left to that one.
         """
         records, kept = await self._records(session)
+        if not records and not kept:
+            return _Share(session)
         rounds = self._world.rounds
         paused, session_id = await rounds.paused(), session.entry.session_id
         if session_id in paused.sessions:
