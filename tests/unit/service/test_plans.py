@@ -303,3 +303,20 @@ async def test_what_the_journal_says_counts_where_the_plans_own_file_is_older(
     async with open_world(home.env) as world:
         (session,) = await world.sessions.known()
         assert set(load_plans(session)["p"].runs) == {"a", "b"}
+
+
+async def test_a_job_that_was_submitted_again_counts_once_with_its_latest_run(
+    home: Household, printer: Printer
+) -> None:
+    file, caller = plan_file(home, "a", "b"), home.caller()
+    async with printing(home, printer) as service:
+        await service.plans.submit(caller, file)
+        printer.states["100"] = "FAILED"
+        assert (await service.status(caller)).counts.failed == 1
+        view = await service.plans.resume(caller, "p", retry=["failed"], names=["a*"])
+        assert [run.how for run in one(view, "a").runs] == ["submitted", "retried"]
+        counts = (await service.status(caller)).counts
+        assert (counts.total, counts.failed, counts.pending) == (2, 0, 2)
+        printer.states["102"] = "COMPLETED"
+        counts = (await service.status(caller)).counts
+        assert (counts.total, counts.failed, counts.succeeded) == (2, 0, 1)
