@@ -13,12 +13,11 @@ from typing import Final
 from jobwarden.actions.planning import run_of, runs_of
 from jobwarden.logs.pattern import Match, PatternError
 from jobwarden.logs.secrets import mask
-from jobwarden.rules.building import names_of
-from jobwarden.rules.condition_reading import ConditionError, Scalar
+from jobwarden.rules.condition_reading import ConditionError
 from jobwarden.rules.conditions import holds
 from jobwarden.rules.model import ANY, END, Kind, Rule
 from jobwarden.rules.restarts import way_of
-from jobwarden.rules.sight import Look, Outcome, Text, captured, compiled, group_of, held_of
+from jobwarden.rules.sight import Look, Outcome, Text, built_in, captured, compiled, group_of, held_of
 from jobwarden.rules.state import Fired, Held, JobRules, RuleState
 from jobwarden.verdict.holding import may_go_on
 from jobwarden.verdict.outputs import OUTPUT_MISSING
@@ -308,32 +307,14 @@ class _OneRule:
         if not self.rule.condition:
             self._worked = True
             return True
+        known = built_in(self.rule, self.look, held, count=self._matches, fired=self._state.fired)
         try:
-            holding = holds(self.rule.condition, {**self._built_in(held), **held.captures})
+            holding = holds(self.rule.condition, {**known, **held.captures})
         except ConditionError as error:
             self._failed = f"its condition {self.rule.condition!r} has no value: {error.text}"
             return False
         self._worked = True
         return holding
-
-    def _built_in(self, held: Held) -> dict[str, Scalar]:
-        record = self.look.record
-        names = names_of(self.rule.captures, compiled(self.rule.pattern).groups if self.rule.pattern else ())
-        elapsed = (self.look.now - record.started_at).total_seconds() if record.started_at is not None else 0.0
-        return {
-            "job_id": record.resubmitted_as or record.id,
-            "job_name": record.name or record.job_name or "",
-            "host": record.host,
-            "status": record.last_status,
-            "phase": record.phase.value,
-            "line": held.line,
-            "stream": held.stream,
-            "count": self._matches,
-            "fired": self._state.fired,
-            "attempt": max(1, len(record.attempts)),
-            "elapsed_s": max(0.0, elapsed),
-            **dict.fromkeys(names, ""),
-        }
 
     def _may_fire(self) -> bool:
         """Whether it has not fired often enough, or just now."""
