@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
+from pydantic import JsonValue
 
+from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
 from jobwarden.actions.hanging import cancelled_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels
@@ -89,17 +91,23 @@ async def request_cancel(
         lease: The watcher's token; a lost lease cancels nothing.
     """
     reports: Reports = {}
-    groups: dict[Target, list[Doomed]] = {}
+    able: list[Doomed] = []
     for one in doomed:
-        refusal = await why_not(rounds, one.record) or await _note_intent(rounds, one, order, lease)
-        if refusal is not None:
+        refusal = await why_not(rounds, one.record)
+        if refusal is None:
+            able.append(one)
+        else:
             reports[one.record.uid] = CancelReport("refused", refusal)
-            continue
-        groups.setdefault(await rounds.target(one.record), []).append(one)
+    unnoted = await _note_intents(rounds, able, order, lease)
+    groups: dict[Target, list[Doomed]] = {}
+    for one in able:
+        if one.record.uid in unnoted:
+            reports[one.record.uid] = CancelReport("refused", unnoted[one.record.uid])
+        else:
+            groups.setdefault(await rounds.target(one.record), []).append(one)
     for target, group in groups.items():
         made = await _cancel_group(rounds, target, group)
-        for one in group:
-            reports[one.record.uid] = await _note_outcome(rounds, one, order, lease, made[one.record.uid])
+        reports |= await _note_outcomes(rounds, group, order, lease, made)
     return [reports[one.record.uid] for one in doomed]
 
 
@@ -131,31 +139,59 @@ def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
     return CancelReport("accepted" if outcome.accepted else "refused", outcome.text)
 
 
-async def _note_intent(rounds: Rounds, one: Doomed, order: Order, lease: str | None) -> str | None:
-    """Journal what is going to be done; answers why nothing may be done when that cannot be."""
+async def _note_intents(rounds: Rounds, doomed: Sequence[Doomed], order: Order, lease: str | None) -> dict[str, str]:
+    """Journal what is going to be done; answers, by uid, why nothing may be done where that cannot be."""
     text = f"by {order.by}: {order.reason or 'no reason given'}"
-    try:
-        await _journal(rounds, one, EventKind.CANCEL_REQUESTED, text, order, lease)
-    except JobwardenError as error:
-        return f"It cannot be noted who asked for it, so nothing was done: {error}"
-    return None
+    unnoted: dict[str, str] = {}
+    for group in _by_session(doomed):
+        lines = {one.record.uid: (text, {}) for one in group}
+        try:
+            await _journal(rounds, group[0].session, EventKind.CANCEL_REQUESTED, lines, order, lease)
+        except JobwardenError as error:
+            why = f"It cannot be noted who asked for it, so nothing was done: {error}"
+            unnoted |= dict.fromkeys(lines, why)
+    return unnoted
 
 
-async def _note_outcome(
-    rounds: Rounds, one: Doomed, order: Order, lease: str | None, report: CancelReport
-) -> CancelReport:
-    text = f"cancel by {order.by}: {report.outcome}: {report.text}"
-    try:
-        await _journal(rounds, one, EventKind.ACTION, text, order, lease)
-    except JobwardenError as error:  # it is done; to say that it failed would be wrong
-        log.warning("session %s: %s", one.session.entry.session_id, error)
-        return CancelReport(report.outcome, f"{report.text} (That could not be journaled: {error.text})")
-    return report
+async def _note_outcomes(
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, lease: str | None, made: Reports
+) -> Reports:
+    noted = dict(made)
+    for group in _by_session(doomed):
+        reports = {one.record.uid: made[one.record.uid] for one in group}
+        lines = {
+            uid: (f"cancel by {order.by}: {report.outcome}: {report.text}", {RESULT: report.outcome})
+            for uid, report in reports.items()
+        }
+        try:
+            await _journal(rounds, group[0].session, EventKind.ACTION, lines, order, lease)
+        except JobwardenError as error:  # it is done; to say that it failed would be wrong
+            log.warning("session %s: %s", group[0].session.entry.session_id, error)
+            for uid, report in reports.items():
+                noted[uid] = CancelReport(report.outcome, f"{report.text} (That could not be journaled: {error.text})")
+    return noted
 
 
-async def _journal(rounds: Rounds, one: Doomed, kind: EventKind, text: str, order: Order, lease: str | None) -> None:
+def _by_session(doomed: Sequence[Doomed]) -> list[list[Doomed]]:
+    groups: dict[str, list[Doomed]] = {}
+    for one in doomed:
+        groups.setdefault(one.session.entry.session_id, []).append(one)
+    return list(groups.values())
+
+
+_Lines = Mapping[str, tuple[str, Mapping[str, JsonValue]]]
+"""By uid: a text, and what else the event says."""
+
+
+async def _journal(
+    rounds: Rounds, session: Session, kind: EventKind, lines: _Lines, order: Order, lease: str | None
+) -> None:
+    """Write one event for each job, all at once: a hundred jobs are one write."""
+    about: dict[str, JsonValue] = {BY_SESSION: order.session_id, DID: "cancel", BY: order.by, WHY: order.reason}
+
     def write(session: Session) -> None:
         with session.transaction(lease=lease, own=False) as transaction:
-            transaction.note(text, kind=kind, uid=one.record.uid, extra={BY_SESSION: order.session_id})
+            for uid, (text, extra) in lines.items():
+                transaction.note(text, kind=kind, uid=uid, extra={**about, **extra})
 
-    await rounds.sessions.call(one.session, write)
+    await rounds.sessions.call(session, write)

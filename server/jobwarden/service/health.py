@@ -10,6 +10,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from jobwarden.actions.halting import halt_of
 from jobwarden.config.reading import load_project
 from jobwarden.identity import Caller
 from jobwarden.installing.clients import NAMES
@@ -30,7 +31,7 @@ async def doctor(desk: Desk, caller: Caller, *, hosts: Sequence[str]) -> DoctorV
     """See `Service.doctor`."""
     checks = [*_configuration(desk), *_folders(desk, caller), *_plugins(desk), _watcher(desk), _lingering(desk)]
     checks += await to_thread.run_sync(_clients, desk, caller)
-    checks += [*await _project(caller), *await _sessions(desk)]
+    checks += [*await _project(caller), *await _sessions(desk), *await _halts(desk)]
     for host in hosts or await all_hosts(desk):
         checks += await _host(desk, host)
     return DoctorView(checks=tuple(checks))
@@ -133,6 +134,24 @@ async def _sessions(desk: Desk) -> list[Check]:
         except JobwardenError as error:
             subject = f"session {session.entry.session_id}"
             checks.append(Check(subject=subject, outcome=PROBLEM, text=error.text, mend=error.hint))
+    return checks
+
+
+async def _halts(desk: Desk) -> list[Check]:
+    """Those sessions whose rules do nothing, since somebody has stopped everything."""
+    checks: list[Check] = []
+    for session in await desk.world.sessions.known():
+        with suppress(JobwardenError):  # `_sessions` says so
+            halt = await desk.world.sessions.call(session, halt_of)
+            if halt is not None:
+                checks.append(
+                    Check(
+                        subject=f"rules of {session.entry.session_id}",
+                        outcome=WARNING,
+                        text=f"{halt.said()}, since {halt.at:%Y-%m-%d %H:%M}Z: they tell, and do nothing else",
+                        mend="jobwarden stop-all --lift",
+                    )
+                )
     return checks
 
 

@@ -26,6 +26,7 @@ from jobwarden.service import (
     waiting,
 )
 from jobwarden.service.desk import Desk
+from jobwarden.service.halting import Halting
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
@@ -77,6 +78,7 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.halting = Halting(desk)
 
     async def register(
         self,
@@ -278,9 +280,12 @@ class Service:
     ) -> CancelView:
         """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`.
 
-        With `only`, what `to_cancel` gave, nothing else is ended; what was registered since is reported as such.
+        With `only`, what `to_cancel` gave, nothing else is ended; what was registered since is reported as such. All of
+        a session are ended by a stop: its rules are halted first, so that nothing comes back; see `Halting.stop`.
         """
         await self._desk.registrations(caller)
+        if all_jobs and not jobs and not dry_run and (force or caller.owns(caller.session_id)) and only != {}:
+            return await self.halting.cancel_all(caller, reason=reason, only=only)
         return await stopping.cancel(
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force, only=only
         )

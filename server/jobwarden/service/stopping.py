@@ -17,7 +17,7 @@ from jobwarden_registry.phases import Phase
 _REASON_CHARS = 300
 _LOOKS_S = (1.0, 2.0, 3.0, 4.0)
 """Waits between looks for the end: each look counts against the quick budget of its host."""
-_NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
+NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
 
 
 async def cancel(
@@ -40,12 +40,12 @@ async def cancel(
     for one in chosen:
         report = await _before(desk, caller, one, dry_run=dry_run, force=force)
         if report is None and only is not None and one.record.uid not in only:
-            report = _NOT_ASKED_ABOUT
+            report = NOT_ASKED_ABOUT
         if report is None:
             doomed.append(Doomed(one.session, one.record))
         else:
             reports[one.record.uid] = report
-    order = Order(_who(caller), caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
+    order = Order(who(caller), caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
     made = await request_cancel(desk.world.rounds, doomed, order)
     reports |= {one.record.uid: report for one, report in zip(doomed, made, strict=True)}
     if any(report.outcome in ("accepted", "failed") for report in made):
@@ -85,7 +85,8 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
     return CancelReport("would cancel", "Nothing was done (dry run).")
 
 
-def _who(caller: Caller) -> str:
+def who(caller: Caller) -> str:
+    """Name a caller for the audit."""
     detail = f", sub-agent {caller.detail}" if caller.detail else ""
     claimed = " (claimed)" if caller.claimed else ""
     if caller.borrower is not None:

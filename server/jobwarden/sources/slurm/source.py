@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
-from jobwarden.sources.errors import SourceUnavailableError, UnreadableAnswerError
+from jobwarden.sources.errors import SourceError, SourceUnavailableError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
@@ -47,6 +47,7 @@ from jobwarden.sources.slurm.submitting import (
     submitted_argv,
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
+from jobwarden.transport.errors import TransportError
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
 
@@ -256,10 +257,23 @@ class SlurmSource:
         return replace(asked, by_id=_joined(answers), host_names=names, unlisted=unlisted)
 
     async def _scancel(self, host: Host, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:
-        nonce = new_nonce()
-        argv = commands.cancel_argv(nonce, ids=list(accepted.values()), cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce)
-        return read_outcomes(_required(parts, "scancel"), accepted)
+        outcomes: dict[str, CancelOutcome] = {}
+        names = list(accepted)
+        for at in range(0, len(names), IDS_PER_QUESTION):
+            chunk = {name: accepted[name] for name in names[at : at + IDS_PER_QUESTION]}
+            nonce = new_nonce()
+            argv = commands.cancel_argv(nonce, ids=list(chunk.values()), cluster=host.cluster, limit_s=_limit(host))
+            try:
+                parts = await _run(host, argv, nonce)
+                outcomes |= read_outcomes(_required(parts, "scancel"), chunk)
+            except (TransportError, SourceError) as error:
+                if not outcomes:
+                    raise
+                # What was taken before was taken.
+                lost = CancelOutcome(accepted=False, text=str(error), failed=True)
+                outcomes |= dict.fromkeys(names[at:], lost)
+                break
+        return outcomes
 
 
 async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
