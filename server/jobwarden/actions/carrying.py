@@ -135,7 +135,8 @@ class Actor:
         grants = await self._grants(session)
         if dry_run:
             plans = await self._rounds.sessions.call(
-                session, lambda one: self._plans(
+                session,
+                lambda one: self._plans(
                     record, firing, calls, grants, self._deeds.of(one), bar_of(one, _asked_at(record, firing))
                 ),
             )

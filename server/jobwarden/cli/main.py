@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobwarden.cli import (
+    auditing,
     demo,
     diagnosing,
     discovering,
@@ -77,6 +78,7 @@ def build() -> click.Group:
         discovering.discover,
         ruling.rules,
         upkeep.watch,
+        auditing.audit,
         install.install,
         upkeep.doctor,
         upkeep.watcher,

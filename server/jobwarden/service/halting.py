@@ -19,11 +19,13 @@ from jobwarden.actions.halting import Halt, halt, halt_of, lift
 from jobwarden.actions.lineage import runs_of
 from jobwarden.actions.planning import run_of
 from jobwarden.identity import Caller
+from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.desk import Desk
 from jobwarden.service.halting_views import DoomedView, HaltView, StopView
 from jobwarden.service.names import Known
 from jobwarden.service.stopping import NOT_ASKED_ABOUT, who
 from jobwarden.service.views import CancelRow, CancelView
+from jobwarden.verdict.targets import Group
 from jobwarden.watcher.presence import ring
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
@@ -77,6 +79,11 @@ class _Stop:
                 if one.live and not one.record.phase.closed:
                     living.append(one)
         return living
+
+    def is_to_be_asked(self, one: Known) -> bool:
+        """Whether its end is to be asked for, for the first time or again."""
+        report = self.asked.get((one.record.uid, run_of(one.record)))
+        return report is None or report.outcome == "failed"
 
     def is_refused(self, one: Known) -> bool:
         """Whether asking for its end again is of no use."""
@@ -172,7 +179,9 @@ class Halting:
         """Let the rules of these sessions act again; gives the halts that held."""
         lifted: list[HaltView] = []
         for session in sessions:
-            held = await self._desk.world.sessions.call(session, partial(lift, at=self._desk.world.clock(), by=who(caller)))
+            held = await self._desk.world.sessions.call(
+                session, partial(lift, at=self._desk.world.clock(), by=who(caller))
+            )
             if held is not None:
                 lifted.append(_view(session, held))
         ring(self._desk.world.places, "wake")
@@ -215,10 +224,8 @@ class Halting:
             living = stop.take(await self._known(stop.sessions, stop.troubles))
             with anyio.move_on_after(stop.deadline - anyio.current_time()):  # a host that hangs holds up no answer
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._cancel, stop, living)
+                    tasks.start_soon(self._end, stop, living)
                     tasks.start_soon(self._settle, stop)
-                living = stop.take(await self._known(stop.sessions, stop.troubles))
-                await self._look(stop.sessions, living)
             living = stop.take(await self._known(stop.sessions, stop.troubles))
             begun = await self._begun(stop)
             hopeless = number >= _LOOKS_REFUSED and all(stop.is_refused(one) for one in living)
@@ -231,16 +238,25 @@ class Halting:
                 await anyio.sleep(_LOOKS_S[min(number, len(_LOOKS_S) - 1)])
         return []
 
-    async def _cancel(self, stop: _Stop, living: Sequence[Known]) -> None:
-        """Ask for the end of each run once; again where it is not known what came of it. Hosts beside one another."""
-        wanted: dict[tuple[str, str | None, str], list[Known]] = {}
+    async def _end(self, stop: _Stop, living: Sequence[Known]) -> None:
+        """Ask for the end of each run, again where it is not known what came of it, and look; each host by itself."""
+        rounds = self._desk.world.rounds
+        groups = await rounds.groups(stop.sessions)
+        where = {record.uid: key for key, group in groups.items() for record in group.records}
+        here: dict[LedgerKey | None, list[Known]] = {}
         for one in living:
-            before = stop.asked.get((one.record.uid, run_of(one.record)))
-            if before is None or before.outcome == "failed":
-                wanted.setdefault((one.record.type, one.record.site, one.record.host), []).append(one)
+            here.setdefault(where.get(one.record.uid), []).append(one)
+
+        async def there(group: Group | None, mine: Sequence[Known]) -> None:
+            wanted = [one for one in mine if stop.is_to_be_asked(one)]
+            if wanted:
+                await self._cancel_there(stop, wanted)
+            if group is not None:
+                await self._desk.check(group, max_age_s=0.0, quick=True)
+
         async with anyio.create_task_group() as tasks:
-            for group in wanted.values():
-                tasks.start_soon(self._cancel_there, stop, group)
+            for key, mine in here.items():
+                tasks.start_soon(there, groups[key] if key is not None else None, mine)
 
     async def _cancel_there(self, stop: _Stop, group: Sequence[Known]) -> None:
         doomed = [Doomed(one.session, one.record) for one in group]
@@ -281,14 +297,6 @@ class Halting:
             return await self._desk.world.sessions.call(session, work)
         except JobwardenError:  # `_known` tells it
             return []
-
-    async def _look(self, sessions: Sequence[Session], living: Sequence[Known]) -> None:
-        wanted = {one.record.uid for one in living}
-        groups = await self._desk.world.rounds.groups(sessions)
-        async with anyio.create_task_group() as tasks:
-            for group in groups.values():
-                if any(record.uid in wanted for record in group.records):
-                    tasks.start_soon(partial(self._desk.check, group, max_age_s=0.0, quick=True))
 
     async def _rows(self, caller: Caller, stop: _Stop) -> tuple[CancelRow, ...]:
         now = {one.record.uid: one for one in await self._known(stop.sessions, {})}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -106,8 +108,14 @@ def _lingering(desk: Desk) -> Check:
         subject="logout",
         outcome=WARNING,
         text="this machine may end your processes when you log out, the watcher among them",
-        mend="loginctl enable-linger",
+        mend=f"loginctl enable-linger; or, in crontab -e: * * * * * {_program()} watch --once --all",
     )
+
+
+def _program() -> str:
+    """Name our program as cron finds it: it has another PATH."""
+    program = Path(sys.argv[0])
+    return shlex.quote(str(program.absolute())) if program.name == "jobwarden" else "jobwarden"
 
 
 def _clients(desk: Desk, caller: Caller) -> list[Check]:

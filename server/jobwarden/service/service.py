@@ -25,11 +25,13 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.auditing import Auditing
 from jobwarden.service.desk import Desk
 from jobwarden.service.halting import Halting
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
+from jobwarden.service.once import Once
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -78,7 +80,9 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.audit = Auditing(desk)
         self.halting = Halting(desk)
+        self.once = Once(desk)
 
     async def register(
         self,

@@ -1,11 +1,10 @@
-"""A halt: what rules may do while it holds, and that nothing comes back, at whatever moment it comes or a process dies."""
+"""A halt: what rules may do while it holds; nothing comes back, whenever it comes and whatever dies."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import anyio
 import pytest
@@ -62,7 +61,7 @@ def around_everything(stage: Stage, crashes: Crashes, patch: pytest.MonkeyPatch)
 
 
 def forget(home: Household) -> None:
-    for path in (home.places.state / "sessions").glob("*/*"):
+    for path in [*(home.places.state / "sessions").glob("*/*"), *(home.places.runtime / "ledger").iterdir()]:
         path.unlink()
     for path in home.project.glob(".claude/agents/*/*"):
         path.unlink()
@@ -231,8 +230,8 @@ async def test_a_crash_between_the_file_and_the_journal_leaves_the_halt(
 
 
 async def test_a_halt_that_cannot_be_read_holds(stage: Stage) -> None:
-    path: Path = stage.home.places.state / "sessions" / "session-1" / HALT
-    path.write_text("{", encoding="utf-8")
+    with stage.session.locked() as folder:
+        folder.replace(HALT, b"{")
     assert halt_of(stage.session) is not None
     (done,) = await stage.do(RESUBMIT)
     assert done.outcome == "refused"
