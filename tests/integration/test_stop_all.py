@@ -13,6 +13,7 @@ import pytest
 from anyio import to_thread
 
 from jobwarden.service.service import open_service
+from jobwarden.service.views import RegisterView
 from support.cluster import Cluster
 from support.household import cli
 from support.watched import Watched, beside
@@ -53,18 +54,22 @@ def counted(cluster: Cluster) -> Generator[Path]:
         yield lines
 
 
-def submitted(cluster: Cluster) -> list[str]:
-    done = cluster.run(["bash", "-c", SUBMIT.format(jobs=JOBS, caught=CAUGHT)], timeout_s=120)
+def submitted(cluster: Cluster, jobs: int, caught: int = 0) -> list[str]:
+    done = cluster.run(["bash", "-c", SUBMIT.format(jobs=jobs, caught=caught)], timeout_s=120)
     ids = done.stdout.split()
-    assert len(ids) == JOBS, done.stderr
+    assert len(ids) == jobs, done.stderr
     return ids
+
+
+async def register(watched: Watched, ids: list[str]) -> RegisterView:
+    async with open_service(watched.home.env) as service:
+        caller = watched.home.caller("one")
+        return await service.register(caller, type="slurm", ids=ids, host=watched.host, rules=RULES)
 
 
 async def armed(watched: Watched, ids: list[str], marks: Path) -> None:
     """Register them, and wait until three are in the middle of being submitted again."""
-    async with open_service(watched.home.env) as service:
-        caller = watched.home.caller("one")
-        await service.register(caller, type="slurm", ids=ids, host=watched.host, rules=RULES)
+    await register(watched, ids)
 
     def caught() -> bool:
         return marks.exists() and len(marks.read_text(encoding="utf-8").split()) == CAUGHT
@@ -97,7 +102,7 @@ async def test_a_hundred_jobs_with_rules_that_bring_them_back_are_ended_and_stay
     watched = lend(GRANTS, rules_least_s=0.3, rules_settle_s=1.0)
     marks, gate = cluster.home() / f"marks-{killed}", cluster.home() / f"gate-{killed}"
     before = ends(cluster)
-    ids = await to_thread.run_sync(lambda: submitted(cluster))
+    ids = await to_thread.run_sync(lambda: submitted(cluster, JOBS, CAUGHT))
     with cluster.replaced("sbatch", SLOW_SBATCH.format(marks=marks, gate=gate)):
         await armed(watched, ids, marks)
         if killed:
@@ -118,12 +123,17 @@ async def test_a_hundred_jobs_with_rules_that_bring_them_back_are_ended_and_stay
         print(f"remote commands: {dict(commands)}, {view['seconds']:.1f} s")  # for the record in the docs
         assert commands["scancel"] <= 2 + CAUGHT, "one for all of a host, and what was found after"
         assert sum(commands.values()) < JOBS / 2
-        await watched.status()
-    # What the rules saw of that is refused, and nothing else: the watcher has looked at each.
+    (late,) = await to_thread.run_sync(lambda: submitted(cluster, 1))
+    view = await register(watched, [late])
+    assert any("halted by" in note for note in view.notes), "it can be registered, and its rules do not act"
+    # What the rules see of all this is refused: the watcher, which is there again, looks at each.
     await watched.until(lambda: refused(watched) >= JOBS - CAUGHT, "all have fired for nothing", 240.0)
+    assert alive(cluster) == [late]
+    cluster.slurm("scancel", late)
+    await watched.until(lambda: refused(watched) > JOBS - CAUGHT, "the late one, too", 60.0)
     assert alive(cluster) == []
     after = ends(cluster) - before
-    assert (sum(after.values()), set(after)) == (JOBS + CAUGHT, {"CANCELLED"})
+    assert (sum(after.values()), set(after)) == (JOBS + CAUGHT + 1, {"CANCELLED"})
 
 
 def stop_all(watched: Watched) -> subprocess.CompletedProcess[str]:
