@@ -13,6 +13,7 @@ import click
 
 from jobwarden.cli import (
     auditing,
+    cleaning,
     demo,
     diagnosing,
     discovering,
@@ -81,6 +82,7 @@ def build() -> click.Group:
         auditing.audit,
         install.install,
         upkeep.doctor,
+        cleaning.cleanup,
         upkeep.watcher,
         upkeep.serve,
         demo.demo,

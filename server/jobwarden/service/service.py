@@ -32,6 +32,7 @@ from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
 from jobwarden.service.once import Once
+from jobwarden.service.retention import Retention
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -83,6 +84,7 @@ class Service:
         self.audit = Auditing(desk)
         self.halting = Halting(desk)
         self.once = Once(desk)
+        self.retention = Retention(desk.world)
 
     async def register(
         self,

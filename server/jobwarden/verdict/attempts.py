@@ -80,9 +80,8 @@ def first_submission(record: JobRecord) -> datetime | None:
 def _run(record: JobRecord, seen: Seen) -> Attempt:
     """The run that the sighting's own fields are about."""
     last = seen.attempts[-1] if seen.attempts else None
-    present_id = record.attempts[-1].id if record.attempts else record.id
     return Attempt(
-        id=last.id if last else present_id,
+        id=last.id if last else _id_of(record, seen),
         submitted_at=seen.submitted_at or (last.submitted_at if last else None),
         started_at=None if seen.phase is Phase.PENDING else seen.started_at,
         ended_at=seen.ended_at if seen.phase.final else None,
@@ -92,6 +91,15 @@ def _run(record: JobRecord, seen: Seen) -> Attempt:
         signal=seen.signal,
         node=seen.node,
     )
+
+
+def _id_of(record: JobRecord, seen: Seen) -> str:
+    """Say which run a sighting is about that names none: it may have been asked for before the job had another id."""
+    present_id = record.attempts[-1].id if record.attempts else record.id
+    alike = [
+        run.id for run in record.attempts if seen.submitted_at is not None and run.submitted_at == seen.submitted_at
+    ]
+    return alike[-1] if alike else present_id
 
 
 def _in_time(present: datetime, other: datetime, tolerance: timedelta = timedelta(0)) -> Run:
