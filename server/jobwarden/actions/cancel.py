@@ -144,7 +144,7 @@ async def _note_intents(rounds: Rounds, doomed: Sequence[Doomed], order: Order, 
     text = f"by {order.by}: {order.reason or 'no reason given'}"
     unnoted: dict[str, str] = {}
     for group in _by_session(doomed):
-        lines = {one.record.uid: (text, {}) for one in group}
+        lines: _Lines = {one.record.uid: (text, {}) for one in group}
         try:
             await _journal(rounds, group[0].session, EventKind.CANCEL_REQUESTED, lines, order, lease)
         except JobwardenError as error:

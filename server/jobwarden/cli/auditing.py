@@ -42,7 +42,7 @@ _COLUMNS = ("at", "action", "by", "job", "result", "session", "seq", "name", "te
 @click.option("--job", help="Only about this one: its id, name, or type:id@host.")
 @click.option("--by", help="Only by whom this is a part of: codex, rule/, a session's id.")
 @click.option("--action", help="Only this: register, cancel, resubmit, halt, ...")
-@click.option("--follow", is_flag=True, help="Go on as deeds are done; only those from now on.")
+@click.option("--follow", is_flag=True, help="Go on as deeds are done; from now on, or --since.")
 @click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV, with a head.")
 @click.option("-o", "path", type=click.Path(dir_okay=False, path_type=Path), help="Into this file, 0600.")

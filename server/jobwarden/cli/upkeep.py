@@ -59,7 +59,7 @@ def serve(face: Face, *, http: bool, host: str, port: int, token_file: Path | No
     epilog=examples(
         "jobwarden watch",
         "jobwarden watch --after 0 --json | jq -r .event",
-        "* * * * * jobwarden watch --once --all    # in crontab -e, where no background process may live",
+        "* * * * * jobwarden watch --once --all    # a line of crontab -e",
     )
 )
 @click.option(

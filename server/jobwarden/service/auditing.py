@@ -72,7 +72,7 @@ class Auditing:
         return tuple(sorted((one for one in found if wanted.fits(one)), key=lambda one: (one.at, one.session, one.seq)))
 
     async def follow(self, wanted: Wanted) -> AsyncIterator[DeedView]:
-        """Give what is done from now on, as it is done; of one that takes long first that it begins."""
+        """Give what is done from now on, or since a moment, as it is done; of some first that they begin."""
         seen: dict[str, int] = {}
         readers: dict[str, Reader] = {}
         first = True
@@ -80,7 +80,7 @@ class Auditing:
             for session in await self._desk.world.sessions.known():
                 name = session.entry.session_id
                 try:
-                    if first:
+                    if first and wanted.since is None:
                         seen[name] = await self._desk.world.sessions.call(session, lambda one: one.journal.last_seq())
                     events = await self._desk.world.sessions.call(session, partial(_after, seq=seen.get(name, 0)))
                 except JobwardenError:  # it is read again
