@@ -1,6 +1,6 @@
 # `make demo` and `make test` do everything on a fresh machine; the scripts say what they need and get it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check wheel mcpb bench cluster-up cluster-down clean
+.PHONY: help setup demo test test-long check wheel mcpb bench pictures cluster-up cluster-down clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,6 +30,10 @@ mcpb: ## the bundle for desktop clients, into dist/
 bench: ## the benchmarks; prints ratios
 	@scripts/setup.sh dev
 	@.venv/bin/python bench/run.py $(ARGS)
+
+pictures: ## the pictures of docs/board.md (as root on Debian, for a browser)
+	@scripts/setup.sh dev
+	@.venv/bin/python scripts/pictures.py
 
 cluster-up: ## leave a Slurm test cluster up on this machine (root on Debian)
 	@scripts/setup.sh dev

@@ -23,6 +23,7 @@ check "uv lock" "$UV" lock --check || failed+=(lock)
 check "ruff format" .venv/bin/ruff format --check || failed+=(format)
 check "ruff check" .venv/bin/ruff check || failed+=(ruff)
 check "import-linter" .venv/bin/lint-imports || failed+=(imports)
+check "docs/options.md" .venv/bin/python scripts/reference.py || failed+=(reference)
 mypys & mypy_job=$!
 pyrights || failed+=(pyright)
 wait "$mypy_job" || failed+=(mypy)

@@ -9,6 +9,7 @@ scripts/setup.sh dev
 left_out=()
 if can_install; then
   .venv/bin/python tests/cluster/cluster.py install
+  PYTHONPATH=tests .venv/bin/python -m support.browser || left_out+=("the tests in a real browser: none could be installed")
 elif ! .venv/bin/python -c 'import sys; sys.path.insert(0, "tests")
 from cluster.install import missing_packages, why_not_installable
 sys.exit(why_not_installable() is not None or bool(missing_packages()))'; then

@@ -62,5 +62,5 @@ cd "$work/tree"
 unset JOBWARDEN_REQUIRE # the real parts are tested in the other run
 "$work/venv/bin/python" -c 'import jobwarden, sys; assert "site-packages" in jobwarden.__file__, jobwarden.__file__'
 "$work/venv/bin/python" -m pytest -q -n "$(nproc)" --dist loadfile -p no:cacheprovider \
-  -m "not long and not slurm and not sshd and not node" \
+  -m "not long and not slurm and not sshd and not node and not browser" \
   tests/unit tests/contract tests/protocol "$@"

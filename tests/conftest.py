@@ -19,6 +19,7 @@ REAL_PARTS = {
     "nemo": "real-nemo tests",
     "nel": "real-nel tests",
     "node": "real-client tests (Node.js)",
+    "browser": "real-browser tests",
 }
 """Marker -> how the summary calls it."""
 

@@ -64,6 +64,35 @@ def told_plainly(path: Path) -> Generator[None]:
         ) from error
 
 
+class Opened:
+    """One file that is held open for reading."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._fd = descriptor
+        self._path = path
+
+    def read(self, start: int, most: int | None = None) -> bytes:
+        """Read from a place on: so many bytes, fewer only where the file ends; or all.
+
+        Raises:
+            UnreadableError: The disk did not answer.
+        """
+        try:
+            parts: list[bytes] = []
+            left = _READ_ONCE if most is None else most
+            while left > 0 and (part := os.pread(self._fd, left, start)):
+                parts.append(part)
+                start += len(part)
+                left -= 0 if most is None else len(part)
+            return b"".join(parts)
+        except OSError as error:
+            raise UnreadableError(f"{self._path} cannot be read: {error.strerror}.") from error
+
+    def inode(self) -> int:
+        """Give the file's number in its file system."""
+        return os.fstat(self._fd).st_ino
+
+
 class Folder:
     """One folder of the user's own, held open; names are names in it, never paths."""
 
@@ -91,17 +120,22 @@ class Folder:
             UntrustedError: It is a link, not a plain file, or another user's.
             UnreadableError: The disk did not answer.
         """
+        with self.opened(name) as file:
+            return None if file is None else file.read(start)
+
+    @contextmanager
+    def opened(self, name: str) -> Generator[Opened | None]:
+        """Hold one file open, so that all that is read of it is of one file; None where there is none.
+
+        Raises:
+            UntrustedError, UnreadableError: See `read`.
+        """
         descriptor = self._open(name, os.O_RDONLY)
         if descriptor is None:
-            return None
+            yield None
+            return
         try:
-            parts: list[bytes] = []
-            while part := os.pread(descriptor, _READ_ONCE, start):
-                parts.append(part)
-                start += len(part)
-            return b"".join(parts)
-        except OSError as error:
-            raise UnreadableError(f"{self.path / name} cannot be read: {error.strerror}.") from error
+            yield Opened(descriptor, self.path / name)
         finally:
             os.close(descriptor)
 

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     RULE_FIRED = "rule_fired"
     ACTION = "action"
     CANCEL_REQUESTED = "cancel_requested"
+    CONTROL = "control"
+    """What somebody is about to do to a job beside ending it, or to its watching."""
     LOST = "lost"
     FOUND_AGAIN = "found_again"
     FINISHED = "finished"

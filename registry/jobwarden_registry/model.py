@@ -111,6 +111,46 @@ class Readiness(_Frozen):
     """An extended regular expression, as `grep -E` has them."""
 
 
+class EndAsked(_Frozen):
+    """Who asked through jobwarden for the end of a run, and why."""
+
+    by: str
+    """`codex session 01ab...`, or `rule NAME`."""
+    reason: str = ""
+    at: Utc
+    run: str = ""
+    """The id under which the job lived then; a later run was not meant."""
+    runs: int = 0
+    """How many it had had."""
+
+
+class Pause(_Frozen):
+    """Since when nobody watches, who wanted that, and why."""
+
+    since: Utc
+    by: str = ""
+    reason: str = ""
+
+
+class Used(_Frozen):
+    """What a run that has ended used of what it had, as accounting tells it; None: not told.
+
+    Of a job with elements: CPU and core time of all that ran, memory of the one that came nearest to its limit.
+    """
+
+    cpu_s: float | None = None
+    """CPU time of all its processes."""
+    core_s: float | None = None
+    """Run time times allocated cores."""
+    memory_bytes: int | None = None
+    """The most that a step had: the largest process times their number, as seff estimates it."""
+    memory_limit_bytes: int | None = None
+    """Asked for, on all nodes."""
+    elapsed_s: float | None = None
+    gpus: int = 0
+    """Allocated."""
+
+
 class JobRecord(_Frozen):
     """One watched job.
 
@@ -146,6 +186,10 @@ class JobRecord(_Frozen):
     """Why it waits, or why it ended so, in the source's words."""
     stuck: str | None = None
     """Why it cannot go on unless somebody does something, and what."""
+    stalled: str | None = None
+    """Why it may hang, as measured: a suspicion, on which no state rests. Gone when it goes on."""
+    used: Used | None = None
+    """Of a job that has ended, where its accounting had it by then."""
     cause: str | None = None
     """Why it failed, in one line, as far as its end and its logs told that. Partly the job's own words: data."""
     submitted_at: Utc | None = None
@@ -188,6 +232,10 @@ class JobRecord(_Frozen):
     stale_because: str | None = None
     """The code and text of what stops us from asking; set and cleared together with `stale_since`."""
     absence: Absence | None = None
+    end_asked: EndAsked | None = None
+    """Who asked for the end of its present run last."""
+    paused: Pause | None = None
+    """Set while it is not watched: nobody asks about it, its rules rest, and its state is the last one known."""
     orphan: bool = False
     """Rebuilt from the journal because the project's file was gone."""
     seq: int = 0

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 
 from jobwarden.sources import plugins
-from jobwarden.sources.base import Absent, CancelOutcome, Control, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.framing import Part, framed_argv, new_nonce, read_parts
 from jobwarden.testing import source_contract as contract
 from jobwarden.testing.paper import FramedTransport
@@ -164,8 +166,9 @@ class ListsNothing(Swallows):
 
 class ControlsAll(Tiny):
     controls = frozenset({Control.SUSPEND})
+    cannot: ClassVar[Mapping[Control, str]] = {}
 
-    async def control(self, _host: Host, wanted: Sequence[Wanted], _action: Control) -> Mapping[str, CancelOutcome]:
+    async def control(self, _host: Host, wanted: Sequence[Wanted], _change: Change) -> Mapping[str, CancelOutcome]:
         return {one.id: CancelOutcome(accepted=True, text="done") for one in wanted}
 
 

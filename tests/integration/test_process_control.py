@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jobwarden.sources.base import Control, Wanted
+from jobwarden.sources.base import Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.process.launch import Started
 from jobwarden_registry.phases import Phase
 from support.processes import (
@@ -102,10 +103,23 @@ async def test_no_process_but_the_registered_one_is_suspended(warden: Warden) ->
     assert not (await warden.control(claim(job, pid=pid_of(bystander)), Control.SUSPEND)).accepted
     elsewhere = replace(warden.host(), machine_id="another-machine")
     asked = [Wanted(id=job.id, facts=job.facts)]
-    assert not (await warden.source.control(elsewhere, asked, Control.SUSPEND))[job.id].accepted
+    assert not (await warden.source.control(elsewhere, asked, Change(Control.SUSPEND)))[job.id].accepted
     reused = forge(warden, bystander, "start.json", start_time="1", supervisor_start_time="1")
     before_the_boot = forge(warden, job, "job.json", boot_id="another-boot")
     for wrong in (reused, before_the_boot):
         assert not (await warden.control(wrong, Control.SUSPEND)).accepted
     assert not {"T", "Z", "X"} & {state_of(pid_of(one)) for one in (bystander, job)}
     assert alive(supervisor_of(bystander))
+
+
+async def test_a_signal_reaches_the_program_itself_and_a_stopping_one_its_whole_session(warden: Warden) -> None:
+    trap = "trap 'echo caught' USR1; echo ready; while :; do sleep 0.05; done"
+    job = await warden.start("sh", "-c", trap)
+    await has_output(warden, job, "ready")
+    assert (await warden.control(job, Control.SIGNAL, "USR1")).accepted
+    await has_output(warden, job, "caught")
+    assert (await warden.control(job, Control.SIGNAL, "STOP")).seen is True
+    assert (await warden.seen(job)).phase is Phase.SUSPENDED
+    assert (await warden.control(job, Control.SIGNAL, "CONT")).seen is True
+    assert (await warden.control(job, Control.SIGNAL, "KILL")).accepted
+    assert (await warden.until(job)).status == "SIGNALED 9"

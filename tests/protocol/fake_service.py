@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from jobwarden.identity import Caller
+from jobwarden.service.past.choosing import By, Query
+from jobwarden.service.past_views import HistoryView, StatsView
 from jobwarden.service.tickets import Ticket, TicketError
 from jobwarden.service.views import (
     CancelRow,
@@ -35,9 +37,10 @@ from jobwarden_registry.model import Owner
 from jobwarden_registry.phases import Phase
 
 if TYPE_CHECKING:
+    from jobwarden.service.past.area import Past
     from jobwarden.service.service import Service
 else:
-    Service = object
+    Past = Service = object
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -122,6 +125,21 @@ def counted(jobs: Sequence[JobView]) -> Counts:
     return Counts(total=len(jobs), **by_phase)
 
 
+class FakePast(Past):
+    """Says that nothing has ended, and remembers what it was asked."""
+
+    def __init__(self, calls: list[tuple[str, Caller, dict[str, Any]]]) -> None:
+        self._calls = calls
+
+    async def history(self, caller: Caller, query: Query, *, telling: bool = False) -> HistoryView:
+        self._calls.append(("history", caller, {"query": query, "telling": telling}))
+        return HistoryView(jobs=(), counts=Counts(), page=1, pages=1, before=0, after=0, scope=query.scope)
+
+    async def statistics(self, caller: Caller, query: Query, *, by: By = "name", telling: bool = False) -> StatsView:
+        self._calls.append(("statistics", caller, {"query": query, "telling": telling}))
+        return StatsView(groups=(), total=None, by=by, scope=query.scope)
+
+
 class FakeService(Service):
     """See the module."""
 
@@ -140,6 +158,7 @@ class FakeService(Service):
         self.only: list[str] | None = None
         """To which jobs the latest cancellation was limited."""
         self.calls: list[tuple[str, Caller, dict[str, Any]]] = []
+        self.past = FakePast(self.calls)
         self.steps: list[tuple[float, str]] = []
         """What a wait reports before it answers."""
         self.hold = anyio.Event()

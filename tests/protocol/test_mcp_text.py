@@ -396,3 +396,9 @@ def test_slimming_keeps_an_argument_that_is_called_title() -> None:
         "properties": {"title": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Title"}},
     }
     assert slim(schema) == {"type": "object", "properties": {"title": {"type": "string"}}}
+
+
+def test_lines_to_paste_stay_lines_of_their_own_in_a_note() -> None:
+    note = "In the script of 7 a rule is not taken. To allow it, add to config.toml:\n[grants]\ncancel = true"
+    view = RegisterView(jobs=(), created=(), news=(), notes=(note,))
+    assert "\n  [grants]\n  cancel = true" in register_text(view, NOW)

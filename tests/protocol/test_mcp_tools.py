@@ -16,11 +16,13 @@ from mcp_types import RequestParamsMeta, TextContent, Tool
 
 from jobwarden.identity import Caller
 from jobwarden.mcp_server.app import INSTRUCTIONS, build_server
+from jobwarden.service.past.choosing import Query
 from jobwarden_registry.errors import AmbiguousJobError, LockTimeoutError
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.phases import Phase
 from protocol.fake_service import NOW, FakeService, a_job, an_event, find_caller
 
+READING = {"check_status", "wait_for_change", "tail_log", "diagnose_job", "job_history"}
 GOLDEN = Path(__file__).with_name("tools_list.json")
 
 
@@ -50,6 +52,19 @@ def _listed(tool: Tool) -> dict[str, Any]:
 
 
 # -- the list
+
+
+async def test_the_past_takes_all_its_filters_and_few_characters(client: Client, service: FakeService) -> None:
+    filters = {"state": "FAILED", "type": "slurm", "host": "a", "name": "n*", "since": "7d", "text": "oom"}
+    said = await _call(client, "job_history", job=12, scope="user", limit=5, page=2, **filters)
+    assert said.startswith("0 of 0 ended jobs of this user")
+    await _call(client, "job_history", stats=True)
+    (first, _, given), (second, _, other) = service.calls
+    assert (first, second) == ("history", "statistics")
+    assert given == {"query": Query(job="12", scope="user", limit=5, page=2, **filters), "telling": True}
+    assert other == {"query": Query(), "telling": True}
+    (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "job_history"]
+    assert len(json.dumps(_listed(tool), separators=(",", ":"))) <= 640
 
 
 async def test_the_tool_list_is_the_golden_one(client: Client) -> None:
@@ -146,13 +161,26 @@ async def test_every_tool_and_argument_is_described_and_every_tool_annotated(cli
         assert notes is not None, tool.name
         hints = (notes.read_only_hint, notes.destructive_hint, notes.idempotent_hint, notes.open_world_hint)
         assert None not in hints, tool.name
-        assert notes.destructive_hint == (tool.name == "cancel_job")
-        assert notes.read_only_hint == (tool.name in {"check_status", "wait_for_change", "tail_log", "diagnose_job"})
+        assert notes.destructive_hint == (tool.name in ("cancel_job", "control_job"))
+        assert notes.read_only_hint == (tool.name in READING)
         assert tool.input_schema["additionalProperties"] is False
         properties: dict[str, Any] = tool.input_schema["properties"]
         assert "session_id" in properties
         by_the_instructions = {"job", "jobs", "session_id"}  # said once there, for all tools
-        self_evident = {*by_the_instructions, "tags", "lines", "name", "context", "reason", "dry_run", "type", "action"}
+        self_evident = {
+            *by_the_instructions,
+            "tags",
+            "lines",
+            "name",
+            "context",
+            "reason",
+            "dry_run",
+            "type",
+            "action",
+            "force",
+        }
+        if tool.name == "job_history":  # filters by what every answer shows
+            self_evident |= {"state", "host", "since", "text", "scope", "stats", "limit", "page"}
         assert not [name for name, part in properties.items() if "description" not in part and name not in self_evident]
 
 

@@ -154,7 +154,7 @@ class Press(Paper):
         if not isinstance(seen, Seen):
             return seen
         run = Attempt(id=now, submitted_at=seen.submitted_at, phase=seen.phase, status=seen.status)
-        return seen.model_copy(update={"attempts": (Attempt(id=wanted.id, submitted_at=BEGIN), run)})
+        return seen.model_copy(update={"attempts": (run,)})
 
     def _sighting(self, job_id: str) -> Sighting:
         seen = super()._sighting(job_id)

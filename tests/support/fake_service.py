@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from jobwarden.identity import Caller
+from jobwarden.service.board import Board
 from jobwarden.service.looking import Scope
 from jobwarden.service.service import Service
 from jobwarden.service.told import Ended, Tell, Told
@@ -192,6 +193,7 @@ class Answers:
     events: list[Event] = field(default_factory=list[Event])
     doctor: DoctorView = field(default_factory=lambda: DoctorView(checks=()))
     watcher: WatcherView = field(default_factory=lambda: WatcherView(running=False, log_path="/state/watcher.log"))
+    board: Board | None = None
     error: BaseException | None = None
     asked: list[tuple[str, Mapping[str, object]]] = field(default_factory=list[tuple[str, Mapping[str, object]]])
     callers: list[Caller] = field(default_factory=list[Caller])
@@ -217,6 +219,8 @@ class FakeService(Service):
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
+        if answers.board is not None:
+            self.board = answers.board
 
     def _asked(self, verb: str, caller: Caller | None, **arguments: object) -> None:
         self._answers.asked.append((verb, arguments))

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import anyio
 from pydantic import JsonValue
 
-from jobwarden.sources.base import CancelOutcome, Control, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import CancelOutcome, Host, Seen, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.process.launch import Started, start_process, supervised
 from jobwarden.sources.process.source import ProcessSource
 from jobwarden.sources.process.table import find_process
@@ -67,8 +68,9 @@ class Warden:
         host = self.host(cancel_grace_s=grace_s)
         return (await self.source.cancel(host, [Wanted(id=job.id, facts=job.facts)]))[job.id]
 
-    async def control(self, job: Started, action: Control) -> CancelOutcome:
-        return (await self.source.control(self.host(), [Wanted(id=job.id, facts=job.facts)], action))[job.id]
+    async def control(self, job: Started, action: Control, value: str = "") -> CancelOutcome:
+        wanted = [Wanted(id=job.id, facts=job.facts)]
+        return (await self.source.control(self.host(), wanted, Change(action, value)))[job.id]
 
     async def until(self, job: Started, *words: str) -> Seen:
         """Look until the job's word is one of these."""

@@ -80,7 +80,7 @@ class Book:
                 if (halt := bar_of(self.session, deed.at)) is not None:
                     raise HaltedError(f"The rules' actions are {halt.said()}.")
                 check(known)
-                note_after(transaction, deed, claim, f"rule {deed.rule}: {deed.action} begins", told=False)
+                note_after(transaction, deed, claim, f"{deed.who}: {deed.action} begins", told=False)
                 claimed = True
 
         await self.write(work)
@@ -92,7 +92,7 @@ class Book:
         made = After(id=deed.id, step=step, at=self.rounds.clock())
         if after is not None:
             made = after.model_copy(update={"step": step})
-        text = f"rule {deed.rule}: {text}"
+        text = f"{deed.who}: {text}"
         await self.write(lambda transaction, _: note_after(transaction, deed, made, text, told=told))
         self.said[deed.id] = text
 

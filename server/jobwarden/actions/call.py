@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -48,6 +49,9 @@ class Firing:
         manual: A person or agent triggered it.
         run: The id of the run whose line, state or time it was; empty: the run that is there.
         runs: How many runs the job had had then, that one included.
+        times: Which of the rule's own firings it is; 0: by hand, or not known.
+        by: Who asks for it, where it is no rule's.
+        free: See `Deed.free`.
     """
 
     id: str
@@ -60,6 +64,14 @@ class Firing:
     manual: bool = False
     run: str = ""
     runs: int = 0
+    times: int = 0
+    by: str = ""
+    free: bool = False
+
+    @property
+    def how(self) -> str:
+        """What is said beside the rule's name: fired by hand, or which time it is."""
+        return " (by hand)" if self.manual else f" (time {self.times})" if self.times > 1 else ""
 
 
 _Check = Callable[["ActionCall", Grants], Mapping[str, Value]]
@@ -104,7 +116,7 @@ def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
     if given.setdefault("cancel_original", True) and not grants.cancel:
         raise InvalidRuleError(
             "No rule may cancel a job, so none may replace one that lives.",
-            hint=f"{line('grants', 'cancel = true')} With cancel_original=false an ended job alone is resubmitted.",
+            hint=f"With cancel_original=false an ended job alone is resubmitted. {line('grants', 'cancel = true')}",
         )
     return given
 
@@ -112,7 +124,9 @@ def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
 def _notify(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
     usual = {"notify_email": "email", "notify_slack": "slack"}.get(call.name, "")
     given = dict(_known(call, {"target": str, "to": str, "channel": str, "subject": str, "message": str}))
-    target = given.setdefault("target", usual)
+    target = given.pop("target", "") or usual
+    if target:
+        given["target"] = target
     if not target and ("to" in given or "channel" in given):
         raise InvalidRuleError(f"{call.name} without a target tells the agent alone.", hint="Write target=NAME, too.")
     if not target:
@@ -131,7 +145,11 @@ def _check_recipient(named: str, target: str, configured: NotifyConfig) -> None:
         hint = "Configure one more [notify.NAME] whose url has it, and write target=NAME."
         raise InvalidRuleError(f"Whom [notify.{target}] tells stands in its url alone.", hint=hint)
     if names_in(named) or named not in configured.to:
-        hint = line(f"notify.{target}", f'to = ["{named}"]') if not names_in(named) else "Write the recipient itself."
+        hint = (
+            line(f"notify.{target}", f"to = [{json.dumps(named)}]")
+            if not names_in(named)
+            else "Write the recipient itself."
+        )
         raise InvalidRuleError(f"No rule may tell {named[:80]!r}.", hint=hint)
 
 
@@ -162,7 +180,7 @@ def _command_line(written: str) -> str:
     name = program if _PLAIN.fullmatch(program) else "NAME"
     program = program if _PLAIN.fullmatch(program) else "PROGRAM"
     allow = line(f"commands.{name}", f'argv = ["{program}", "--", "{{message}}"]')
-    return f'{allow} Then write run_command(command="{name}", message="...").'
+    return f'Write run_command(command="{name}", message="..."). {allow}'
 
 
 def _metric(call: ActionCall, _grants: Grants) -> Mapping[str, Value]:

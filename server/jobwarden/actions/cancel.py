@@ -1,26 +1,27 @@
-"""Asking for the end of jobs: intent is journaled before the deed, and what came of it after."""
+"""Asking something of jobs, their end above all: intent is journaled before the deed, and what came of it after."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import anyio
 from pydantic import JsonValue
 
 from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
-from jobwarden.actions.hanging import cancelled_in_slurm
+from jobwarden.actions.hanging import Ask, done_in_slurm
 from jobwarden.delivery.news import BY_SESSION
-from jobwarden.sources.base import CancelOutcome, Cancels
+from jobwarden.sources.base import CancelOutcome, Cancels, Host, Source, Wanted
 from jobwarden.sources.plugins import guarded
 from jobwarden.verdict.rounds import Rounds
 from jobwarden.verdict.targets import Target
 from jobwarden.verdict.wanting import wanted_of_all
-from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.errors import JobNotFoundError, JobwardenError, NewerRecordError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import EndAsked, JobRecord
 from jobwarden_registry.session import Session
+from jobwarden_registry.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -55,75 +56,114 @@ class CancelReport:
     Attributes:
         outcome: `accepted`, `refused` or `failed` (nothing is known of what it did).
         text: What the source said.
+        seen: Of what was accepted: whether a look has shown it since; None where none can, or will.
     """
 
     outcome: str
     text: str
+    seen: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of jobs.
+
+    Attributes:
+        verb: `cancel`, `hold`, as the audit has it.
+        ask: How a source is asked.
+        cannot: Why this source cannot do it; None where it can.
+        kind: The event that tells of the intent.
+        ends: Whether it asks for the end of a run: then that end tells who did.
+        extra: For that event.
+    """
+
+    verb: str
+    ask: Ask
+    cannot: Callable[[Source, JobRecord], str | None]
+    kind: EventKind
+    ends: bool = False
+    extra: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
 
 Reports = dict[str, CancelReport]
 """By the record's `uid`."""
 
 
-async def why_not(rounds: Rounds, record: JobRecord) -> str | None:
-    """Say why nobody here could cancel this job, or None. Asks nothing and changes nothing."""
+async def _cancel(source: Source, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
+    assert isinstance(source, Cancels)  # `cannot` looked
+    return await source.cancel(host, wanted)
+
+
+def _cannot_cancel(source: Source, record: JobRecord) -> str | None:
+    return None if isinstance(source, Cancels) else f"{record.type} jobs cannot be cancelled."
+
+
+CANCEL = Request("cancel", _cancel, _cannot_cancel, EventKind.CANCEL_REQUESTED, ends=True)
+
+
+async def why_not(rounds: Rounds, record: JobRecord, request: Request = CANCEL) -> str | None:
+    """Say why nobody here could do this to this job, or None. Asks nothing and changes nothing."""
     try:
         source = rounds.source(record)
         target = await rounds.target(record)
     except JobwardenError as error:
         return str(error)
-    if not isinstance(source, Cancels):
-        return f"{record.type} jobs cannot be cancelled."
-    if rounds.elsewhere(target.key.site):
-        return "It runs on another machine; cancel it there."
-    return None
+    refusal = request.cannot(source, record)
+    if refusal is None and rounds.elsewhere(target.key.site):
+        return f"It runs on another machine; {request.verb} it there."
+    return refusal
 
 
 async def request_cancel(
     rounds: Rounds, doomed: Sequence[Doomed], order: Order, *, lease: str | None = None
 ) -> list[CancelReport]:
-    """Ask each job's source for its end; one report for each job, in order. One host's failure is its own.
+    """Ask each job's source for its end; see `carry_request`."""
+    return await carry_request(rounds, doomed, order, CANCEL, lease=lease)
+
+
+async def carry_request(
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, request: Request, *, lease: str | None = None
+) -> list[CancelReport]:
+    """Ask each job's source for this; one report for each job, in order. One host's failure is its own.
 
     Args:
         rounds: How to reach the sources.
         doomed: The jobs, live ones.
         order: Who asks, and why.
-        lease: The watcher's token; a lost lease cancels nothing.
+        request: What for.
+        lease: The watcher's token; a lost lease asks for nothing.
     """
     reports: Reports = {}
     able: list[Doomed] = []
     for one in doomed:
-        refusal = await why_not(rounds, one.record)
+        refusal = await why_not(rounds, one.record, request)
         if refusal is None:
             able.append(one)
         else:
             reports[one.record.uid] = CancelReport("refused", refusal)
-    unnoted = await _note_intents(rounds, able, order, lease)
+    reports |= await _note_intents(rounds, able, order, request, lease)
     groups: dict[Target, list[Doomed]] = {}
     for one in able:
-        if one.record.uid in unnoted:
-            reports[one.record.uid] = CancelReport("refused", unnoted[one.record.uid])
-        else:
+        if one.record.uid not in reports:
             groups.setdefault(await rounds.target(one.record), []).append(one)
     for target, group in groups.items():
-        made = await _cancel_group(rounds, target, group)
-        reports |= await _note_outcomes(rounds, group, order, lease, made)
+        made = await _ask_group(rounds, target, group, request)
+        reports |= await _note_outcomes(rounds, group, order, request, lease, made)
     return [reports[one.record.uid] for one in doomed]
 
 
-async def _cancel_group(rounds: Rounds, target: Target, group: Sequence[Doomed]) -> Reports:
+async def _ask_group(rounds: Rounds, target: Target, group: Sequence[Doomed], request: Request) -> Reports:
     wanted = wanted_of_all([one.record for one in group])
     clocks = rounds.config.clocks
     limit_s = 2 * clocks.ask_timeout_s + clocks.connect_timeout_s + clocks.cancel_grace_s
     source = rounds.source(group[0].record)
     outcomes: Mapping[str, CancelOutcome] = {}
-    silence = f"No answer within {limit_s:.0f} s; whether it was cancelled is not known."
+    silence = f"No answer within {limit_s:.0f} s; whether it was done is not known."
     try:
         with guarded(target.key.type), anyio.move_on_after(limit_s) as scope:
-            assert isinstance(source, Cancels)  # `why_not` looked
             async with rounds.host(target) as host:
-                outcomes = await source.cancel(host, wanted)
-            outcomes = await cancelled_in_slurm(rounds, target, source, outcomes)
+                outcomes = await request.ask(source, host, wanted)
+            outcomes = await done_in_slurm(rounds, target, source, outcomes, request.ask)
         if not scope.cancelled_caught:
             silence = "The source said nothing about it."
     except JobwardenError as error:
@@ -136,40 +176,71 @@ def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
         return CancelReport("failed", silence)
     if outcome.failed and not outcome.accepted:
         return CancelReport("failed", outcome.text)
-    return CancelReport("accepted" if outcome.accepted else "refused", outcome.text)
+    return CancelReport("accepted" if outcome.accepted else "refused", outcome.text, outcome.seen)
 
 
-async def _note_intents(rounds: Rounds, doomed: Sequence[Doomed], order: Order, lease: str | None) -> dict[str, str]:
-    """Journal what is going to be done; answers, by uid, why nothing may be done where that cannot be."""
+async def _note_intents(
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, request: Request, lease: str | None
+) -> Reports:
+    """Journal what is going to be done, a session's jobs at once; answers refusals where that cannot be."""
     text = f"by {order.by}: {order.reason or 'no reason given'}"
-    unnoted: dict[str, str] = {}
+    if request.kind is EventKind.CONTROL:
+        text = f"{request.verb} {text}"
+    extra = {**request.extra, **_about(order, request)}
+    now = rounds.clock()
+
+    def note(transaction: Transaction, one: Doomed) -> None:
+        record = transaction.jobs.get(one.record.uid)
+        if record is not None and request.ends:
+            asked = EndAsked(by=order.by, reason=order.reason, at=now, run=_run(one.record), runs=_runs(one.record))
+            try:
+                after = record.changed(end_asked=asked)
+                transaction.change(record.uid, after, request.kind, text=text, extra=extra)
+            except (JobNotFoundError, NewerRecordError):  # then its end will not tell who asked for it
+                pass
+            else:
+                return
+        transaction.note(text, kind=request.kind, uid=one.record.uid, extra=extra)
+
+    refused: Reports = {}
     for group in _by_session(doomed):
-        lines: _Lines = {one.record.uid: (text, {}) for one in group}
         try:
-            await _journal(rounds, group[0].session, EventKind.CANCEL_REQUESTED, lines, order, lease)
+            await _write(rounds, group, lease, note)
         except JobwardenError as error:
             why = f"It cannot be noted who asked for it, so nothing was done: {error}"
-            unnoted |= dict.fromkeys(lines, why)
-    return unnoted
+            refused |= {one.record.uid: CancelReport("refused", why) for one in group}
+    return refused
 
 
 async def _note_outcomes(
-    rounds: Rounds, doomed: Sequence[Doomed], order: Order, lease: str | None, made: Reports
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, request: Request, lease: str | None, made: Reports
 ) -> Reports:
+    def note(transaction: Transaction, one: Doomed) -> None:
+        report = made[one.record.uid]
+        text = f"{request.verb} by {order.by}: {report.outcome}: {report.text}"
+        record = transaction.jobs.get(one.record.uid)
+        extra: dict[str, JsonValue] = {**_about(order, request), RESULT: report.outcome}
+        refused = request.ends and report.outcome == "refused"
+        if refused and record is not None and record.end_asked is not None and record.end_asked.by == order.by:
+            after = record.changed(end_asked=None)
+            transaction.change(record.uid, after, EventKind.ACTION, text=text, extra=extra)
+            return
+        transaction.note(text, kind=EventKind.ACTION, uid=one.record.uid, extra=extra)
+
     noted = dict(made)
     for group in _by_session(doomed):
-        reports = {one.record.uid: made[one.record.uid] for one in group}
-        lines = {
-            uid: (f"cancel by {order.by}: {report.outcome}: {report.text}", {RESULT: report.outcome})
-            for uid, report in reports.items()
-        }
         try:
-            await _journal(rounds, group[0].session, EventKind.ACTION, lines, order, lease)
+            await _write(rounds, group, lease, note)
         except JobwardenError as error:  # it is done; to say that it failed would be wrong
             log.warning("session %s: %s", group[0].session.entry.session_id, error)
-            for uid, report in reports.items():
-                noted[uid] = CancelReport(report.outcome, f"{report.text} (That could not be journaled: {error.text})")
+            for uid in (one.record.uid for one in group):
+                text = f"{made[uid].text} (That could not be journaled: {error.text})"
+                noted[uid] = replace(made[uid], text=text)
     return noted
+
+
+def _about(order: Order, request: Request) -> dict[str, JsonValue]:
+    return {BY_SESSION: order.session_id, DID: request.verb, BY: order.by, WHY: order.reason}
 
 
 def _by_session(doomed: Sequence[Doomed]) -> list[list[Doomed]]:
@@ -179,19 +250,22 @@ def _by_session(doomed: Sequence[Doomed]) -> list[list[Doomed]]:
     return list(groups.values())
 
 
-_Lines = Mapping[str, tuple[str, Mapping[str, JsonValue]]]
-"""By uid: a text, and what else the event says."""
+def _run(record: JobRecord) -> str:
+    return record.resubmitted_as or record.id
 
 
-async def _journal(
-    rounds: Rounds, session: Session, kind: EventKind, lines: _Lines, order: Order, lease: str | None
+def _runs(record: JobRecord) -> int:
+    return max(1, len(record.attempts))
+
+
+async def _write(
+    rounds: Rounds, group: Sequence[Doomed], lease: str | None, note: Callable[[Transaction, Doomed], None]
 ) -> None:
-    """Write one event for each job, all at once: a hundred jobs are one write."""
-    about: dict[str, JsonValue] = {BY_SESSION: order.session_id, DID: "cancel", BY: order.by, WHY: order.reason}
+    """Write about all of these jobs of one session at once: a hundred are one write."""
 
     def write(session: Session) -> None:
         with session.transaction(lease=lease, own=False) as transaction:
-            for uid, (text, extra) in lines.items():
-                transaction.note(text, kind=kind, uid=uid, extra={**about, **extra})
+            for one in group:
+                note(transaction, one)
 
-    await rounds.sessions.call(session, write)
+    await rounds.sessions.call(group[0].session, write)

@@ -113,6 +113,7 @@ class Actor:
         *,
         lease: str | None = None,
         dry_run: bool = False,
+        grants: Grants | None = None,
     ) -> list[Done]:
         """Do what a rule that fired asks for. All is noted first; the same firing given twice is done once.
 
@@ -123,6 +124,7 @@ class Actor:
             calls: From `check_call`.
             lease: The watcher's token.
             dry_run: Only say what would be done; nothing is noted.
+            grants: What may be done, instead of what the configuration grants: a person's own act.
 
         Returns:
             One for each call, in order. `pause` is the caller's to obey: its outcome is done. Of what had ended before
@@ -132,7 +134,7 @@ class Actor:
             RegistryError: Nothing was noted, or it could not be noted how it went on; `take_up` finds that out.
         """
         book = Book(self._rounds, session, self._deeds, lease)
-        grants = await self._grants(session)
+        grants = grants or await self._grants(session)
         if dry_run:
             plans = await self._rounds.sessions.call(
                 session,
@@ -169,13 +171,13 @@ class Actor:
 
         Returns:
             One for each deed that was open and is ours to go on with: none of a job that only another machine can
-            ask about. What somebody of this process is busy with stays open.
+            ask about, nor a person's own act. What somebody of this process is busy with stays open.
 
         Raises:
             RegistryError: As `carry_out`.
         """
         book = Book(self._rounds, session, self._deeds, lease)
-        open_ = await book.open(uid=uid)
+        open_ = [deed for deed in await book.open(uid=uid) if not deed.free]
         if not open_:
             return []
         grants = await self._grants(session)
@@ -276,7 +278,7 @@ class Actor:
             said = type(error).__name__ if deed.action in MESSAGES else f"{type(error).__name__}: {error}"
             if deed.id not in waits:
                 log.exception("session %s: %s", book.session.entry.session_id, deed.id)
-                text = f"rule {deed.rule}: {deed.action} failed and is tried again: {said}"
+                text = f"{deed.who}: {deed.action} failed and is tried again: {said}"
                 await book.write(lambda transaction, _: transaction.note(text))
             await self._later(book, deed, said)
         else:
@@ -302,7 +304,9 @@ class Actor:
             return
         tries = waits[deed.id].tries + 1 if deed.id in waits else 1
         waits[deed.id] = _Wait(now + min(_AGAIN * 2 ** min(tries - 1, 6), _AGAIN_MOST), tries)
-        log.info("%s of rule %s is tried again: %s", deed.action, deed.rule, why)
+        if deed.by:
+            book.said[deed.id] = f"{deed.who}: {deed.action} is not over: {why}"
+        log.info("%s of %s is tried again: %s", deed.action, deed.who, why)
 
     async def _give_up(self, book: Book, deed: Deed, text: str) -> None:
         step = (await book.known()).step(deed.id)
@@ -315,7 +319,7 @@ class Actor:
         if again and record.attempts and record.attempts[-1].id == deed.run and len(record.attempts) > deed.runs:
             raise ActionError("Another run of it has begun meanwhile.")
         reason = str(deed.arguments.get("reason", ""))
-        order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason=reason)
+        order = Order(by=deed.who, session_id=book.session.entry.session_id, reason=reason)
         doomed = Doomed(book.session, pinned(record, deed.run))
         (report,) = await request_cancel(self._rounds, [doomed], order, lease=book.lease)
         if report.outcome == "failed":

@@ -71,8 +71,22 @@ class Deed(BaseModel):
     """The job, for the journal: of one that has ended its transactions know nothing any more."""
     target: str = ""
     """Whom it tells, for the limit."""
+    by: str = ""
+    """Who asked for it; empty: its rule did."""
+    free: bool = False
+    """A person's own act: it needs no grant and uses up none, and nobody but who asks for it goes on with it."""
     step: str = INTENDED
     at: datetime
+
+    @property
+    def who(self) -> str:
+        """Say whose doing it is."""
+        return self.by or f"rule {self.rule}"
+
+
+def whose(deed: Deed) -> str:
+    """Say whose doing it is, at a sentence's beginning."""
+    return deed.who[0].upper() + deed.who[1:]
 
 
 class After(BaseModel):
@@ -149,7 +163,8 @@ class Known:
         """Take in a deed that was noted."""
         if self.step(deed.id) is not None:
             return
-        self.latest[deed.uid] = deed.firing
+        if not deed.by:
+            self.latest[deed.uid] = deed.firing
         if deed.action == "pause":
             self.paused.add(deed.firing)
         if deed.step not in (REFUSED, FAILED):  # or a rule that fires too often would never be heard again

@@ -8,12 +8,13 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from jobwarden.actions.book import Book
-from jobwarden.actions.deeds import CLAIMED, RULES_OF, RULES_PAUSED, SUBMITTED, After, Deed, Known, note_after
+from jobwarden.actions.deeds import CLAIMED, RULES_OF, RULES_PAUSED, SUBMITTED, After, Deed, Known, note_after, whose
 from jobwarden.actions.errors import NotYetError
 from jobwarden.actions.planning import run_of
 from jobwarden.delivery.news import TOLD
 from jobwarden.sources.base import Host, Seen, Wanted
 from jobwarden.verdict.apply import write_draft
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import Attempt, JobRecord
@@ -58,12 +59,12 @@ async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Ho
     seen = (await book.rounds.source(record).observe(host, [Wanted(id=new_id, user=record.user)]))[new_id]
     if not isinstance(seen, Seen):
         raise NotYetError(f"Job {new_id} was submitted and is not seen yet.")
-    found = _Found(new_id, seen, asked_at, f"Rule {deed.rule} submitted it again as {new_id}{changed}.")
+    found = _Found(new_id, seen, asked_at, f"{whose(deed)} submitted it again as {new_id}{changed}.")
 
     def work(transaction: Transaction, known: Known) -> None:
         before = known.after.get(deed.id) or After(id=deed.id, step=CLAIMED, at=asked_at)
         step = before.model_copy(update={"step": SUBMITTED, "new_id": new_id})
-        note_after(transaction, deed, step, f"rule {deed.rule}: submitted as {new_id}", told=False)
+        note_after(transaction, deed, step, f"{deed.who}: submitted as {new_id}", told=False)
         _follow(transaction, _current(transaction, record, deed, known, found), deed, found, book)
 
     await book.write(work)
@@ -101,7 +102,7 @@ def _follow(transaction: Transaction, current: JobRecord, deed: Deed, found: _Fo
     for draft in judgement.drafts:
         said = f"{draft.text or ''} {found.text}".strip() if draft.kind is EventKind.ATTEMPT else draft.text
         made = type(draft)(draft.kind, draft.record, text=said, evidence=draft.evidence, extra=draft.extra)
-        write_draft(transaction, made, {})
+        write_draft(transaction, made, Causes())
     after = transaction.jobs.get(current.uid)
     if after is not None and run_of(after) != found.new_id:
         raise NotYetError(f"Job {found.new_id} was submitted, and its record cannot follow it yet.")

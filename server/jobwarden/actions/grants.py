@@ -51,5 +51,6 @@ def granted_in(env: Mapping[str, str], project: Path) -> Grants:
 
 
 def line(section: str, text: str) -> str:
-    """Say what to write into the user's configuration to allow something."""
-    return f"To allow it, write in {CONFIG}: [{section}] {text}"
+    """Say what to write into the user's configuration to allow something: two lines that can be pasted as they are."""
+    where = f"{CONFIG} (the second line alone where [{section}] is there)"
+    return f"To allow it, add to {where}:\n[{section}]\n{' '.join(text.split())}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobwarden.actions.book import Book
-from jobwarden.actions.deeds import CLAIMED, DONE, SUBMITTED, UNSURE, Deed
+from jobwarden.actions.deeds import CLAIMED, DONE, SUBMITTED, UNSURE, Deed, whose
 from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.planning import run_of
 from jobwarden_registry.errors import JobwardenError
@@ -25,7 +25,7 @@ async def strangers(book: Book, record: JobRecord, run: str) -> frozenset[str]:
         NotYetError: A session cannot be read.
     """
     try:
-        groups = await book.rounds.groups(await book.rounds.sessions.known())
+        groups = await book.rounds.groups(await book.rounds.sessions.known(), also_paused=True)
         group = groups.get((await book.rounds.target(record)).key)
     except JobwardenError as error:
         raise NotYetError(f"Whether somebody else goes on with it cannot be said: {error}") from error
@@ -68,6 +68,6 @@ async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: b
             if not alike or other.lineage.rpartition(":")[0] not in places or step not in _BEGUN:
                 continue
             if step == CLAIMED and not claimed:
-                raise NotYetError(f"Rule {other.rule} is submitting it again.")
+                raise NotYetError(f"{whose(other)} is submitting it again.")
             new_id = each.after[other.id].new_id if other.id in each.after else ""
-            raise ActionError(f"Rule {other.rule} has submitted {deed.run} again{' as ' + new_id if new_id else ''}.")
+            raise ActionError(f"{whose(other)} has submitted {deed.run} again{' as ' + new_id if new_id else ''}.")

@@ -16,7 +16,7 @@ from jobwarden.actions.substitution import Value, names_in
 
 _COUNT = r"[1-9]\d{0,6}"
 _SIZE = r"[1-9]\d{0,8}[KMGTkmgt]?"
-_TIME = r"\d{1,6}|\d{1,6}:\d{1,2}|\d{1,5}:\d{1,2}:\d{1,2}|\d{1,4}-\d{1,2}(?::\d{1,2}){0,2}"
+TIME = r"\d{1,6}|\d{1,6}:\d{1,2}|\d{1,5}:\d{1,2}:\d{1,2}|\d{1,4}-\d{1,2}(?::\d{1,2}){0,2}"
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 _WORDS = rf"{_WORD}(?:,{_WORD}){{0,15}}"
 _HOSTS = r"[A-Za-z0-9][A-Za-z0-9_.,\[\]-]{0,499}"
@@ -43,7 +43,7 @@ class Option:
 
 
 OPTIONS: Mapping[str, Option] = {
-    "time": Option("--time", _TIME, "2:00:00"),
+    "time": Option("--time", TIME, "2:00:00"),
     "mem": Option("--mem", _SIZE, "32G"),
     "mem_per_cpu": Option("--mem-per-cpu", _SIZE, "4G"),
     "mem_per_gpu": Option("--mem-per-gpu", _SIZE, "60G"),

@@ -27,6 +27,7 @@ _OUTSIDE_MOST = 120
 _KEPT_MOST = 1200
 _NEWS_MOST = 60
 """Deeds of one session in an hour."""
+_LINE_CHARS = 120
 
 
 class OtherRunError(JobwardenError):
@@ -82,25 +83,34 @@ def plan(
         run=firing.run or run_of(record),
         runs=firing.runs or runs_of(record),
         about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
+        by=firing.by,
+        free=firing.free,
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )
-    about = f"rule {firing.rule}: {call.name}"
+    about = f"{deed.who}: {call.name}"
     try:
         _of_the_run_that_is_there(call, record, firing)
         arguments = _arguments(call, record, firing, grants)
         deed = deed.model_copy(update={"arguments": arguments, "target": _target(call, arguments)})
         _within_limits(deed, grants, known, now)
     except ActionError as error:
-        return Plan(deed.model_copy(update={"step": FAILED}), f"{about}: {error}", True)
+        return Plan(deed.model_copy(update={"step": FAILED}), f"{about}{_because(call, firing)}: {error}", True)
     except JobwardenError as error:
-        return Plan(deed.model_copy(update={"step": REFUSED}), f"{about}: refused: {error}", True)
-    said = _said_of(call.name, arguments, firing)
+        text = f"{about}{_because(call, firing)}: refused: {error}"
+        return Plan(deed.model_copy(update={"step": REFUSED}), text, True)
+    said = _said_of(call, arguments, firing)
     ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
     if halt is not None and not ends:
         return Plan(deed.model_copy(update={"step": REFUSED}), f"{about}: refused: {halt.said()}", told=False)
     told = ends and call.name not in KEPT
-    return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), f"rule {firing.rule}: {said}", told)
+    text = f"{deed.who}{firing.how}: {said}"
+    return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), text, told)
+
+
+def tells_agent(call: ActionCall) -> bool:
+    """Whether an action is a message to the agent, which then says that its rule has fired, and for what."""
+    return call.name in MESSAGES and not call.arguments.get("target")
 
 
 def run_of(record: JobRecord) -> str:
@@ -176,7 +186,9 @@ def _at_most(done: int, most: int) -> None:
 
 
 def _within_budget(deed: Deed, grants: Grants, known: Known) -> None:
-    done = [one for one, _ in known.submissions()]
+    if deed.free:
+        return
+    done = [one for one, _ in known.submissions() if not one.free]
     mine = sum(one.rule == deed.rule and one.lineage == deed.lineage for one in done)
     times = deed.arguments["times"]
     assert isinstance(times, int)  # `check_call` looked
@@ -193,13 +205,19 @@ def _first(record: JobRecord) -> str:
     return record.attempts[0].id if record.attempts else record.id
 
 
-def _said_of(name: str, arguments: Mapping[str, JsonValue], firing: Firing) -> str:
-    if name == "store_metric":
+def _because(call: ActionCall, firing: Firing) -> str:
+    """Say which line it was; all of it where nothing else tells the agent."""
+    most = None if tells_agent(call) else _LINE_CHARS
+    return f" (on {harmless(mask(firing.line))[:most]!r})" if firing.line else ""
+
+
+def _said_of(call: ActionCall, arguments: Mapping[str, JsonValue], firing: Firing) -> str:
+    if call.name == "store_metric":
         return f"{arguments['name']} = {arguments['value']:g}"
-    message = str(arguments.get("message") or arguments.get("reason") or arguments.get("subject") or "")
-    because = f" (on {harmless(mask(firing.line))[:120]!r})" if firing.line else ""
-    if name == "log_event":
+    parts = [str(arguments.get(one) or "") for one in ("subject", "message", "reason")]
+    message, because = ": ".join(filter(None, parts)), _because(call, firing)
+    if call.name == "log_event":
         return f"{arguments['level']}: {message or 'noted'}{because}"
-    if name in MESSAGES:
+    if call.name in MESSAGES:
         return f"{message or 'fired'}{because}"
-    return f"{name}{': ' + message if message else ''}{because}"
+    return f"{call.name}{': ' + message if message else ''}{because}"

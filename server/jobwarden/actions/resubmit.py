@@ -20,7 +20,7 @@ from jobwarden.actions.deeds import CLAIMED, DONE, INTENDED, After, Deed, Known
 from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.following import adopt
 from jobwarden.actions.gpu_budget import gpu_hours
-from jobwarden.actions.grants import Grants, line
+from jobwarden.actions.grants import CONFIG, Grants
 from jobwarden.actions.halting import Halt
 from jobwarden.actions.lineage import refuse_rivals, strangers
 from jobwarden.actions.modifications import words_of
@@ -93,7 +93,7 @@ async def _submitted(book: Book, record: JobRecord, deed: Deed, grants: Grants, 
     await book.refuse_halted(deed)
     original = await _original(book, record, deed, host, source)
     changes = cast("dict[str, Value]", deed.arguments["modifications"])
-    hours = gpu_hours(original, changes)
+    hours = 0.0 if deed.free else gpu_hours(original, changes)
     claim = After(id=deed.id, step=CLAIMED, at=now, gpu_hours=hours)
     async with book.deeds.claiming:
         await refuse_rivals(book, record, deed, claimed=False)
@@ -119,22 +119,30 @@ async def _original(book: Book, record: JobRecord, deed: Deed, host: Host, sourc
     others = await strangers(book, current, deed.run)
     original = await source.original(host, wanted_of(pinned(current, deed.run)))
     if original.alive and not deed.arguments.get("cancel_original"):
-        raise ActionError("It lives, and two of it may not; with cancel_original=true it is replaced.")
+        how = "replace=true" if deed.by else "cancel_original=true"
+        raise ActionError(f"It lives, and two of it may not; with {how} it is replaced.")
     twins = sorted(set(original.twins) - others)
     if twins:
         raise ActionError(f"A job with its name and folder lives already: {', '.join(twins[:5])}.")
     return original
 
 
+def _allows(text: str) -> str:
+    return f"{text} below [grants] in {CONFIG} would allow it."
+
+
 def _affordable(known: Known, deed: Deed, grants: Grants, hours: float) -> None:
-    others = [(one, used) for one, used in known.submissions() if one.id != deed.id]
+    if deed.free:
+        return
+    others = [(one, used) for one, used in known.submissions() if one.id != deed.id and not one.free]
     spent = sum(used for _, used in others)
     if len(others) >= grants.resubmissions:
-        raise ActionError(f"{len(others)} jobs were submitted; {line('grants', f'resubmissions = {len(others) + 1}')}")
+        more = _allows(f"resubmissions = {len(others) + 1}")
+        raise ActionError(f"{len(others)} jobs were submitted; {more}")
     if hours > 0 and spent + hours > grants.gpu_hours:
         raise ActionError(
             f"It may use {hours:.1f} GPU-hours; of {grants.gpu_hours:g} are {spent:.1f} spent. "
-            f"{line('grants', f'gpu_hours = {math.ceil(spent + hours)}')}",
+            f"{_allows(f'gpu_hours = {math.ceil(spent + hours)}')}",
             code="action.budget",
         )
 
@@ -142,7 +150,7 @@ def _affordable(known: Known, deed: Deed, grants: Grants, hours: float) -> None:
 async def _replace(book: Book, record: JobRecord, deed: Deed) -> tuple[str, str]:
     """Cancel the run that was replaced, for whose end the new one waits; answers what was done, or what refused it."""
     old = pinned(await book.record(deed.uid) or record, deed.run)
-    order = Order(by=f"rule {deed.rule}", session_id=book.session.entry.session_id, reason="replaced by a new attempt")
+    order = Order(by=deed.who, session_id=book.session.entry.session_id, reason="replaced by a new attempt")
     (report,) = await request_cancel(book.rounds, [Doomed(book.session, old)], order, lease=book.lease)
     if report.outcome == "failed":
         raise SourceUnavailableError(report.text)

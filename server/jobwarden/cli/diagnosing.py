@@ -143,6 +143,8 @@ def _job_told(view: DiagnoseView) -> list[str]:
     part = f", {clean(view.part)}" if view.part else ""
     lines = [f"{title(view.job)} ({clean(view.job.id)}{part}): {state(view.job)}", *_told(view)]
     lines.extend(clean(line) for line in resources(view.resources))
+    if view.using:
+        lines.append(f"Uses now: {clean(view.using)}")
     lines.extend(f"Step {clean(step)}" for step in view.steps)
     return [*lines, *(f"Note: {clean(note)}" for note in view.notes)]
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobwarden.service.once_views import OnceView
+    from jobwarden.service.plan_views import PlanView
+    from jobwarden.service.reconciling_views import ReconcileView
     from jobwarden.service.told import Ended
     from jobwarden.service.views import DiscoverView, JobView, RegisterView, StatusView
     from jobwarden_registry.errors import JobwardenError
@@ -33,9 +35,9 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
     (ExitCode.OK, "asked, and all is well; or what was waited for has happened"),
     (ExitCode.BROKEN, "jobwarden itself could not do it, or doctor found a problem"),
     (ExitCode.USAGE, "wrong arguments, or an id that cannot be one"),
-    (ExitCode.JOB_FAILED, "a job that was asked about failed, was cancelled, or is lost"),
+    (ExitCode.JOB_FAILED, "a job failed, was cancelled, is lost, or lacks its output"),
     (ExitCode.COULD_NOT_ASK, "a host or scheduler gave no answer; a state shown is the last known"),
-    (ExitCode.TIME_UP, "wait: the time was up before it happened"),
+    (ExitCode.TIME_UP, "wait: the time was up; reconcile: it is not decided yet"),
     (ExitCode.NOT_FOUND, "no watched job has that name, or several have"),
     (ExitCode.REFUSED, "cancel, stop-all: refused, or it did not work, or something still lives"),
     (ExitCode.CHANGED, "watch --once: something has changed"),
@@ -48,6 +50,7 @@ def of_error(error: JobwardenError) -> ExitCode:
     """Give the exit code of an error that ends a command."""
     from jobwarden.logs.pattern import PatternError
     from jobwarden.logs.position import CursorError
+    from jobwarden.plans.errors import PlanError
     from jobwarden.sources.errors import SourceError
     from jobwarden.sources.plugins import UnknownTypeError
     from jobwarden.transport.errors import TransportError
@@ -55,7 +58,7 @@ def of_error(error: JobwardenError) -> ExitCode:
 
     if isinstance(error, (JobNotFoundError, AmbiguousJobError)):
         return ExitCode.NOT_FOUND
-    if isinstance(error, (InvalidIdError, UnknownTypeError, CursorError, PatternError)):
+    if isinstance(error, (InvalidIdError, UnknownTypeError, CursorError, PatternError, PlanError)):
         return ExitCode.USAGE
     if isinstance(error, (TransportError, SourceError)):
         return ExitCode.COULD_NOT_ASK
@@ -85,6 +88,15 @@ def of_discover(view: DiscoverView) -> ExitCode:
     return ExitCode.COULD_NOT_ASK if view.troubles else ExitCode.OK
 
 
+def of_reconcile(view: ReconcileView) -> ExitCode:
+    """Give the exit code of a look by hand: a bad end or a success without its output, then what nobody could say."""
+    if any(ended_badly(row.job) or row.outcome == "contradicted" for row in view.rows):
+        return ExitCode.JOB_FAILED
+    if view.troubles or any(row.outcome == "not asked" for row in view.rows):
+        return ExitCode.COULD_NOT_ASK
+    return ExitCode.TIME_UP if any(row.outcome == "undecided" for row in view.rows) else ExitCode.OK
+
+
 def of_follow(ends: Sequence[Ended]) -> ExitCode:
     """Give the exit code of logs that were followed to the end of their jobs."""
     if any(ended_badly(end.view) for end in ends):
@@ -98,6 +110,18 @@ def of_once(view: OnceView) -> ExitCode:
     if view.changes:
         return ExitCode.CHANGED
     return ExitCode.COULD_NOT_ASK if view.troubles else ExitCode.OK
+
+
+def of_plan(view: PlanView) -> ExitCode:
+    """Give the exit code of a plan's state: a bad end first, then what was refused, then what is not known."""
+    states = {job.state for job in view.jobs}
+    if states & {"failed", "cancelled", "lost"}:
+        return ExitCode.JOB_FAILED
+    if "refused" in states:
+        return ExitCode.REFUSED
+    if view.troubles or states & {"on its way", "unsure"}:
+        return ExitCode.COULD_NOT_ASK
+    return ExitCode.OK
 
 
 def ended_badly(job: JobView) -> bool:

@@ -239,7 +239,9 @@ async def _wait(service: Service, caller: Caller, jobs: tuple[str, ...], until: 
             view = view.model_copy(update={"news": (*earlier.news, *view.news), "waited_s": passed_s})
         waited_s += step_s
         nothing_left = not (view.counts.running or view.counts.pending or view.counts.suspended or view.counts.unknown)
-        if view.met or nothing_left or waited_s >= limit_s:
+        alive = [job for job in view.jobs if not job.phase.closed]
+        unwatched = bool(alive) and all(job.paused_since is not None for job in alive)  # it would not come to an end
+        if view.met or nothing_left or unwatched or waited_s >= limit_s:
             _clear_progress()
             return view
         earlier = view

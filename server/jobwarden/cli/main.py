@@ -13,17 +13,23 @@ import click
 
 from jobwarden.cli import (
     auditing,
+    board,
     cleaning,
+    controlling,
     demo,
     diagnosing,
     discovering,
     exit_codes,
     halting,
+    history,
     hooks,
     install,
     jobs,
+    planning,
+    reconciling,
     ruling,
     upkeep,
+    using,
 )
 from jobwarden.cli.exit_codes import MEANINGS, ExitCode
 from jobwarden.cli.face import Face, OpenService
@@ -40,10 +46,12 @@ Begin here:
   jobwarden register slurm 12345 --host cluster-a   watch a submitted job
   jobwarden run -- python train.py                  start a local one, watched
   jobwarden status                                  where everything stands
+  jobwarden board                                   all sessions, live
   jobwarden wait 12345                              until it has ended
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
   jobwarden explain 12345                           why it is in that state
+  jobwarden history --since 7d                      what ended, and how
   jobwarden diagnose --file slurm-12345.out         the same of any log
   jobwarden doctor                                  what would go wrong
 """
@@ -70,14 +78,22 @@ def build() -> click.Group:
         jobs.register,
         jobs.run,
         jobs.status,
+        board.board,
         jobs.wait,
         jobs.tail,
         diagnosing.diagnose,
         jobs.explain,
+        history.history,
+        using.use,
         jobs.cancel,
         halting.stop_all,
+        controlling.control,
+        controlling.pause,
+        controlling.unpause,
         discovering.discover,
         ruling.rules,
+        planning.plan,
+        reconciling.reconcile,
         upkeep.watch,
         auditing.audit,
         install.install,
@@ -164,7 +180,8 @@ def _tell(error: JobwardenError, *, as_json: bool) -> ExitCode:
         click.echo(json.dumps({"error": told}))
     click.echo(f"jobwarden: {clean(error.text)}", err=True)
     if error.hint:
-        click.echo(f"  {clean(error.hint)}", err=True)
+        for line in error.hint.split("\n"):  # some of it is to be pasted
+            click.echo(f"  {clean(line)}", err=True)
     return exit_codes.of_error(error)
 
 

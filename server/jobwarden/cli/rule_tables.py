@@ -13,7 +13,7 @@ from jobwarden.service.views import HitsView, RulesView, RuleView
 
 def rules_text(view: RulesView, now: datetime) -> list[RenderableType]:
     """Say which rules a job has, or for which lines they would have fired."""
-    lines = [clean(note) for note in view.notes]
+    lines = [clean(line) for note in view.notes for line in note.replace("\n", "\n  ").split("\n")]
     if view.tried is not None:
         for tried in view.tried:
             lines += _hits(tried)

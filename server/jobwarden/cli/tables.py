@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jobwarden_registry.events import Event
     from jobwarden_registry.model import Evidence
 
-_STYLES = {
+PHASE_STYLES = {
     "failed": "bold red",
     "lost": "bold red",
     "unknown": "yellow",
@@ -48,6 +48,7 @@ _STYLES = {
     "warning": "yellow",
     "problem": "bold red",
 }
+"""How a phase, or an outcome of doctor's, is coloured."""
 _ORDER = ("failed", "lost", "unknown", "running", "suspended", "pending", "cancelled", "succeeded")
 _COLUMNS = ("STATE", "JOB", "ID", "HOST", "TIME")
 _JOB = 1
@@ -81,6 +82,11 @@ def _text(line: str, style: str = "", *, whole: bool = False) -> Text:
     return Text(line, style=style, no_wrap=whole)
 
 
+def _noted(notes: Iterable[str]) -> list[RenderableType]:
+    """Show notes, further lines of one indented: what is to be pasted stays two lines, and none looks like another."""
+    return _lines((line for note in notes for line in f"Note: {note}".replace("\n", "\n  ").split("\n")), "dim")
+
+
 def _lines(lines: Iterable[str], style: str = "", *, whole: bool = False) -> list[RenderableType]:
     return [_text(words.clean(line), style, whole=whole) for line in lines]
 
@@ -96,7 +102,7 @@ def jobs_table(jobs: Sequence[JobView], now: datetime, told: Sequence[str] = ())
 
 
 def _cells(job: JobView) -> list[Text]:
-    state = _text(words.state(job), _STYLES.get(job.phase, ""))
+    state = _text(words.state(job), PHASE_STYLES.get(job.phase, ""))
     rest = (words.title(job), _id(job), words.clean(job.host), words.duration(job.elapsed_s))
     return [state, *(_text(cell) for cell in rest)]
 
@@ -146,7 +152,8 @@ def _id(job: JobView) -> str:
     return words.clean(job.id if job.type == "slurm" else f"{job.type}:{job.id}")
 
 
-def _news(news: Sequence[Event], now: datetime) -> list[RenderableType]:
+def news_text(news: Sequence[Event], now: datetime) -> list[RenderableType]:
+    """Show what the caller has not been told yet."""
     if not news:
         return []
     return [_text("News:", "bold"), *(_text(f"  {words.event_line(event, now)}") for event in news)]
@@ -159,9 +166,9 @@ def status_text(view: StatusView, now: datetime) -> list[RenderableType]:
         parts += [_text(words.counted(view.counts, view.jobs), "bold"), *jobs_table(view.jobs, now, view.troubles)]
     else:
         parts += _lines(["No jobs are watched here."])
-    parts += _news(view.news, now)
+    parts += news_text(view.news, now)
     parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _noted(view.notes)
     if view.met is False:
         parts += _lines([f"What was waited for has not happened (waited {words.duration(view.waited_s)})."], "yellow")
     return parts + _lines(_next_steps(view), "dim", whole=True)
@@ -194,7 +201,7 @@ def register_text(view: RegisterView, now: datetime) -> list[RenderableType]:
         + (f"; {remark}" if (remark := words.remark(job, now)) else "")
         for word, job in zip(said, view.jobs, strict=True)
     )
-    parts += _news(view.news, now) + _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += news_text(view.news, now) + _noted(view.notes)
     return parts + _lines(_after_registering(view.jobs), "dim", whole=True)
 
 
@@ -224,7 +231,7 @@ def cancel_text(view: CancelView, now: datetime) -> list[RenderableType]:
         if row.outcome == "accepted":
             seen = "its end was seen" if row.ended else "its end was not seen yet"
             parts += _lines([f"  now {words.state(row.job)}; {seen}"])
-    return [*parts, *(_news(view.news, now)), *_lines((f"Note: {note}" for note in view.notes), "dim")]
+    return [*parts, *news_text(view.news, now), *_lines((f"Note: {note}" for note in view.notes), "dim")]
 
 
 def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:
@@ -237,9 +244,9 @@ def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:
     parts.append(_text(head, "bold"))
     if view.jobs:
         parts.append(_found_table(view.jobs, now))
-    parts += _news(view.news, now)
+    parts += news_text(view.news, now)
     parts += _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
-    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    parts += _noted(view.notes)
     step = f"Next: jobwarden discover --adopt {shlex.quote(words.clean(view.jobs[0].id))}" if view.jobs else ""
     return parts + _lines([step] if step else [], "dim", whole=True)
 
@@ -252,7 +259,7 @@ def _found_table(jobs: Sequence[FoundView], now: datetime) -> RenderableType:
         submitted = words.moment(job.submitted_at, now) if job.submitted_at is not None else ""
         elapsed = words.duration(job.elapsed_s) if job.elapsed_s is not None else ""
         cells = (job.name or "", f"{job.type}:{job.id}", job.host, elapsed, submitted, job.what, job.question)
-        state = _text(words.clean(job.status or job.phase.value), _STYLES.get(job.phase, ""))
+        state = _text(words.clean(job.status or job.phase.value), PHASE_STYLES.get(job.phase, ""))
         table.add_row(state, *(_text(words.clean(cell)) for cell in cells))
     return table
 
@@ -291,7 +298,7 @@ def doctor_text(view: DoctorView) -> list[RenderableType]:
     """Show the checks, with the command that mends each trouble below it."""
     parts: list[RenderableType] = []
     for check in view.checks:
-        line = _text(f"{check.outcome:<8}", _STYLES.get(check.outcome, ""))
+        line = _text(f"{check.outcome:<8}", PHASE_STYLES.get(check.outcome, ""))
         line.append(f" {words.clean(check.subject)}: {words.clean(check.text)}", style="not bold default")
         parts.append(line)
         parts += _lines([f"         mend: {check.mend}"] if check.mend else [], "cyan", whole=True)

@@ -40,16 +40,20 @@ class Duration(click.ParamType[float]):
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="HTTP: the port; 0: any.")
 @click.option("--token-file", type=click.Path(path_type=Path), help="HTTP: holds the token that requests must carry.")
 @click.option("--name", "names", multiple=True, help="HTTP: another host name that clients use; may be given again.")
+@click.option("--act", "acts", is_flag=True, help="HTTP: who has the token may cancel jobs from the board's page.")
 @pass_face
-def serve(face: Face, *, http: bool, host: str, port: int, token_file: Path | None, names: tuple[str, ...]) -> ExitCode:
+def serve(
+    face: Face, *, http: bool, host: str, port: int, token_file: Path | None, names: tuple[str, ...], acts: bool
+) -> ExitCode:
     """Be the MCP server that an agent's client starts.
 
-    Over HTTP every request must carry the token; the first start makes one, and says where it is.
+    Over HTTP every request must carry the token; the first start makes one, and says where it is. There the board is a
+    page too (jobwarden board --web), and /metrics tells Prometheus; what only looks has a token of its own.
     """
     from jobwarden.mcp_server import run as server
 
     if http:
-        server.serve_http(face.env, host=host, port=port, token_file=token_file, names=names)
+        server.serve_http(face.env, host=host, port=port, token_file=token_file, names=names, acts=acts)
     else:
         server.serve_stdio(face.env, face.lifeline)
     return ExitCode.OK
@@ -124,12 +128,9 @@ async def _watch(
     face: Face, service: Service, caller: Caller, after_seq: int | None, count: int | None, *, as_json: bool
 ) -> None:
     from jobwarden.cli.words import event_line
-    from jobwarden_registry.events import EventKind
 
     printed = 0
     async for event in service.follow(caller, after_seq=after_seq):
-        if isinstance(event.event, EventKind) and not event.event.news:
-            continue
         click.echo(event.model_dump_json(exclude_none=True) if as_json else event_line(event, face.clock()))
         printed += 1
         if count is not None and printed >= count:

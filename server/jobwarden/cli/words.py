@@ -78,7 +78,8 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
         now: The present.
         told: What the same answer says elsewhere: a cause that stands in it is not said again.
     """
-    parts = [*_unanswered(job, now, told), *_readiness(job)]
+    paused = [f"NOT WATCHED {clean(job.paused_because)}"] if job.paused_because is not None else []
+    parts = [*paused, *([] if paused else _unanswered(job, now, told)), *_readiness(job)]
     if job.exit_code:
         parts.append(f"exit code {job.exit_code}")
     if job.signal:
@@ -102,9 +103,16 @@ def remark(job: JobView, now: datetime, told: Sequence[str] = ()) -> str:
 def _why(job: JobView) -> list[str]:
     if job.stuck is not None:
         return [f"STUCK: {clean(job.stuck)}"]
+    if job.stalled is not None:
+        return [f"may hang: {clean(job.stalled)}"]
     if job.cause:
         return [f"cause: {clean(job.cause)}"]
-    return [clean(job.reason)] if job.reason and job.reason not in _SAY_NOTHING else []
+    return [clean(job.reason)] if job.reason and is_telling(job.reason) else []
+
+
+def is_telling(reason: str) -> bool:
+    """Whether a reason says more than the state and the exit code."""
+    return reason not in _SAY_NOTHING
 
 
 def _readiness(job: JobView) -> list[str]:
@@ -150,13 +158,19 @@ def event_line(event: Event, now: datetime) -> str:
 def resources(told: ResourcesView) -> list[str]:
     """Say what a job asked for and what it used, one line each; nothing of what is not known."""
     asked = [f"time {duration(told.time_limit_s)}"] if told.time_limit_s is not None else []
-    asked += [f"memory {_size(told.memory_limit_bytes)} a node"] if told.memory_limit_bytes is not None else []
+    asked += [f"memory {size(told.memory_limit_bytes)} a node"] if told.memory_limit_bytes is not None else []
     asked += [told.asked] if told.asked else []
     used = [f"time {duration(told.elapsed_s)}"] if told.elapsed_s is not None else []
-    used += [f"memory {_size(told.max_rss_bytes)} in one process"] if told.max_rss_bytes is not None else []
-    lines = (("Asked for", asked), ("Used", used), ("Ran on", [told.nodes] if told.nodes else []))
+    used += [f"memory {size(told.max_rss_bytes)} in one process"] if told.max_rss_bytes is not None else []
+    lines = (
+        ("Asked for", asked),
+        ("Used", used),
+        ("Efficiency", [told.efficiency] if told.efficiency else []),
+        ("Ran on", [told.nodes] if told.nodes else []),
+    )
     return [f"{name}: {', '.join(parts)}" for name, parts in lines if parts]
 
 
-def _size(size_bytes: int) -> str:
+def size(size_bytes: int) -> str:
+    """Write a size in memory: `3.0 GiB`, `200 MiB`."""
     return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"

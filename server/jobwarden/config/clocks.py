@@ -24,18 +24,23 @@ class Clocks(Section):
     jitter: float = Field(default=0.1, ge=0, le=0.5)
     """Share of a wait by which it is spread."""
     backoff_first_s: Seconds = 30.0
+    """A host that did not answer is left alone for this long, then twice as long, and so on."""
     backoff_most_s: Seconds = 300.0
+    """And at most for this long."""
     grace_s: Pause = 120.0
     """After a submission, being nowhere is normal for this long."""
     lost_after_s: Pause = 300.0
     """Continuous absence until a job is `lost`, over at least `lost_answers` good answers."""
     lost_answers: Count = 3
+    """See `lost_after_s`."""
     lost_kept_s: Pause = 86400.0
+    """A lost job is looked for so much longer, rarely, for it may be found again."""
     gap_ticks: float = Field(default=3.0, ge=1)
     """A gap of more than this many polls between good answers starts an absence anew."""
     requeue_loop_s: Seconds = 600.0
     """So many requeues (`requeue_loop_count`) within this time are a loop, and the job is stuck."""
     requeue_loop_count: int = Field(default=3, ge=2)
+    """See `requeue_loop_s`."""
     expect_again_s: Pause = 30.0
     """A job that has succeeded without an expected output has failed when it is missing still after this: network file
     systems lag."""
@@ -46,6 +51,7 @@ class Clocks(Section):
     ask_wait_s: Pause = 2.0
     """How long to wait for somebody else who is asking already, before taking the old answer."""
     lock_timeout_s: Seconds = 30.0
+    """How long to wait for others who write the same session."""
     lock_stale_s: Seconds = 10.0
     """A lock of another machine whose content did not change for this long, by our own clock, is broken."""
     disk_timeout_s: Seconds = 30.0
@@ -65,12 +71,22 @@ class Clocks(Section):
     idle_close_s: Seconds = 300.0
     """An unused connection is closed after this."""
     connect_timeout_s: Seconds = 20.0
+    """For a connection to a host."""
     keepalive_s: Seconds = 15.0
+    """Between two signs of life on a connection."""
     recent_s: Pause = 86400.0
     """How long an ended job counts in "2 of 4 completed"."""
     rules_least_s: Seconds = 5.0
     """Between two looks at one job's logs for its rules, whatever interval these want."""
     rules_settle_s: Pause = 10.0
     """After a job's end its logs are read once more when this has passed: network file systems lag."""
+    use_s: Pause = 600.0
+    """Between two looks of the watcher at what the running jobs of a host use (CPU, memory, GPUs); 0: never."""
+    use_after_s: Pause = 300.0
+    """How long a job must have run before it is looked at for that."""
+    stalled_after_s: Pause = 1800.0
+    """A job that may hang is told of when it has stood still for this long, over at least `stalled_looks` looks."""
+    stalled_looks: int = Field(default=4, ge=2)
+    """See `stalled_after_s`."""
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""

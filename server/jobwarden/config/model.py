@@ -23,9 +23,11 @@ class Limits(Section):
     """Sizes."""
 
     answer_chars: int = Field(default=10_000, ge=3000, le=100_000)
+    """A tool's answer is no longer."""
     channels: Count = 3
     """Commands at once on one connection."""
     rules_per_job: int = Field(default=10, ge=0, le=1000)
+    """More are refused."""
     pattern_chars: int = Field(default=1000, ge=1, le=100_000)
     """Of one rule's pattern."""
 
@@ -36,12 +38,18 @@ class HostConfig(Section):
     transport: Literal["auto", "asyncssh", "openssh", "local"] = "auto"
     """`auto`: OpenSSH where a live ControlMaster is found, else asyncssh."""
     user: str = ""
+    """The login there, where ssh's configuration does not say it."""
     cluster: str = ""
+    """What Slurm's `-M` calls it, where one host serves several clusters."""
     prelude: str = ""
     """Shell text before commands, as `module load slurm`."""
     min_interval_s: Pause = 0.0
+    """Ask this host no more often than this, whoever wants to know."""
     nel: str = ""
     """The program of nemo-evaluator-launcher there, where it is not what `nel` means to the session that registers."""
+    gpu_use: bool = False
+    """Whether a step may be added to your running Slurm jobs there, to look at their GPUs with `nvidia-smi`. Accounting
+    keeps such a step."""
     read: tuple[str, ...] = ()
     """Folders on that host whose files may be read as logs, beside the scheduler's own."""
 
@@ -84,3 +92,4 @@ class ProjectConfig(Section):
     poll_s: float | None = Field(default=None, gt=0, le=_SLOWEST_POLL_S)
     """The watcher asks about this project's jobs no more often; at most an hour, so that no job is forgotten."""
     answer_chars: int | None = Field(default=None, ge=3000)
+    """A tool's answer is no longer, where that is less than the user's own limit."""

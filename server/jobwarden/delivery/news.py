@@ -105,7 +105,7 @@ def acknowledged(session: Session, consumer: str) -> int:
 
 def is_news(event: Event) -> bool:
     """Whether an agent is told about it at all; its own requests and our bookkeeping are no news to it."""
-    if event.event == EventKind.CANCEL_REQUESTED:
+    if event.event in (EventKind.CANCEL_REQUESTED, EventKind.CONTROL):
         return bool((event.model_extra or {}).get(BY_SESSION, event.session) != event.session)
     if event.event == EventKind.ACTION:
         return (event.model_extra or {}).get(TOLD) is True

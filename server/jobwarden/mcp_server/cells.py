@@ -33,6 +33,11 @@ def cell(text: str, most: int = 0) -> str:
     return shown if not most or len(shown) <= most else shown[: most - 1] + "…"
 
 
+def noted(text: str, most: int) -> str:
+    """Give a note: as `cell`, but further lines stay lines of their own, indented: they may be for a file."""
+    return "\n  ".join(cell(line) for line in text[:most].split("\n"))
+
+
 def duration_text(seconds: float) -> str:
     """Write a duration as `45s`, `12m`, `2h13m`, `3d04h`."""
     whole = max(0, int(seconds))

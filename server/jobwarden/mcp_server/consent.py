@@ -1,4 +1,4 @@
-"""Asking the person before jobs are cancelled by the dozen, or another session's: where the client shows dialogs.
+"""Asking the person, where the client shows dialogs, before what is more than an agent's own named jobs.
 
 Never required. A client that declares elicitation and has no person behind it dismisses every dialog (`claude -p`
 2.1.328) or declines it (`codex exec` 0.169.0), so neither of these is surely a person's word: nothing is cancelled, and
@@ -19,6 +19,7 @@ from jobwarden.mcp_server.cells import cell
 from jobwarden.mcp_server.edge import Callers
 from jobwarden.mcp_server.news import job_label
 from jobwarden.mcp_server.updates import Live
+from jobwarden.service.controlling import Action
 from jobwarden.service.views import JobView
 from jobwarden_registry.errors import JobwardenError
 
@@ -34,6 +35,12 @@ class Consent(BaseModel):
     """What the person answers; a client may show it as one box, ticked."""
 
     yes: bool = Field(default=True, title="Cancel these jobs")
+
+
+class Agreement(BaseModel):
+    """As `Consent`, to what control_job would do."""
+
+    yes: bool = Field(default=True, title="Do it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,12 @@ class Shown:
     Attributes:
         jobs: By their `uid`; None: nobody is asked, and the call ends what it names.
         borrowed: Whether the call only names the session that watches them.
+        verb: What is done to them.
     """
 
     jobs: Mapping[str, JobView] | None = None
     borrowed: bool = False
+    verb: str = "Cancel"
 
 
 class Consents:
@@ -81,6 +90,21 @@ class Consents:
         own = all(job.mine for job in doomed.values()) and not borrowed
         return Shown() if doomed and own and not sweep.all_jobs else Shown(doomed, borrowed)
 
+    async def show_control(
+        self, ctx: Context[Live, Any], jobs: Sequence[str], action: Action, value: str | None, *, force: bool,
+        session_id: str | None,
+    ) -> Shown:  # fmt: skip
+        """As `show`, for control_job: what only force allows, and a resubmission that no configuration grants."""
+        if not shows_dialogs(ctx):
+            return Shown()
+        try:
+            caller = await self._callers.of(ctx.request_context, session_id)
+            asked = await self._service.control.to_ask(caller, jobs=jobs, action=action, force=force)
+        except JobwardenError:  # as above
+            return Shown({})
+        verb = cell(f"{action} {value or ''}".strip(), 200)
+        return Shown(asked, caller.borrower is not None, verb) if asked else Shown()
+
 
 async def shown(
     ctx: Context[Live, Any],
@@ -101,6 +125,38 @@ async def shown(
 
 
 AsShown = Annotated[Shown, Resolve(shown)]
+
+
+async def control_shown(
+    ctx: Context[Live, Any],
+    jobs: list[str],
+    action: Action,
+    value: str | None,
+    force: bool,  # noqa: FBT001 -- the tool's argument, given by name
+    session_id: str | None,
+) -> Shown:
+    """As `shown`, by the arguments of control_job."""
+    consents = ctx.request_context.lifespan_context.consents
+    return await consents.show_control(ctx, jobs, action, value, force=force, session_id=session_id)
+
+
+AsControlShown = Annotated[Shown, Resolve(control_shown)]
+
+
+async def agreement(told: AsControlShown) -> Elicit[Agreement] | Agreement:
+    """As `consent`, for control_job."""
+    return Elicit(_question(told), Agreement) if told.jobs else Agreement()
+
+
+Agreed = Annotated[ElicitationResult[Agreement], Resolve(agreement)]
+
+
+def control_refusal(given: ElicitationResult[Agreement]) -> str | None:
+    """Say why nothing is done; None where it may be."""
+    if isinstance(given, AcceptedElicitation):
+        return None if given.data.yes else _NO.replace("cancelled", "done")
+    word = "declined" if given.action == "decline" else "dismissed"
+    return f"{_UNANSWERED.format(word).replace('cancelled', 'done')} {_CONTROL_IN_A_SHELL}"
 
 
 async def consent(told: AsShown) -> Elicit[Consent] | Consent:
@@ -127,6 +183,8 @@ _UNANSWERED = (
 _NAME_THEM = "Only if you have been told to cancel these jobs, name them: cancel_job(jobs=[...])."
 _IN_A_SHELL = "Only if you have been told to cancel that job, do it in a shell: jobwarden cancel --force ID."
 
+_CONTROL_IN_A_SHELL = "Only if you have been told to do it, do it in a shell: jobwarden control --help."
+
 
 def shows_dialogs(ctx: Context[Live, Any]) -> bool:
     """Whether the client has said that it shows forms, and can be asked on this connection."""
@@ -141,7 +199,7 @@ def shows_dialogs(ctx: Context[Live, Any]) -> bool:
 def _question(told: Shown) -> str:
     """Write the question: one that is to the letter the same is about the same jobs."""
     doomed = told.jobs or {}
-    lines = [f"Cancel {len(doomed)} job(s)?"]
+    lines = [f"{told.verb} {len(doomed)} job(s)?" if told.verb == "Cancel" else f"{told.verb}: {len(doomed)} job(s)?"]
     lines += [_line(job, told) for job in list(doomed.values())[:_LISTED]]
     if rest := list(doomed)[_LISTED:]:
         ids = ", ".join(cell(doomed[uid].id, 40) for uid in rest[:_IDS_LISTED])

@@ -33,7 +33,7 @@ def diagnose_text(view: DiagnoseView, now: datetime, nonce: Callable[[], str], m
     if view.part:
         head += f"; of {cell(view.part, 80)}"
     lines = [*news_lines(view.news, now, most // 4), head, *_verdict(view)]
-    after = [*_used(view.resources), *_steps(view), *_notes(view)]
+    after = [*_used(view.resources), *([f"uses now: {view.using}"] if view.using else []), *_steps(view), *_notes(view)]
     room = min(_EVIDENCE_CHARS, most - sum(len(line) + 1 for line in (*lines, *after)) - 300)
     lines += _evidence(view, room, nonce)
     kept, cut = fit([*lines, *after], most - 40)
@@ -65,7 +65,13 @@ def _used(told: ResourcesView) -> list[str]:
     where = [f"on {cell(told.nodes, 80)}"] if told.nodes else []
     # A program's own exit code is in the evidence; Slurm's numbers, as 0:125, are said where there is one.
     exits = [told.exit] if told.exit and not told.exit.endswith(":0") else []
-    said = [("asked for", limits), ("used", used), ("ran", where), ("exit", exits)]
+    said = [
+        ("asked for", limits),
+        ("used", used),
+        ("efficiency", [told.efficiency] if told.efficiency else []),
+        ("ran", where),
+        ("exit", exits),
+    ]
     parts = [f"{name}: {', '.join(words)}" if name != "ran" else words[0] for name, words in said if words]
     return ["; ".join(parts)] if parts else []
 

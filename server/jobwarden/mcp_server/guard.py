@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,6 +25,18 @@ TOKEN_FILE = "http_token"  # noqa: S105 -- a file's name
 _SHORTEST = 16
 
 
+class PeopleApp(Protocol):
+    """An ASGI application that looks itself at the secrets of who comes."""
+
+    def has(self, path: str) -> bool:
+        """Whether it answers below that path."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        ...
+
+
 class Guard:
     """An ASGI application that lets only good requests through to another.
 
@@ -31,10 +44,14 @@ class Guard:
         app: What it guards.
         token: What `Authorization: Bearer` must carry.
         names: The host names by which this server may be called, without ports.
+        people: What answers people instead, below its own paths; it lets nobody in by itself who shows no secret.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, names: Iterable[str] = LOOPBACK) -> None:
+    def __init__(
+        self, app: ASGIApp, *, token: str, names: Iterable[str] = LOOPBACK, people: PeopleApp | None = None
+    ) -> None:
         self._app = app
+        self._people = people
         self._token = token.encode()
         self._names = frozenset(name.lower() for name in names)
 
@@ -43,23 +60,26 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            refused = self._refusal(scope)
+            people = self._people if self._people is not None and self._people.has(scope["path"]) else None
+            refused = self._stranger(scope) or (None if people is not None else self._without_token(scope))
             if refused is None:
-                await self._app(scope, receive, send)
+                await (people or self._app)(scope, receive, send)
             else:
                 await _refuse(send, *refused)
         # anything else (websocket) has no route here: returning without an answer closes it
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        headers = [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]]
-        hosts = [value for name, value in headers if name == b"host"]
+    def _stranger(self, scope: Scope) -> tuple[int, str] | None:
+        hosts = header(scope, b"host")
         if len(hosts) != 1 or self._host_name(f"//{hosts[0].decode('latin-1')}") is None:
             return 421, "this server is not known by that name"
-        origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+        origins = [value.decode("latin-1") for value in header(scope, b"origin")]
         if any(not origin.startswith(("http://", "https://")) or self._host_name(origin) is None for origin in origins):
             return 403, "requests from that origin are not accepted"
-        given = [value for name, value in headers if name == b"authorization"]
-        if len(given) != 1 or not self._has_token(given[0]):
+        return None
+
+    def _without_token(self, scope: Scope) -> tuple[int, str] | None:
+        given = bearer(scope)
+        if given is None or not hmac.compare_digest(given, self._token):
             return 401, "a bearer token is needed"
         return None
 
@@ -71,9 +91,17 @@ class Guard:
             return None
         return name if name in self._names and "@" not in parts.netloc else None
 
-    def _has_token(self, value: bytes) -> bool:
-        scheme, _, token = value.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+
+def header(scope: Scope, name: bytes) -> list[bytes]:
+    """Give the values of a header, each as often as it came."""
+    return [bytes(value) for found, value in scope["headers"] if bytes(found).lower() == name]
+
+
+def bearer(scope: Scope) -> bytes | None:
+    """Give the token that a request carries; two are none."""
+    given = header(scope, b"authorization")
+    scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+    return token.strip() if scheme.lower() == b"bearer" else None
 
 
 async def _refuse(send: Send, status: int, text: str) -> None:
@@ -85,10 +113,24 @@ async def _refuse(send: Send, status: int, text: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def find_token(env: Mapping[str, str], state: Path, token_file: Path | None = None) -> str:
+def find_token(
+    env: Mapping[str, str],
+    state: Path,
+    token_file: Path | None = None,
+    *,
+    variable: str = TOKEN_VARIABLE,
+    name: str = TOKEN_FILE,
+) -> str:
     """Give the server's token: from the file named, from `$JOBWARDEN_HTTP_TOKEN`, or the state folder's own.
 
     The state folder's is made at the first start and kept, so that clients need to be told once.
+
+    Args:
+        env: The process's environment.
+        state: The user's state folder.
+        token_file: Holds the token.
+        variable: Of the environment, where it is another token than the one that opens everything.
+        name: Likewise, of the state folder's file.
 
     Raises:
         UntrustedError: The file is another user's, or others can read it, or what it holds is no token.
@@ -96,9 +138,9 @@ def find_token(env: Mapping[str, str], state: Path, token_file: Path | None = No
     """
     if token_file is not None:
         return _read(token_file)
-    if given := env.get(TOKEN_VARIABLE):
-        return _checked(given, f"${TOKEN_VARIABLE}")
-    path = state / TOKEN_FILE
+    if given := env.get(variable):
+        return _checked(given, f"${variable}")
+    path = state / name
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:

@@ -17,11 +17,12 @@ _WORDS = {
     EventKind.STUCK: "stuck",
     EventKind.UNREACHABLE: "cannot be asked now",
     EventKind.REACHABLE: "can be asked again",
-    EventKind.STALLED: "log stands still",
+    EventKind.STALLED: "",
     EventKind.READY: "",
     EventKind.RULE_FIRED: "rule fired",
     EventKind.ACTION: "",
     EventKind.CANCEL_REQUESTED: "cancel requested",
+    EventKind.CONTROL: "",
     EventKind.LOST: "lost: nowhere to be found, how it ended is not known",
     EventKind.FOUND_AGAIN: "found again",
     EventKind.REMOVED: "no longer watched",
@@ -29,6 +30,8 @@ _WORDS = {
 }
 _REASON_CHARS = 80
 _TEXT_CHARS = 200
+_MESSAGE_CHARS = 400
+"""Of a rule's message, which says too for which line it fired."""
 
 
 def job_label(type_: str, job_id: str, host: str, name: str | None = None) -> str:
@@ -59,6 +62,12 @@ def news_lines(news: Sequence[Event], now: datetime, most: int) -> list[str]:
     return ["NEWS", *lines]
 
 
+def event_text(event: Event) -> str:
+    """Say what one event tells, without its job and its moment."""
+    said = "; ".join(part for part in (_states([event]), *_happenings([event])) if part)
+    return said or cell(str(event.event), 40)
+
+
 def _line(events: Sequence[Event], now: datetime) -> str:
     last = events[-1]
     said = [_states(events), *_happenings(events)]
@@ -83,7 +92,8 @@ def _happenings(events: Sequence[Event]) -> list[str]:
     said: list[str] = []
     for event in events:
         word = _ending(event) if event.event == EventKind.FINISHED else _word(event.event)
-        parts = [word, cell(event.text, _TEXT_CHARS) if event.text else ""]
+        most = _MESSAGE_CHARS if event.event == EventKind.ACTION else _TEXT_CHARS
+        parts = [word, cell(event.text, most) if event.text else ""]
         text = ": ".join(part for part in parts if part)
         if (event.model_extra or {}).get("observed_late"):
             text = f"{text} (seen late)".strip()

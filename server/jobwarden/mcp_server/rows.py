@@ -110,7 +110,9 @@ def job_note(job: JobView, now: datetime) -> str:
 
 def _trouble(job: JobView, now: datetime) -> list[str]:
     said: list[str] = []
-    if job.stale_since is not None and not job.status:
+    if job.paused_because is not None:
+        said.append(f"NOT WATCHED {job.paused_because}")
+    elif job.stale_since is not None and not job.status:
         said.append("could not be asked yet")
     elif job.stale_since is not None:
         said.append(f"stale {duration_text((now - job.stale_since).total_seconds())}")
@@ -135,6 +137,8 @@ def _outcome(job: JobView, now: datetime) -> list[str]:
         said.append(f"signal {job.signal}")
     if job.stuck is not None:
         said.append(f"STUCK: {job.stuck}")
+    elif job.stalled is not None:
+        said.append(f"may hang: {job.stalled}")
     elif job.cause:
         said.append(f"cause: {job.cause}")
     elif job.reason and job.reason not in SAY_NOTHING:

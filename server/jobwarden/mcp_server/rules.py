@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from jobwarden.mcp_server.cells import cell, fit, moment_text, table
+from jobwarden.mcp_server.cells import cell, fit, moment_text, noted, table
 from jobwarden.mcp_server.news import job_label, news_lines
 from jobwarden.mcp_server.text import ANSWER_CHARS
 from jobwarden.service.views import HitsView, RulesView, RuleView
@@ -18,7 +18,7 @@ def rules_text(view: RulesView, now: datetime, most: int = ANSWER_CHARS) -> str:
     """Say which rules a job has and how often they fired, or what they would have done."""
     job = view.job
     lines = [f"{job_label(job.type, job.id, job.host, job.name)}: {cell(job.status, 40) or 'state not known yet'}"]
-    lines += [cell(note, 600) for note in view.notes]
+    lines += [noted(note, 600) for note in view.notes]
     if view.tried is not None:
         for tried in view.tried:
             lines += _hits(tried)

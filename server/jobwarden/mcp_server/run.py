@@ -21,9 +21,11 @@ from jobwarden_registry.errors import JobwardenError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from jobwarden.identity import Caller
     from jobwarden.mcp_server.app import JobwardenServer
     from jobwarden.mcp_server.edge import FindCaller
     from jobwarden.mcp_server.front import Front
+    from jobwarden.mcp_server.guard import PeopleApp
     from jobwarden.mcp_server.lifeline import Lifeline
 
 HOST = "127.0.0.1"
@@ -68,8 +70,9 @@ def serve_http(
     port: int = PORT,
     token_file: Path | None = None,
     names: Sequence[str] = (),
+    acts: bool = False,
 ) -> None:
-    """Serve streamable HTTP on `/mcp`, in both protocol eras, until SIGTERM or SIGINT.
+    """Serve streamable HTTP on `/mcp`, in both protocol eras, and the board, until SIGTERM or SIGINT.
 
     Args:
         env: The process's environment. It is nobody's session: requests must say which they belong to.
@@ -77,6 +80,7 @@ def serve_http(
         port: 0: any free one, told on standard error.
         token_file: Holds the token; see `guard.find_token` for the other places.
         names: Further host names by which this server is called, beside `host` and loopback's.
+        acts: Whether who has the full token may cancel from the board.
 
     Raises:
         JobwardenError: As `open_service` and `guard.find_token`; nothing was served.
@@ -85,16 +89,19 @@ def serve_http(
     _log_to_stderr()
     with _nothing_collected():
         import_module("jobwarden.mcp_server.app")
-    anyio.run(_serve_http, env, host, port, token_file, names)
+    anyio.run(_serve_http, env, host, port, token_file, names, acts)
 
 
-def http_app(server: JobwardenServer, *, token: str, names: Sequence[str] = ()) -> ASGIApp:
+def http_app(
+    server: JobwardenServer, *, token: str, names: Sequence[str] = (), people: PeopleApp | None = None
+) -> ASGIApp:
     """Give the whole guarded ASGI application of a server.
 
     Args:
         server: What answers on `/mcp`.
         token: What every request must carry.
         names: Host names that are accepted, beside loopback's.
+        people: What answers browsers and monitoring systems.
     """
     from mcp.server.transport_security import TransportSecuritySettings
 
@@ -102,32 +109,47 @@ def http_app(server: JobwardenServer, *, token: str, names: Sequence[str] = ()) 
 
     # The guard has looked at host and origin already, for every route and not only for this one.
     checked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    return Guard(server.streamable_http_app(transport_security=checked), token=token, names={*LOOPBACK, *names})
+    app = server.streamable_http_app(transport_security=checked)
+    return Guard(app, token=token, names={*LOOPBACK, *names}, people=people)
 
 
 async def _serve_stdio(env: Mapping[str, str], front: Front | None) -> None:
     from jobwarden.mcp_server.takeover import take_over
 
-    async with _open_server(env, http=False) as server:
+    async with _open_server(env) as server:
         await (server.run_stdio_async() if front is None else take_over(server, front))
 
 
 async def _serve_http(
-    env: Mapping[str, str], host: str, port: int, token_file: Path | None, names: Sequence[str]
+    env: Mapping[str, str],
+    host: str,
+    port: int,
+    token_file: Path | None,
+    names: Sequence[str],
+    acts: bool,  # noqa: FBT001 -- anyio.run passes positions
 ) -> None:
     import uvicorn
 
-    from jobwarden.mcp_server.guard import find_token, token_place
+    from jobwarden.mcp_server.board_site import BoardSite
+    from jobwarden.mcp_server.guard import token_place
+    from jobwarden.mcp_server.logins import Doors, find_tokens
+    from jobwarden.service.service import open_service
+    from jobwarden_registry.clock import utc_now
     from jobwarden_registry.paths import user_places
 
     state = user_places(env).state
-    token = find_token(env, state, token_file)
+    tokens = find_tokens(env, state, token_file)
     with _listen(host, port) as listener:
-        async with _open_server(env, http=True) as server:
-            app = http_app(server, token=token, names=[host, *names])
+        async with open_service(env) as service:
+            from jobwarden.mcp_server.app import build_server
+
+            server = build_server(service, find_caller=_finder(env, http=True))
+            site = BoardSite(service.board, _person(env), Doors(tokens, acts=acts, clock=utc_now))
+            app = http_app(server, token=tokens.full, names=[host, *names], people=site)
             config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
             place, number = token_place(env, state, token_file), listener.getsockname()[1]
             _log.warning("serving http://%s:%d/mcp; the token is in %s", _in_url(host), number, place)
+            _log.warning("the board: jobwarden board --web --port %d", number)
             await uvicorn.Server(config).serve(sockets=[listener])
 
 
@@ -144,16 +166,26 @@ def _in_url(host: str) -> str:
 
 
 @asynccontextmanager
-async def _open_server(env: Mapping[str, str], *, http: bool) -> AsyncGenerator[JobwardenServer]:
+async def _open_server(env: Mapping[str, str]) -> AsyncGenerator[JobwardenServer]:
     from jobwarden.mcp_server.app import build_server
     from jobwarden.service.service import open_service
 
     async with open_service(env) as service:
-        yield build_server(service, find_caller=_finder(env, http=http))
+        yield build_server(service, find_caller=_finder(env, http=False))
+
+
+def _person(env: Mapping[str, str]) -> Caller:
+    """Give who acts by the board: the person, in the folder that the server was started in."""
+    from jobwarden.bindings import Lineage
+    from jobwarden.identity import resolve_caller
+    from jobwarden_registry.paths import user_places
+
+    # Whoever started the server, an agent perhaps: it is a person who sits before the page.
+    return resolve_caller({}, cwd=Path.cwd(), places=user_places(env), client="board", lineage=lambda: Lineage((), ()))
 
 
 def _finder(env: Mapping[str, str], *, http: bool) -> FindCaller:
-    from jobwarden.identity import Caller, resolve_caller
+    from jobwarden.identity import resolve_caller
     from jobwarden_registry.paths import user_places
 
     places, cwd = user_places(env), Path.cwd()

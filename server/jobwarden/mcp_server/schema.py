@@ -41,7 +41,7 @@ def slim(schema: Mapping[str, Any]) -> dict[str, Any]:
     optional = _without_null(schema)
     kept: dict[str, Any] = {}
     for key, value in optional.items():
-        if key == "title" or (key == "default" and value in (None, [], "")):
+        if key == "title" or (key == "default" and value in (None, [], "", False)):
             continue
         if key == "properties":
             kept[key] = {name: slim(part) for name, part in cast("Mapping[str, Any]", value).items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from jobwarden.mcp_server.cells import cell, duration_text, fit, printable, size_text, table
+from jobwarden.mcp_server.cells import cell, duration_text, fit, noted, printable, size_text, table
 from jobwarden.mcp_server.news import job_label, news_lines
 from jobwarden.mcp_server.rows import found_table, job_note, job_table, summary
 from jobwarden.service.views import CancelView, DiscoverView, JobView, RegisterView, StatusView, TailView
@@ -184,7 +184,7 @@ def _troubles(view: StatusView) -> list[str]:
 
 
 def _notes(notes: Sequence[str]) -> list[str]:
-    return [f"note: {cell(note, 400)}" for note in notes]
+    return [f"note: {noted(note, 400)}" for note in notes]
 
 
 def _next_step(jobs: Sequence[JobView]) -> str:

@@ -11,9 +11,11 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from jobwarden.mcp_server.consent import AsShown, Given, refusal
+from jobwarden.mcp_server.consent import Agreed, AsControlShown, AsShown, Given, control_refusal, refusal
+from jobwarden.mcp_server.control import control_text
 from jobwarden.mcp_server.diagnosis import diagnose_text
 from jobwarden.mcp_server.edge import Callers, tool_errors
+from jobwarden.mcp_server.history import history_text, stats_text
 from jobwarden.mcp_server.rules import rules_text
 from jobwarden.mcp_server.schema import strict_tool
 from jobwarden.mcp_server.text import (
@@ -26,6 +28,8 @@ from jobwarden.mcp_server.text import (
     wait_text,
 )
 from jobwarden.mcp_server.waits import TASK_BEGUN, begun_as_task
+from jobwarden.service.controlling import Action
+from jobwarden.service.past.choosing import USUAL, Query
 from jobwarden.service.tickets import Ticket
 from jobwarden_registry.clock import Clock
 
@@ -39,8 +43,10 @@ SEARCH_HINTS = {
     "tail_log": "job output stderr traceback",
     "diagnose_job": "error crash oom triage",
     "cancel_job": "scancel kill stop",
+    "control_job": "scontrol",
     "discover_jobs": "find squeue",
     "watch_log": "loss alert pattern",
+    "job_history": "sacct",
 }
 """What a client that loads tools by search looks through beside name and description; no model reads it."""
 ALWAYS_LOADED = frozenset({"check_status"})
@@ -68,6 +74,8 @@ Words = Annotated[
     BeforeValidator(_words),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
+Listed = Annotated[list[str], BeforeValidator(_words), WithJsonSchema({"type": "array", "items": {"type": "string"}})]
+"""As `Words`, said in fewer."""
 Jobs = Annotated[Words, Field(description="Ids, type:id, host:id, names, tags; default: all of this session")]
 Session = str | None
 """The instructions say when it is given."""
@@ -90,6 +98,7 @@ class Tools:
         """Give the tools, in the order in which they are listed."""
         read, change = _annotated(read_only=True), _annotated(read_only=False)
         cancel = _annotated(read_only=False, destructive=True)
+        once = _annotated(read_only=False, destructive=True, idempotent=False)
         return [
             _tool(self.register_job, "Watch a job", change),
             _tool(self.check_status, "Where the jobs stand", read),
@@ -97,8 +106,10 @@ class Tools:
             _tool(self.tail_log, "End of a job's log", read),
             _tool(self.diagnose_job, "Why a job failed", read),
             _tool(self.cancel_job, "Cancel jobs", cancel),
+            _tool(self.control_job, "Control", once),
             _tool(self.discover_jobs, "Find unwatched jobs", change),
             _tool(self.watch_log, "Rules on a job's log", change),
+            _tool(self.job_history, "Past", read),
         ]
 
     async def register_job(
@@ -260,6 +271,40 @@ class Tools:
             )
         return cancel_text(view, self._clock(), self._most)
 
+    async def control_job(
+        self,
+        ctx: Ctx,
+        action: Action,
+        jobs: Listed = [],  # noqa: B006 -- pydantic copies it for each call
+        value: Annotated[
+            Word | None,
+            Field(description="USR1 or B:USR1; mem=32G time=4:00:00; *_watching: a host"),
+        ] = None,
+        reason: str = "",
+        force: bool = False,  # noqa: FBT001, FBT002 -- a tool's argument, always named
+        session_id: Session = None,
+        *,
+        given: Agreed,
+        shown: AsControlShown,
+    ) -> str:
+        """Change watched jobs; resubmit needs a grant."""
+        if refused := control_refusal(given):
+            return refused
+        asked = shown.jobs is not None
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            view = await self._service.control.control(
+                caller,
+                jobs=jobs,
+                action=action,
+                value=value,
+                reason=reason,
+                force=force,
+                only=shown.jobs,
+                free=asked and action == "resubmit",
+            )
+        return control_text(view, self._clock(), self._most)
+
     async def discover_jobs(
         self,
         ctx: Ctx,
@@ -297,6 +342,32 @@ class Tools:
             view = await self._service.watch_log(caller, job, action=action, rule=rule)
         return rules_text(view, self._clock(), self._most)
 
+    async def job_history(
+        self,
+        ctx: Ctx,
+        job: Word | None = None,
+        state: str | None = None,
+        type: str | None = None,  # noqa: A002 -- the field's own term
+        host: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        text: str | None = None,
+        scope: str | None = None,
+        stats: bool = False,  # noqa: FBT001, FBT002 -- a tool's argument, always named
+        limit: int | None = None,
+        page: int | None = None,
+        session_id: str | None = None,
+    ) -> str:
+        """Ended jobs, one's story, stats; scope project, user."""
+        query = Query(job, state, type, host, name, since, text, scope or "session", limit or USUAL, page or 1)
+        with tool_errors():
+            caller = await self._callers.of(ctx.request_context, session_id)
+            if stats:
+                told = await self._service.past.statistics(caller, query, telling=True)
+                return stats_text(told, self._clock(), self._most)
+            view = await self._service.past.history(caller, query, telling=True)
+        return history_text(view, self._clock(), self._most)
+
 
 def _tool(fn: Callable[..., Any], title: str, annotations: ToolAnnotations) -> Tool:
     meta: dict[str, str | bool] = {"anthropic/searchHint": SEARCH_HINTS[fn.__name__]}
@@ -305,10 +376,10 @@ def _tool(fn: Callable[..., Any], title: str, annotations: ToolAnnotations) -> T
     return strict_tool(fn, title=title, annotations=annotations, meta=meta)
 
 
-def _annotated(*, read_only: bool, destructive: bool = False) -> ToolAnnotations:
-    """Every tool of ours may be called twice, and touches only the user's own jobs (closed world)."""
+def _annotated(*, read_only: bool, destructive: bool = False, idempotent: bool = True) -> ToolAnnotations:
+    """All but control_job may be called twice; each touches only the user's own jobs (closed world)."""
     return ToolAnnotations(
-        read_only_hint=read_only, destructive_hint=destructive, idempotent_hint=True, open_world_hint=False
+        read_only_hint=read_only, destructive_hint=destructive, idempotent_hint=idempotent, open_world_hint=False
     )
 
 

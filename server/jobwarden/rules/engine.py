@@ -43,9 +43,9 @@ def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
             state = state.with_rule(rule.name, state.of(rule.name).model_copy(update=_BEGUN_ANEW))
         one = _OneRule(rule, state.of(rule.name), look)
         after = one.run()
-        for held in one.fires:
+        for times, held in enumerate(one.fires, start=state.of(rule.name).fired + 1):
             state = state.model_copy(update={"sequence": state.sequence + 1})
-            fired.append(fired_as(rule.name, state, look.record.uid, look.now, held))
+            fired.append(fired_as(rule.name, state, look.record.uid, look.now, held, times=times))
         if after.disabled and not state.of(rule.name).disabled:
             said[rule.name] = after.disabled
         if after != state.of(rule.name):
@@ -55,8 +55,8 @@ def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
     return Outcome(state, tuple(fired), said)
 
 
-def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, manual: bool = False) -> Fired:
-    """Give a firing its name: the latest number of `state`."""
+def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, times: int = 0) -> Fired:
+    """Give a firing its name: the latest number of `state`. `times`: how often by itself; 0: by hand."""
     return Fired(
         id=f"{uid}:{rule}:{state.sequence}",
         rule=rule,
@@ -64,9 +64,10 @@ def fired_as(rule: str, state: JobRules, uid: str, at: datetime, held: Held, *, 
         captures={name: mask(value) for name, value in held.captures.items()},
         line=mask(held.line),
         stream=held.stream,
-        manual=manual,
+        manual=not times,
         run=held.run,
         runs=held.runs,
+        times=times,
     )
 
 

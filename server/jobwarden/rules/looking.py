@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from jobwarden.actions.carrying import Actor
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.planning import tells_agent
 from jobwarden.delivery.news import QUIET
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.rules.building import read_rule
@@ -115,7 +116,8 @@ class Looker:
             gone = record or JobRecord(type="", id="", uid=uid)
             waits = await self._waits(session, uid, lease)
             return await self._close(session, gone, known.state.version, lease, waits=waits)
-        if self._rounds.elsewhere(record.site):
+        paused = (await self._rounds.paused()).of(session.entry.session_id, record) is not None
+        if paused or self._rounds.elsewhere(record.site):
             return Looked(self._rounds.config.clocks.poll_s, known.state.version)
         waits = await self._waits(session, uid, lease)
         rules, broken = _rules(record)
@@ -219,9 +221,9 @@ class Looker:
         lease: str | None,
     ) -> bool:
         """Keep what came of a look; answers False where somebody changed the rules meanwhile: look again."""
-        quiet = {rule.name for rule in rules if rule.actions and {one.name for one in rule.actions} <= _QUIET}
         lot = "has not seen all at its end" if outcome.state.done else "is disabled"
-        events = [fired_event(one, outcome.state, quiet=one.rule in quiet) for one in outcome.fired]
+        named = {rule.name: rule for rule in rules}
+        events = [fired_event(one, named[one.rule]) for one in outcome.fired]
         events += [
             Tell(EventKind.NOTE, f"The rule {name} of {record.type} {record.id} {lot}: {why}")
             for name, why in outcome.said.items()
@@ -241,7 +243,9 @@ class Looker:
             if not state.pending:
                 return state.version
             fired, pause, said = state.pending[0], False, ""
-            if calls := actions.get(fired.rule, ()):
+            if fired.rule not in actions:  # what it would have told is told all the same
+                said = f"The rule {fired.rule} fired just before it was removed: {fired.line}".rstrip(": ")
+            elif calls := actions[fired.rule]:
                 firing = fired.firing(record.uid)
                 try:
                     done = await self._actor.carry_out(session, record, firing, calls, lease=lease)
@@ -254,10 +258,12 @@ class Looker:
             await call(session, partial(_forget, record=record, fired=fired, lease=lease, pause=pause, said=said))
 
 
-def fired_event(fired: Fired, state: JobRules, *, quiet: bool = False) -> Tell:
-    """Write the event that tells of a firing; a quiet one is no news."""
-    times = state.of(fired.rule).fired
-    how = " (by hand)" if fired.manual else f" (time {times})" if times > 1 else ""
+def fired_event(fired: Fired, rule: Rule) -> Tell:
+    """Write the event that tells of a firing.
+
+    It is no news where the rule only keeps a curve, and where its own message tells the agent all of it.
+    """
+    quiet = bool(rule.actions) and {one.name for one in rule.actions} <= _QUIET
     extra: dict[str, JsonValue] = {
         "firing": fired.id,
         "rule": fired.rule,
@@ -265,9 +271,10 @@ def fired_event(fired: Fired, state: JobRules, *, quiet: bool = False) -> Tell:
         "line": fired.line,
         "stream": fired.stream,
         "manual": fired.manual,
-        QUIET: quiet,
+        QUIET: quiet or any(map(tells_agent, rule.actions)),
     }
-    return Tell(EventKind.RULE_FIRED, f"{fired.rule}{how}: {fired.line}".rstrip(": "), extra)
+    text = f"{fired.rule}{fired.firing('').how}: {fired.line}".rstrip(": ")
+    return Tell(EventKind.RULE_FIRED, text, extra)
 
 
 @lru_cache(maxsize=1000)

@@ -89,6 +89,8 @@ class Fired(_Kept):
     run: str = ""
     """See `Held.run`."""
     runs: int = 0
+    times: int = 0
+    """Which of the rule's own firings it is; 0: by hand, or not known."""
 
     def firing(self, uid: str) -> Firing:
         """Give it as its actions take it."""
@@ -103,6 +105,7 @@ class Fired(_Kept):
             manual=self.manual,
             run=self.run,
             runs=self.runs,
+            times=self.times,
         )
 
 

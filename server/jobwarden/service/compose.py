@@ -7,13 +7,21 @@ from datetime import datetime
 
 from jobwarden.service.views import Counts, JobView
 from jobwarden.sources.base import RESULT
+from jobwarden.verdict.efficiency import efficiency
+from jobwarden.verdict.pausing import told
 from jobwarden.verdict.readiness import is_ready
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, Pause
 from jobwarden_registry.phases import Phase
 
 
 def job_view(
-    record: JobRecord, *, now: datetime, answered_at: datetime | None, mine: bool, absent: str | None = None
+    record: JobRecord,
+    *,
+    now: datetime,
+    answered_at: datetime | None,
+    mine: bool,
+    absent: str | None = None,
+    paused: Pause | None = None,
 ) -> JobView:
     """Show one job.
 
@@ -23,6 +31,7 @@ def job_view(
         answered_at: When the latest whole answer about it was asked for, if that is known here.
         mine: Whether the calling session watches it.
         absent: What was asked and does not know it, if that is the latest answer.
+        paused: Why it is not watched.
     """
     seen = max((moment for moment in (record.observed_at, answered_at) if moment is not None), default=None)
     return JobView(
@@ -37,6 +46,8 @@ def job_view(
         status=record.last_status,
         reason=f"not (or no longer) known to {absent}" if absent else record.reason,
         stuck=record.stuck,
+        stalled=record.stalled,
+        efficiency=efficiency(record.used) or None if record.used is not None else None,
         cause=record.cause if record.phase.closed else None,
         result=_result(record),
         exit_code=record.exit_code,
@@ -59,6 +70,8 @@ def job_view(
         orphan=record.orphan,
         owner=record.owner,
         mine=mine,
+        paused_since=paused.since if paused is not None else None,
+        paused_because=told(paused) if paused is not None else None,
     )
 
 

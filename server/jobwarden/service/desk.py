@@ -20,9 +20,9 @@ from jobwarden.delivery import news
 from jobwarden.identity import Caller
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.compose import job_view
-from jobwarden.service.history import History
 from jobwarden.service.names import Known
 from jobwarden.service.newsroom import Newsroom
+from jobwarden.service.past.history import History
 from jobwarden.service.views import JobView
 from jobwarden.sources.base import Absent, Seen
 from jobwarden.verdict.engine import judge
@@ -33,6 +33,7 @@ from jobwarden_registry.errors import JobwardenError, UnwritableError
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.paths import active_jobs_path
+from jobwarden_registry.pauses import Paused
 from jobwarden_registry.session import Session
 
 PATIENCE_S = 10.0
@@ -152,18 +153,20 @@ class Desk:
 
     # -- jobs
 
+    def history(self, session: Session) -> History:
+        """Give what this process has read of a session's ended jobs; see `History` for how to use it."""
+        return self._histories.setdefault(session.entry.session_id, History())
+
     async def known(self, sessions: Sequence[Session]) -> list[Known]:
         """Give every job of these sessions: the ended ones first, oldest first, then the live ones."""
         ended: list[Known] = []
         live: list[Known] = []
         for session in sessions:
             records = await self.world.sessions.call(session, Session.load)
-            history = await self._history(session)
+            over = await self.world.sessions.call(session, self.history(session).ended)
             alive = {record.uid for record in records}
             ended += [
-                Known(one.record, session, live=False, seq=one.seq)
-                for uid, one in history.ended.items()
-                if uid not in alive
+                Known(one.record, session, live=False, seq=one.seq) for uid, one in over.items() if uid not in alive
             ]
             live += [Known(record, session, live=True) for record in records]
         return ended + live
@@ -233,10 +236,12 @@ class Desk:
         asked.slow = [asked.groups[key].target.host for key in waiting]
         return asked
 
-    async def check(self, group: Group, *, max_age_s: float, quick: bool = False) -> list[str]:
+    async def check(self, group: Group, *, max_age_s: float, quick: bool = False, by_hand: bool = False) -> list[str]:
         """Ask and judge once; answers what went wrong. A fault of this round is its own, and ends no server."""
         try:
-            result = await self.world.rounds.check(group, max_age_s=max_age_s, quick=quick)
+            result = await self.world.rounds.check(
+                group, max_age_s=max_age_s, quick=quick, person=by_hand, by_hand=by_hand
+            )
         except Exception as error:  # one target's fault ends no server, as it ends no watcher
             log.exception("%s on %s", group.target.key.type, group.target.host)
             return [f"Asking {group.target.key.type} on {group.target.host} failed: {type(error).__name__}: {error}"]
@@ -248,10 +253,20 @@ class Desk:
 
     async def views(self, chosen: Sequence[Known], caller: Caller) -> tuple[JobView, ...]:
         """Show jobs to this caller."""
-        return tuple([await self.view(one, caller) for one in chosen])
+        paused = await self.world.rounds.paused()
+        return tuple([await self._view(one, caller, paused) for one in chosen])
 
     async def view(self, one: Known, caller: Caller) -> JobView:
         """Show one job to this caller."""
+        (view,) = await self.views([one], caller)
+        return view
+
+    async def paused(self, chosen: Sequence[Known]) -> list[Known]:
+        """Give those of these live jobs that nobody watches."""
+        paused = await self.world.rounds.paused()
+        return [one for one in chosen if one.live and paused.of(one.session.entry.session_id, one.record) is not None]
+
+    async def _view(self, one: Known, caller: Caller, paused: Paused) -> JobView:
         answered_at, absent = await self._latest(one.record) if one.live else (None, None)
         return job_view(
             one.record,
@@ -259,6 +274,7 @@ class Desk:
             answered_at=answered_at,
             absent=absent,
             mine=one.session.entry.session_id == caller.session_id,
+            paused=paused.of(one.session.entry.session_id, one.record) if one.live else None,
         )
 
     # -- inner
@@ -317,11 +333,6 @@ class Desk:
         kept = not judge(record, sighting, asked_at=asked_at, now=now, clocks=clocks).drafts
         ended = isinstance(sighting, Seen) and sighting.phase.final
         return asked_at if kept and not ended else None, absent
-
-    async def _history(self, session: Session) -> History:
-        history = self._histories.setdefault(session.entry.session_id, History())
-        await self.world.sessions.call(session, history.read)
-        return history
 
     def _client(self, caller: Caller) -> dict[str, JsonValue]:
         kept = ("SSH_AUTH_SOCK", "KRB5CCNAME")

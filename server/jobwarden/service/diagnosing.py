@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -17,11 +18,15 @@ from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known
 from jobwarden.service.reading import find
+from jobwarden.service.use_views import UseRow
+from jobwarden.service.using import Using
 from jobwarden.service.views import DiagnoseView, EvidenceView, ReadView, ResourcesView
 from jobwarden.sources.log_files import JobLogs
 from jobwarden.sources.post_mortem import PostMortem, Step
 from jobwarden.verdict.dissecting import of_slurm, post_mortems, read_all, where_logs_are
+from jobwarden.verdict.efficiency import efficiency
 from jobwarden.verdict.log_files import logs_of
+from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Target
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
@@ -31,6 +36,8 @@ from jobwarden_registry.session import Session
 
 LOGS_S = 30.0
 """For each question and each host's logs: who asks for a diagnosis waits for it."""
+USE_S = 15.0
+"""What a living job uses is one line of its diagnosis, and not worth a longer wait."""
 _SUCCEEDED = "It succeeded: there is nothing to diagnose."
 _ELSEWHERE = "It ran on another machine; only there its logs can be read."
 
@@ -44,12 +51,14 @@ class _Findings:
         told: By its source, or by Slurm.
         gathered: What was read.
         troubles: What could not be asked or read, and what else a reader should know.
+        using: What it uses now, in a line.
     """
 
     logs: JobLogs = field(default_factory=JobLogs)
     told: PostMortem | None = None
     gathered: Gathered = field(default_factory=Gathered)
     troubles: list[str] = field(default_factory=list[str])
+    using: str = ""
 
 
 async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
@@ -59,10 +68,14 @@ async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
         await desk.refresh([one.session], about={one.record.uid})
         one = await find(desk, caller, job)
     if one.record.phase is Phase.SUCCEEDED:
-        return await _view(desk, caller, one, _nothing(_SUCCEEDED), Outcome(), _Findings())
+        return await _view(desk, caller, one, _nothing(_SUCCEEDED), Outcome(), await _used(desk, one.record))
     findings = await _find_out(desk, one.record)
     quiet = min((read.quiet_s for read in findings.gathered.logs), default=None)
     outcome = outcome_of(one.record, findings.told, quiet_s=quiet)
+    if one.live and one.record.phase is Phase.RUNNING:
+        findings.using = await _uses(desk, caller, one)
+    if one.record.stalled is not None:
+        findings.troubles.insert(0, f"It may hang: {one.record.stalled}. A suspicion, no verdict.")
     if outcome.quiet_s is not None:
         findings.troubles.insert(0, f"It has not ended. Its log grew last {outcome.quiet_s:.0f} s ago.")
     if (by := await _asked_to_end(desk, one)) is not None:
@@ -73,6 +86,25 @@ async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
     else:
         found = await to_thread.run_sync(diagnose, logs, outcome)
     return await _view(desk, caller, one, found, outcome, findings)
+
+
+async def _uses(desk: Desk, caller: Caller, one: Known) -> str:
+    """Say what it uses; empty where that cannot be measured, which takes nothing from the answer."""
+    rows: Sequence[UseRow] = ()
+    with anyio.move_on_after(USE_S):
+        rows, _ = await Using(desk).of(caller, [one])
+    return rows[0].text if rows else ""
+
+
+async def _used(desk: Desk, record: JobRecord) -> _Findings:
+    """Ask what a job used that has succeeded, where accounting told it too late to be told with its end."""
+    findings = _Findings()
+    if record.used is None and record.type == SLURM and record.started_at is not None:
+        with suppress(JobwardenError):
+            await _ask(desk, await desk.world.rounds.target(record), record, findings)
+        told, findings.troubles = findings.told, []
+        findings.told = None if told is None else PostMortem(used=told.used)
+    return findings
 
 
 async def _find_out(desk: Desk, record: JobRecord) -> _Findings:
@@ -166,7 +198,8 @@ async def _view(
             change=found.change,
             also=found.also,
             part=told.part if told is not None else findings.logs.task or "",
-            resources=_resources(outcome, told),
+            using=findings.using,
+            resources=_resources(one.record, outcome, told),
             steps=tuple(_step(step) for step in (told.steps if told is not None else ())),
             read=tuple(_was_read(read) for read in findings.gathered.logs),
             notes=(*findings.troubles, *([findings.logs.note] if findings.logs.note else []), *findings.gathered.notes),
@@ -174,7 +207,8 @@ async def _view(
         )
 
 
-def _resources(outcome: Outcome, told: PostMortem | None) -> ResourcesView:
+def _resources(record: JobRecord, outcome: Outcome, told: PostMortem | None) -> ResourcesView:
+    used = (told.used if told is not None else None) or record.used
     return ResourcesView(
         time_limit_s=outcome.time_limit_s,
         elapsed_s=outcome.elapsed_s,
@@ -183,6 +217,7 @@ def _resources(outcome: Outcome, told: PostMortem | None) -> ResourcesView:
         asked=told.asked if told is not None else "",
         nodes=outcome.nodes,
         exit=outcome.slurm_exit,
+        efficiency=efficiency(used) if used is not None else "",
     )
 
 

@@ -122,6 +122,8 @@ async def _places(desk: Desk, host: str | None, job_type: str | None) -> tuple[l
             if one == host:
                 raise
             continue  # its jobs are shown as stale, with why
+        if host is None and (await desk.world.rounds.paused()).of_host(one, here.site) is not None:
+            continue
         for name in types:
             lives_here = isinstance(sources.get(name), LivesHere)
             meant = host in (None, one) and job_type in (None, name)

@@ -23,7 +23,7 @@ from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.desk import Desk
 from jobwarden.service.halting_views import DoomedView, HaltView, StopView
 from jobwarden.service.names import Known
-from jobwarden.service.stopping import NOT_ASKED_ABOUT, who
+from jobwarden.service.stopping import NOT_ASKED_ABOUT, order_of
 from jobwarden.service.views import CancelRow, CancelView
 from jobwarden.verdict.targets import Group
 from jobwarden.watcher.presence import ring
@@ -38,7 +38,6 @@ _PATIENCE_S = 60.0
 _LOOKS_REFUSED = 2
 """So many more looks at what was refused: it may have ended by itself."""
 _ROUNDS_MOST = 1000
-_REASON_CHARS = 300
 _HALTED = (
     "The rules of this session are halted: they tell, and do nothing else, also for jobs that are registered from now "
     "on. To let them act again: jobwarden rules resume --all"
@@ -141,8 +140,7 @@ class Halting:
             goes on with that, for as long as the halt holds.
         """
         began = anyio.current_time()
-        order = Order(who(caller), caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
-        stop = _Stop(order, list(sessions), began + patience_s)
+        stop = _Stop(order_of(caller, reason), list(sessions), began + patience_s)
         async with anyio.create_task_group() as tasks:
             for session in sessions:
                 tasks.start_soon(self._halt, session, stop)
@@ -180,7 +178,7 @@ class Halting:
         lifted: list[HaltView] = []
         for session in sessions:
             held = await self._desk.world.sessions.call(
-                session, partial(lift, at=self._desk.world.clock(), by=who(caller))
+                session, partial(lift, at=self._desk.world.clock(), by=order_of(caller, "").by)
             )
             if held is not None:
                 lifted.append(_view(session, held))

@@ -10,9 +10,10 @@ from jobwarden.identity import Caller
 from jobwarden.service.compose import count
 from jobwarden.service.desk import Asked, Desk
 from jobwarden.service.halted import halted_notes
-from jobwarden.service.names import Known, find_jobs
+from jobwarden.service.names import Known, describe, find_jobs
 from jobwarden.service.taking_over import orphans_note
 from jobwarden.service.views import StatusView
+from jobwarden.verdict.pausing import told
 from jobwarden_registry.session import Session
 
 Scope = Literal["session", "project"]
@@ -28,7 +29,8 @@ async def status(desk: Desk, caller: Caller, *, jobs: Sequence[str], refresh: bo
         looked = await desk.refresh(sessions, about=_live(wanted))
         looked.troubles[:0] = asked.troubles
         asked = looked
-    if any(one.live for one in await desk.known(sessions)) and (trouble := await desk.ensure_watcher()):
+    live = [one for one in await desk.known(sessions) if one.live]
+    if len(await desk.paused(live)) < len(live) and (trouble := await desk.ensure_watcher()):
         asked.troubles.append(trouble)
     asked.troubles += await orphans_note(desk, caller, sessions)
     return await status_view(desk, caller, sessions, wanted, asked)
@@ -69,17 +71,42 @@ async def status_view(
         telling: False tells no news, and notes none as shown.
     """
     own = sessions[0] if telling and sessions and sessions[0].entry.session_id == caller.session_id else None
-    async with desk.news.telling(own, caller) as told:
+    async with desk.news.telling(own, caller) as fresh_news:
         # Read after the news, so that no row is older than what is told of it.
         now = {one.record.uid: one for one in await desk.known(sessions)}
         fresh = [now.get(one.record.uid, replace(one, live=False)) for one in chosen]
         return StatusView(
             counts=count(one.record for one in fresh),
-            news=told,
+            news=fresh_news,
             jobs=await desk.views(fresh, caller),
             troubles=_troubles(fresh),
-            notes=(*asked.notes(), *await halted_notes(desk, sessions), *([] if fresh else [_NOTHING])),
+            notes=(
+                *asked.notes(),
+                *await halted_notes(desk, sessions),
+                *await paused_notes(desk, fresh),
+                *([] if fresh else [_NOTHING]),
+            ),
         )
+
+
+async def paused_notes(desk: Desk, chosen: Sequence[Known]) -> list[str]:
+    """Say which of these nobody watches, one sentence for each reason."""
+    paused = await desk.world.rounds.paused()
+    found: dict[str, list[Known]] = {}
+    for one in await desk.paused(chosen):
+        pause = paused.of(one.session.entry.session_id, one.record)
+        assert pause is not None  # `Desk.paused` looked
+        found.setdefault(told(pause), []).append(one)
+    return [
+        f"{_named(jobs)} not watched {why}: the last known state is shown, and no news comes until watching is resumed."
+        for why, jobs in found.items()
+    ]
+
+
+def _named(jobs: Sequence[Known]) -> str:
+    if len(jobs) == 1:
+        return f"{describe(jobs[0].record)} is"
+    return f"{len(jobs)} jobs ({', '.join(one.record.id for one in jobs[:5])}{', ...' if len(jobs) > 5 else ''}) are"
 
 
 def _troubles(known: Sequence[Known]) -> tuple[str, ...]:

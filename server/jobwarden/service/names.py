@@ -9,6 +9,9 @@ from jobwarden_registry.errors import AmbiguousJobError, JobNotFoundError
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
 
+UID = "uid:"
+"""Before a record's `uid`, which no two of a user's jobs share: how a face names what it was shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -69,6 +72,8 @@ def _fitting(known: Sequence[Known], text: str) -> list[Known]:
 
 
 def _by_id(known: Sequence[Known], text: str) -> list[Known]:
+    if text.startswith(UID):
+        return [one for one in known if UID + one.record.uid == text]
     exact = [one for one in known if text in (one.record.id, f"{one.record.type}:{one.record.id}")]
     if exact:
         return exact

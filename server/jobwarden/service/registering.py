@@ -17,6 +17,7 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.ended_before import Before, look_before
 from jobwarden.service.expecting import read_expectation
 from jobwarden.service.halted import halted_notes
+from jobwarden.service.looking import paused_notes
 from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
 from jobwarden.service.readying import read_readiness
@@ -78,7 +79,7 @@ async def _take_with_rules(
     desk: Desk, caller: Caller, asked: Registration
 ) -> tuple[Session, list[tuple[JobRecord, bool]], list[str]]:
     """Register, and give the jobs their rules: those that the caller names, and those in their scripts."""
-    records = await _recorded(desk, caller, asked)
+    records = await recorded(desk, caller, asked)
     session = await desk.session(caller, create=True)
     assert session is not None  # create=True
     limits, check = await limits_and_check(desk, session)
@@ -106,7 +107,7 @@ async def register_unseen(desk: Desk, caller: Caller, asked: Registration) -> No
     await desk.refresh([session], about={record.uid for record, _ in taken})
 
 
-async def _recorded(desk: Desk, caller: Caller, asked: Registration) -> list[JobRecord]:
+async def recorded(desk: Desk, caller: Caller, asked: Registration) -> list[JobRecord]:
     """Make the records of jobs that are to be watched; what cannot be one is refused, and nothing is written."""
     if asked.job_type == PROCESS:
         raise InvalidIdError(
@@ -265,7 +266,13 @@ async def _answer(
             jobs=await desk.views(fresh, caller),
             created=tuple(created for _, created in taken),
             news=tuple(event for event in told if event.uid not in watched),
-            notes=(*notes, *([trouble] if trouble else []), *asked.notes(), *await halted_notes(desk, [session])),
+            notes=(
+                *notes,
+                *([trouble] if trouble else []),
+                *asked.notes(),
+                *await halted_notes(desk, [session]),
+                *await paused_notes(desk, fresh),
+            ),
         )
 
 

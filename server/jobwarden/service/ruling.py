@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -65,8 +66,13 @@ async def limits_and_check(desk: Desk, session: Session) -> tuple[RuleLimits, Ch
     Raises:
         ConfigError: The project's file cannot be used.
     """
+    return await limits_in(desk, session.entry.project)
+
+
+async def limits_in(desk: Desk, project: Path) -> tuple[RuleLimits, Check]:
+    """As `limits_and_check`, of a project's."""
     config = desk.world.config
-    grants = await to_thread.run_sync(granted_in, desk.world.env, session.entry.project)
+    grants = await to_thread.run_sync(granted_in, desk.world.env, project)
     limits = RuleLimits(rules=config.limits.rules_per_job, pattern_chars=config.limits.pattern_chars)
     return limits, partial(_checked, grants=grants)
 
@@ -175,19 +181,19 @@ def _manage(session: Session, *, uid: str, action: str, name: str) -> None:
             after = state.model_copy(update={"rules": states})
             change = Change(record, state.version, after, [Tell(EventKind.ACTION, f"rule {name}: removed")])
         else:
-            change = _managed(record, state, action, name)
+            change = _managed(record, state, action, name, rules[name])
         if change_rules(session, change, own=True, edit=edit):
             return
     raise _busy()
 
 
-def _managed(record: JobRecord, state: JobRules, action: str, name: str) -> Change:
+def _managed(record: JobRecord, state: JobRules, action: str, name: str, text: str) -> Change:
     one = state.of(name)
     if action == "trigger":
         after = state.model_copy(update={"sequence": state.sequence + 1})
-        fired = fired_as(name, after, record.uid, utc_now(), Held(line=_BY_HAND), manual=True)
+        fired = fired_as(name, after, record.uid, utc_now(), Held(line=_BY_HAND))
         after = after.model_copy(update={"pending": (*after.pending, fired)})
-        return Change(record, state.version, after, [fired_event(fired, after)])
+        return Change(record, state.version, after, [fired_event(fired, read_rule(text))])
     if action == "pause":
         after = state.with_rule(name, one.model_copy(update={"paused": True}))
     else:

@@ -26,17 +26,23 @@ from jobwarden.service import (
     waiting,
 )
 from jobwarden.service.auditing import Auditing
+from jobwarden.service.board import Board
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.halting import Halting
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
 from jobwarden.service.once import Once
+from jobwarden.service.past.area import Past
+from jobwarden.service.plans import Plans
+from jobwarden.service.reconciling import Reconciling
 from jobwarden.service.retention import Retention
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
 from jobwarden.service.told import Ended, Tell
+from jobwarden.service.using import Using
 from jobwarden.service.views import (
     CancelView,
     DiagnoseView,
@@ -85,6 +91,12 @@ class Service:
         self.halting = Halting(desk)
         self.once = Once(desk)
         self.retention = Retention(desk.world)
+        self.plans = Plans(desk)
+        self.reconciling = Reconciling(desk)
+        self.past = Past(desk)
+        self.control = Controlling(desk)
+        self.board = Board(desk)
+        self.using = Using(desk)
 
     async def register(
         self,

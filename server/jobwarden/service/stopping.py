@@ -34,7 +34,7 @@ async def cancel(
     """See `Service.cancel`."""
     if bool(jobs) == all_jobs:
         raise InvalidIdError("Which jobs?", hint="Name them, or pass all=true for this session's; not both.")
-    chosen = await _choose(desk, caller, jobs, force=force)
+    chosen = await choose(desk, caller, jobs, force=force)
     reports: Reports = {}
     doomed: list[Doomed] = []
     for one in chosen:
@@ -45,11 +45,11 @@ async def cancel(
             doomed.append(Doomed(one.session, one.record))
         else:
             reports[one.record.uid] = report
-    order = Order(who(caller), caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
+    order = order_of(caller, reason)
     made = await request_cancel(desk.world.rounds, doomed, order)
     reports |= {one.record.uid: report for one, report in zip(doomed, made, strict=True)}
     if any(report.outcome in ("accepted", "failed") for report in made):
-        await _see_the_end(desk, doomed)
+        await see_the_end(desk, doomed)
     return await _view(desk, caller, chosen, reports)
 
 
@@ -59,14 +59,15 @@ async def to_cancel(
     """See `Service.to_cancel`."""
     if bool(jobs) == all_jobs:
         return {}
-    chosen = await _choose(desk, caller, jobs, force=force)
+    chosen = await choose(desk, caller, jobs, force=force)
     living = [one for one in chosen if one.live and not one.record.phase.closed]
-    doomed = [one for one in living if force or _owns(caller, one)]
+    doomed = [one for one in living if force or owns(caller, one)]
     views = await desk.views(doomed, caller)
     return {one.record.uid: view for one, view in zip(doomed, views, strict=True)}
 
 
-def _owns(caller: Caller, one: Known) -> bool:
+def owns(caller: Caller, one: Known) -> bool:
+    """Whether the caller's own session watches it."""
     return caller.owns(one.session.entry.session_id)
 
 
@@ -75,7 +76,7 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
     owner = one.session.entry.session_id
     if not one.live or one.record.phase.closed:
         return CancelReport("already ended", f"It ended: {one.record.last_status or one.record.phase}.")
-    if not _owns(caller, one) and not force:
+    if not owns(caller, one) and not force:
         return CancelReport("refused", f"Session {owner} watches it; pass force=true to end it all the same.")
     if not dry_run:
         return None
@@ -85,16 +86,22 @@ async def _before(desk: Desk, caller: Caller, one: Known, *, dry_run: bool, forc
     return CancelReport("would cancel", "Nothing was done (dry run).")
 
 
-def who(caller: Caller) -> str:
-    """Name a caller for the audit."""
+def order_of(caller: Caller, reason: str) -> Order:
+    """Say who asks, and why, for the audit."""
     detail = f", sub-agent {caller.detail}" if caller.detail else ""
     claimed = " (claimed)" if caller.claimed else ""
     if caller.borrower is not None:
         claimed = f" (named by session {caller.borrower})"
-    return f"{caller.agent} session {caller.session_id}{claimed}{detail}"
+    by = f"{caller.agent} session {caller.session_id}{claimed}{detail}"
+    return Order(by, caller.borrower or caller.session_id, " ".join(reason.split())[:_REASON_CHARS])
 
 
-async def _choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: bool) -> list[Known]:
+async def choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: bool) -> list[Known]:
+    """Give the jobs that are named, also of the caller's project, and with `force` of any session; none: all its own.
+
+    Raises:
+        JobNotFoundError, AmbiguousJobError: As `find_jobs`.
+    """
     own = await desk.known(await desk.in_scope(caller, project=False))
     if not jobs:
         return [one for one in own if one.live]
@@ -107,10 +114,10 @@ async def _choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: boo
         return find_jobs(await desk.known(await desk.world.sessions.known()), jobs)
 
 
-async def _see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
+async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
     """Look until all have ended, for a while: an accepted request is not an end."""
     sessions = list({one.session.entry.session_id: one.session for one in doomed}.values())
-    groups = await desk.world.rounds.groups(sessions)
+    groups = await desk.world.rounds.groups(sessions, also_paused=True)
     wanted = {one.record.uid for one in doomed}
     concerned = [group for group in groups.values() if any(record.uid in wanted for record in group.records)]
     with anyio.move_on_after(desk.world.config.clocks.cancel_grace_s):

@@ -70,22 +70,44 @@ class _Read:
 
 async def tail(desk: Desk, caller: Caller, job: str, asked: Asked) -> TailView:
     """See `Service.tail`."""
-    pattern = Pattern(asked.grep) if asked.grep is not None else None
+    if asked.grep is not None:
+        Pattern(asked.grep)  # one that cannot be is refused before anybody is asked
     one = await find(desk, caller, job)
     if one.live and one.record.log is None:
         await desk.refresh([one.session], about={one.record.uid})
         one = await find(desk, caller, job)
+    return await tail_of(desk, caller, one, asked)
+
+
+async def tail_of(
+    desk: Desk, caller: Caller, one: Known, asked: Asked, *, ask: bool = True, telling: bool = True
+) -> TailView:
+    """Show the end of this job's log.
+
+    Args:
+        desk: Shared by the use cases.
+        caller: Who is told, and in whose project the limits hold.
+        one: The job.
+        asked: What of its log.
+        ask: Whether its source may be asked which files it has; else only what is on record counts.
+        telling: False tells no news.
+
+    Raises:
+        As `Service.tail`.
+    """
+    pattern = Pattern(asked.grep) if asked.grep is not None else None
     cursor = Cursor.decode(asked.cursor, one.record.uid) if asked.cursor else None
     if desk.world.rounds.elsewhere(one.record.site):
-        return await _view(desk, caller, one, None, [], ["It ran on another machine; only there its log can be read."])
+        away = ["It ran on another machine; only there its log can be read."]
+        return await _view(desk, caller, one, None, [], away, telling=telling)
     stream = asked.stream or (cursor.stream if cursor else "stdout")
     task = asked.task or (cursor.task if cursor else None) or None
-    chosen = await choose(desk, one, stream=stream, task=task)
+    chosen = await choose(desk, one, stream=stream, task=task, ask=ask)
     limits = await to_thread.run_sync(desk.limits, caller)
     room = (limits.answer_chars - _AROUND_CHARS) // max(1, len(chosen.files))
     reader = _Reader(desk, one, chosen, asked, pattern, cursor, room)
     read = [await reader.read(file) for file in chosen.files]
-    return await _view(desk, caller, one, chosen, read, _about(one, chosen, cursor))
+    return await _view(desk, caller, one, chosen, read, _about(one, chosen, cursor), telling=telling)
 
 
 class _Reader:
@@ -208,7 +230,14 @@ def _about(one: Known, chosen: Chosen, cursor: Cursor | None) -> list[str]:
 
 
 async def _view(
-    desk: Desk, caller: Caller, one: Known, chosen: Chosen | None, read: Sequence[_Read], notes: Sequence[str]
+    desk: Desk,
+    caller: Caller,
+    one: Known,
+    chosen: Chosen | None,
+    read: Sequence[_Read],
+    notes: Sequence[str],
+    *,
+    telling: bool,
 ) -> TailView:
     stream = chosen.stream if chosen else "stdout"
     text, more = _joined(read)
@@ -220,7 +249,7 @@ async def _view(
     task = chosen.logs.task if chosen else None
     cursor = Cursor(one.record.uid, _run(one.record), stream, task or "", places).encode() if places else None
     # The log first: what cannot be read must not cost the agent its news.
-    async with desk.news.telling(await desk.session(caller), caller) as told:
+    async with desk.news.telling(await desk.session(caller) if telling else None, caller) as told:
         return TailView(
             job=await desk.view(one, caller),
             path=" and ".join(part.path for part in read) or None,

@@ -34,6 +34,10 @@ class JobView(_View):
     reason: str | None
     stuck: str | None
     """Why it cannot go on unless somebody does something, and what."""
+    stalled: str | None = None
+    """Why it may hang, as measured: a suspicion, on which no state rests."""
+    efficiency: str | None = None
+    """Of an ended job, where its accounting told it: `CPU 48 % of 4.0 cores, memory 3 % of 64.0G`."""
     cause: str | None = None
     """Why it failed, in one line, where that was found out. Partly the job's own words: data."""
     result: str | None = None
@@ -65,6 +69,10 @@ class JobView(_View):
     owner: Owner
     mine: bool
     """Whether the calling session watches it."""
+    paused_since: Utc | None = None
+    """Set while nobody watches it: the state above is the last one known."""
+    paused_because: str | None = None
+    """Since when, why, and who wanted that, in words."""
 
 
 class Counts(_View):
@@ -269,6 +277,8 @@ class ResourcesView(_View):
     nodes: str = ""
     exit: str = ""
     """As Slurm prints it: `1:0`."""
+    efficiency: str = ""
+    """Of what it had, what it used: `CPU 48 % of 4.0 cores, memory 3 % of 64.0G`."""
 
 
 class DiagnoseView(_View):
@@ -291,6 +301,8 @@ class DiagnoseView(_View):
     part: str = ""
     """Of a job with elements or tasks, the one that is spoken of."""
     resources: ResourcesView = ResourcesView()
+    using: str = ""
+    """What a running job uses now, in a line: `CPU 1.9 of 2 cores on average, memory 1.2G of 4.0G`."""
     steps: tuple[str, ...] = ()
     """How its parts ended, one line each."""
     read: tuple[ReadView, ...] = ()

@@ -97,7 +97,7 @@ async def begin(desk: Desk, caller: Caller, *, jobs: Sequence[str], until: Until
         waiting = _Waiting(desk, caller, session, goal, began, began + _FIRST_LOOK_S)
         asked = await waiting.first_look()
         met = await waiting.met()
-        if not met and goal.open:
+        if not met and goal.open and not await waiting.stands_still():
             return Wish(until, tuple(one.record.uid for one in wanted) if jobs else None, since)
     view = await status_view(desk, caller, sessions, wanted, asked)
     return view.model_copy(update={"waited_s": anyio.current_time() - began, "met": met})
@@ -113,6 +113,7 @@ async def look_again(desk: Desk, caller: Caller, wish: Wish, *, waited_s: float,
         waiting = _Waiting(desk, caller, sessions[0], goal, now, now + _FIRST_LOOK_S)
         asked = await waiting.tend()
         met = await waiting.met()
+        last = last or await waiting.stands_still()
     over = met or last or not goal.open
     view = await status_view(desk, caller, sessions, wanted, asked, telling=over)
     return Standing(view.model_copy(update={"waited_s": waited_s, "met": met}), over)
@@ -199,13 +200,19 @@ class _Waiting:
             stamp = await self._stamp()  # before the look: what changes after it ends the sleep
             if await self.met():
                 return True, asked
-            if not self.goal.open or anyio.current_time() >= self.deadline:
+            if not self.goal.open or anyio.current_time() >= self.deadline or await self.stands_still():
                 return False, asked
             if not await self._changes(stamp):
                 await self.tend()
                 if progress is not None:
                     waited_s = anyio.current_time() - self.began
                     await progress(waited_s, f"waited {waited_s:.0f} s, nothing new")
+
+    async def stands_still(self) -> bool:
+        """Whether nobody watches any of the jobs that could bring news: to wait for them would be to wait for ever."""
+        known = await self.desk.known([self.session])
+        left = [one for one in known if one.live and one.record.uid in self.goal.open and not one.record.phase.closed]
+        return bool(left) and len(await self.desk.paused(left)) == len(left)
 
     async def first_look(self) -> Asked:
         """Let a new sub-agent's news begin, and look at the jobs."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -273,14 +272,16 @@ class CancelOutcome:
         accepted: Whether the source took the request.
         text: What it said, or why it refused.
         failed: It did not refuse: it could not be asked, or nothing is known of what it did. Asking again may help.
-        depends: Slurm jobs that must be cancelled for it, on their host, by whoever asked; what becomes of them is
+        depends: Slurm jobs to which it must be done for it, on their host, by whoever asked; what becomes of them is
             the outcome then. The source's own `look_there` is asked first which they are.
+        seen: Of a change that was accepted: whether a look has shown it since; None where no look can.
     """
 
     accepted: bool
     text: str
     depends: DependsOn | None = None
     failed: bool = False
+    seen: bool | None = None
 
 
 @runtime_checkable
@@ -306,36 +307,6 @@ class LivesHere(Protocol):
     @property
     def local_only(self) -> bool:
         """True."""
-        ...
-
-
-class Control(StrEnum):
-    """What can be done to a living job beside ending it."""
-
-    SUSPEND = "suspend"
-    """Hold it up where it is; it keeps what it has."""
-    RESUME = "resume"
-    """Let it go on."""
-
-
-@runtime_checkable
-class Controls(Protocol):
-    """A source whose jobs can be controlled."""
-
-    @property
-    def controls(self) -> frozenset[Control]:
-        """What it can do; `control` is called with nothing else."""
-        ...
-
-    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
-        """Ask for this of these jobs, after a live look that each is the user's own. Twice is as good as once.
-
-        Returns:
-            One outcome for every id asked. What came of it is seen by `observe`.
-
-        Raises:
-            As `Cancels.cancel`.
-        """
         ...
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from jobwarden.sources.base import Host, Wanted
+from jobwarden_registry.model import Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class PostMortem:
         steps: Its parts, in order.
         written: Further logs than the job's own.
         question: The commands that were run.
+        used: Of what it had, where it has ended and that is told.
     """
 
     state: str = ""
@@ -79,6 +81,7 @@ class PostMortem:
     steps: tuple[Step, ...] = ()
     written: tuple[Written, ...] = ()
     question: tuple[str, ...] = ()
+    used: Used | None = None
 
 
 @runtime_checkable

@@ -20,18 +20,8 @@ from functools import partial
 import anyio
 from pydantic import TypeAdapter
 
-from jobwarden.sources.base import (
-    CancelOutcome,
-    Cancels,
-    Control,
-    Controls,
-    Discovers,
-    Host,
-    LivesHere,
-    Sighting,
-    Source,
-    Wanted,
-)
+from jobwarden.sources.base import CancelOutcome, Cancels, Discovers, Host, LivesHere, Sighting, Source, Wanted
+from jobwarden.sources.controls import Change, Control, Controls
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.plugins import GROUP, believed, load_sources
 from jobwarden.sources.post_mortem import Accounts
@@ -55,6 +45,7 @@ NO_ANSWERS = {
 }
 """What a host says when it says nothing about any job."""
 
+_VALUES = {Control.SIGNAL: "USR1", Control.TIME_LIMIT: "10"}
 _CUTS = 200
 _ERROR_CHARS = 1000
 _SIGHTINGS: TypeAdapter[Sighting] = TypeAdapter(Sighting)
@@ -258,8 +249,11 @@ def it_controls_nothing_that_it_does_not_know(subject: Subject) -> None:
     if not isinstance(source, Controls):
         raise ContractError("it cannot control")
     _must(bool(source.controls), "it names no action that it can do")
+    _must(not source.controls & set(source.cannot), "it says of an action both that it can and that it cannot do it")
+    _must(all(source.cannot.values()), "it does not say why it cannot do an action")
     for action in source.controls:
-        _refuses_unknown(subject, partial(_control, source, action))
+        change = Change(action, _VALUES.get(action, ""))
+        _refuses_unknown(subject, partial(_control, source, change))
 
 
 def it_accounts_for_no_job_but_those_asked_about(subject: Subject) -> None:
@@ -280,9 +274,9 @@ def it_accounts_for_no_job_but_those_asked_about(subject: Subject) -> None:
 
 
 async def _control(
-    source: Controls, action: Control, host: Host, wanted: Sequence[Wanted]
+    source: Controls, change: Change, host: Host, wanted: Sequence[Wanted]
 ) -> Mapping[str, CancelOutcome]:
-    return await source.control(host, wanted, action)
+    return await source.control(host, wanted, change)
 
 
 def _refuses_unknown(subject: Subject, ask: _Ask) -> None:

@@ -23,6 +23,7 @@ from jobwarden.transport.logins import Logins
 from jobwarden.transport.openssh import OpenSshLink, master_is_live
 from jobwarden.transport.remote import Link, RemoteTransport
 from jobwarden.transport.settings import SshSettings, ask_ssh, check_host, find_place, local_user, read_settings
+from jobwarden.transport.tally import CountedTransport, Tally
 from jobwarden_registry.errors import JobwardenError
 
 Kind: TypeAlias = Literal["asyncssh", "openssh", "master"]
@@ -46,10 +47,12 @@ class TransportPool:
         config: Clocks, limits, hosts.
         env: The environment of this process, as child processes shall see it.
         machine_id: Names this machine, for `local:` keys.
+        tally: Counts what is run and read.
     """
 
-    def __init__(self, config: Config, *, env: Mapping[str, str], machine_id: str) -> None:
+    def __init__(self, config: Config, *, env: Mapping[str, str], machine_id: str, tally: Tally | None = None) -> None:
         self._config = config
+        self._tally = tally or Tally(None)
         self._env = env
         self._machine_id = machine_id
         self._place = find_place(env, config.clocks)
@@ -98,7 +101,8 @@ class TransportPool:
     @contextlib.asynccontextmanager
     async def _lease_local(self, host: str) -> AsyncGenerator[Transport]:
         prelude = self._config.host(host).prelude
-        yield LocalTransport(host or "localhost", env=self._env, clocks=self._config.clocks, prelude=prelude)
+        local = LocalTransport(host or "localhost", env=self._env, clocks=self._config.clocks, prelude=prelude)
+        yield CountedTransport(local, self._tally)
 
     @contextlib.asynccontextmanager
     async def _lease(self, host: str) -> AsyncGenerator[Transport]:
@@ -111,7 +115,9 @@ class TransportPool:
         slot = await self._borrow(settings, self._config.host(host).transport)
         try:
             prelude = self._config.host(host).prelude
-            yield RemoteTransport(host, slot.link, prelude=prelude, read_timeout_s=self._config.clocks.ask_timeout_s)
+            limit_s = self._config.clocks.ask_timeout_s
+            remote = RemoteTransport(host, slot.link, prelude=prelude, read_timeout_s=limit_s)
+            yield CountedTransport(remote, self._tally)
         finally:
             slot.users -= 1
             if slot.users == 0 and self._slots.get(settings.key) is slot:

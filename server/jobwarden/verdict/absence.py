@@ -26,7 +26,7 @@ def absent(record: JobRecord, sighting: Absent, *, asked_at: datetime, now: date
         return Judgement(record)
     after = answered(record, asked_at, now)
     if record.phase is Phase.LOST:
-        return _still_lost(record, after, evidence, asked_at, clocks)
+        return _still_lost(record, after, sighting, asked_at, clocks)
     if not in_grace(record, asked_at, now, clocks):
         after = after.changed(absence=_counted(record.absence, asked_at, now, clocks))
     if after == record:
@@ -70,18 +70,27 @@ def _closed(record: JobRecord, sighting: Absent) -> Judgement | None:
         return None
     phase, found, evidence = decided
     if phase is Phase.SUCCEEDED:
-        reason = "its scheduler has forgotten it; all its expected output is there"
-        over = record.changed(phase=phase, last_status=GONE, reason=reason, ended_at=absence.since, stuck=None)
-        draft = Draft(EventKind.FINISHED, over, text=f"{nowhere}. {found}", evidence=evidence)
-        return Judgement(over, (draft,), finished=True)
-    lost = record.changed(phase=Phase.LOST, stuck=None)
+        return _forgotten(record, absence.since, f"{nowhere}. {found}", evidence)
+    lost = record.changed(phase=Phase.LOST, stuck=None, stalled=None)
     text = " ".join(part for part in (f"{nowhere}; no end was seen.", found, said_of(sighting.newer)) if part)
     return Judgement(lost, (Draft(EventKind.LOST, lost, text=text, evidence=evidence),))
 
 
-def _still_lost(
-    record: JobRecord, after: JobRecord, evidence: Evidence, asked_at: datetime, clocks: Clocks
-) -> Judgement:
+def _forgotten(record: JobRecord, ended_at: datetime, text: str, evidence: Evidence) -> Judgement:
+    """Close it as succeeded: its output shows that."""
+    reason = "its scheduler has forgotten it; all its expected output is there"
+    over = record.changed(
+        phase=Phase.SUCCEEDED, last_status=GONE, reason=reason, ended_at=ended_at, stuck=None, stalled=None
+    )
+    return Judgement(over, (Draft(EventKind.FINISHED, over, text=text, evidence=evidence),), finished=True)
+
+
+def _still_lost(record: JobRecord, after: JobRecord, sighting: Absent, asked_at: datetime, clocks: Clocks) -> Judgement:
+    evidence = sighting.evidence
+    decided = decided_by_outputs(record, sighting)
+    if record.absence is not None and decided is not None and decided[0] is Phase.SUCCEEDED:
+        _, found, evidence = decided
+        return _forgotten(after, record.absence.since, f"It was lost, and is still nowhere. {found}", evidence)
     if record.absence is None:  # written by somebody else: its time as lost begins now
         after = after.changed(absence=Absence(since=asked_at, last=asked_at))
     elif (asked_at - record.absence.last).total_seconds() > clocks.lost_kept_s:

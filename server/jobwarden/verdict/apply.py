@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,8 +12,11 @@ from jobwarden.config.clocks import Clocks
 from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
+from jobwarden.verdict.efficiency import remark
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.judgement import Draft, Judgement
+from jobwarden.verdict.pausing import is_paused
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import RECORD_VERSION, JobRecord
@@ -63,6 +66,8 @@ class Answer:
     def concerns(self, record: JobRecord) -> bool:
         """Whether it can say anything about this record."""
         if record.type != self.type or (record.site or record.host) != self.site:
+            return False
+        if record.paused is not None:  # what another session asks about it, that one is told
             return False
         if record.v > RECORD_VERSION:  # a newer jobwarden's, which alone may judge it
             return False
@@ -122,7 +127,7 @@ def apply_answer(
     lease: str | None,
     hosts: Collection[str] | None = None,
     quiet: Quiet | None = None,
-    causes: Mapping[str, str] | None = None,
+    causes: Causes | None = None,
 ) -> Applied:
     """Apply what the ledger knows of one source on one host to all of a session's jobs there.
 
@@ -139,7 +144,7 @@ def apply_answer(
         lease: The watcher's lease token; a lost lease writes nothing.
         hosts: Only jobs registered under one of these names, where one host serves several clusters.
         quiet: What is remembered from one answer to the next, to judge no job anew of which the same was seen.
-        causes: By uid, why those failed that end now, as far as that was found out. They decide nothing.
+        causes: Why those failed that end now, and what they used, as far as that was found out. Decides nothing.
 
     Raises:
         RegistryError: The session cannot be read or written. Nothing was changed, or all of it.
@@ -149,7 +154,7 @@ def apply_answer(
         return Applied()
     # What was written by hand is taken in by a call of the session itself, not by whoever polls.
     with session.transaction(lease=lease, own=False) as transaction:
-        return _write(transaction, answer, causes or {})
+        return _write(transaction, answer, causes or Causes())
 
 
 def endings(session: Session, answer: Answer) -> list[JobRecord]:
@@ -190,7 +195,7 @@ def _judged(answer: Answer, records: Iterable[JobRecord]) -> list[Judgement]:
     return [answer.judge(record) for record in records if answer.concerns(record)]
 
 
-def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) -> Applied:
+def _write(transaction: Transaction, answer: Answer, causes: Causes) -> Applied:
     before = [record for record in transaction.jobs.values() if answer.concerns(record)]
     judgements = _judged(answer, before)
     after = [judgement.record for judgement in judgements if not judgement.finished]
@@ -211,16 +216,31 @@ def _write(transaction: Transaction, answer: Answer, causes: Mapping[str, str]) 
     )
 
 
-def write_draft(transaction: Transaction, draft: Draft, causes: Mapping[str, str]) -> None:
-    """Write what was decided of one job; `causes` by uid."""
+def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
+    """Write what was decided of one job, and with its end what was found out about it."""
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
         # A cause that stands there already was written by hand.
-        record = draft.record.changed(cause=causes.get(uid) if bad else None)
-        transaction.finish(uid, record, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+        used = causes.used.get(uid)
+        record = draft.record.changed(cause=causes.why.get(uid) if bad else None, used=used)
+        text, asked = draft.text, who_asked(record)
+        if asked and record.phase is Phase.CANCELLED:
+            record = record.changed(cause=f"cancelled by {asked}")
+        elif asked:
+            text = " ".join(filter(None, (text, f"Its end was asked for by {asked}.")))
+        text = " ".join(filter(None, (text, remark(used) if used is not None else ""))) or None
+        transaction.finish(uid, record, evidence=draft.evidence, text=text, extra=draft.extra)
     else:
         transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+
+
+def who_asked(record: JobRecord) -> str:
+    """Say who asked for the end of this run, and why; empty where nobody did, or an earlier run was meant."""
+    asked = record.end_asked
+    if asked is None or (asked.run, asked.runs) != (record.resubmitted_as or record.id, max(1, len(record.attempts))):
+        return ""
+    return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,4 +270,5 @@ def _outage(answer: Answer, before: list[JobRecord], after: list[JobRecord]) -> 
 
 
 def _stale(records: list[JobRecord]) -> list[JobRecord]:
-    return [record for record in records if record.stale_since is not None and not is_catching_up(record)]
+    stale = [record for record in records if record.stale_since is not None]
+    return [record for record in stale if not is_catching_up(record) and not is_paused(record)]

@@ -72,6 +72,17 @@ def _which(record: JobRecord, run: Attempt, runs: list[Attempt]) -> Run:
     return Run.PRESENT
 
 
+def is_of_replaced(record: JobRecord, seen: Seen) -> bool:
+    """Whether a sighting is of a run that lived under an earlier id than the one that the job goes on under.
+
+    The question was put before it was known to go on: of the present run it says nothing, not even that it is absent.
+    """
+    if record.resubmitted_as is None:
+        return False
+    run = _run(record, seen)
+    return run.id != record.resubmitted_as and any(_same(run, known) for known in record.attempts[:-1])
+
+
 def first_submission(record: JobRecord) -> datetime | None:
     """Give the earliest submission among the runs."""
     return min((run.submitted_at for run in record.attempts if run.submitted_at is not None), default=None)
@@ -81,7 +92,7 @@ def _run(record: JobRecord, seen: Seen) -> Attempt:
     """The run that the sighting's own fields are about."""
     last = seen.attempts[-1] if seen.attempts else None
     return Attempt(
-        id=last.id if last else _id_of(record, seen),
+        id=last.id if last else _id_of(record, seen.submitted_at),
         submitted_at=seen.submitted_at or (last.submitted_at if last else None),
         started_at=None if seen.phase is Phase.PENDING else seen.started_at,
         ended_at=seen.ended_at if seen.phase.final else None,
@@ -93,13 +104,14 @@ def _run(record: JobRecord, seen: Seen) -> Attempt:
     )
 
 
-def _id_of(record: JobRecord, seen: Seen) -> str:
-    """Say which run a sighting is about that names none: it may have been asked for before the job had another id."""
-    present_id = record.attempts[-1].id if record.attempts else record.id
-    alike = [
-        run.id for run in record.attempts if seen.submitted_at is not None and run.submitted_at == seen.submitted_at
-    ]
-    return alike[-1] if alike else present_id
+def _id_of(record: JobRecord, submitted_at: datetime | None) -> str:
+    """Give the id of the run that was submitted then: one that was replaced may have had another."""
+    runs = record.attempts
+    if not runs:
+        return record.id
+    if submitted_at is not None and runs[-1].submitted_at != submitted_at:
+        return next((run.id for run in runs if run.submitted_at == submitted_at), runs[-1].id)
+    return runs[-1].id
 
 
 def _in_time(present: datetime, other: datetime, tolerance: timedelta = timedelta(0)) -> Run:

@@ -1,13 +1,13 @@
-"""Why jobs failed, in a line each, found out between an answer and its verdicts (docs/decisions/0017).
+"""Why jobs failed, in a line each, and what they used: found out between an answer and its verdicts.
 
-A cause is told with an end and never decides one. Whatever goes wrong or takes too long here costs the line, not the
-verdict.
+Both (docs/decisions/0017, 0034) are told with an end and never decide one. Whatever goes wrong or takes too long here
+costs the line, not the verdict.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +27,12 @@ from jobwarden.sources.log_files import JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.verdict.apply import endings
 from jobwarden.verdict.dissecting import of_slurm, post_mortems, read_all, where_logs_are
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.log_files import logs_of
+from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Group, Target
 from jobwarden_registry.errors import JobwardenError
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, Used
 from jobwarden_registry.phases import Phase
 
 if TYPE_CHECKING:
@@ -45,12 +47,15 @@ caller's patience."""
 CAUSE_CHARS = 160
 _NOT_READ = " (by its end alone; its log was not read)"
 _KEPT = 1000
+_BAD = (Phase.FAILED, Phase.CANCELLED)
 
 log = logging.getLogger(__name__)
 
-Causes = Mapping[str, str]
-"""By the record's `uid`."""
-Known = dict[tuple[str, str, str], str]
+ASKED_MOST = 50
+"""About so many ended jobs accounting is asked in one round; those that failed come first."""
+
+
+Known = dict[tuple[str, str, str], tuple[str, Used | None]]
 """By site, id and run: what was found out already, for a session that could not be written. Empty: nothing."""
 
 
@@ -82,22 +87,32 @@ async def find_causes(rounds: Rounds, group: Group, snapshot: Snapshot, known: K
     """
     over = ended(snapshot)
     if not over or not any(record.id in over for record in group.records):
-        return {}
+        return Causes()
     found: list[JobRecord] = []
     for session in group.sessions:
         with _contained(f"the jobs of session {session.entry.session_id}"):
             found += await rounds.sessions.call(session, partial(endings, answer=rounds.answer(group, snapshot)))
-    bad = [one for one in found if one.phase in (Phase.FAILED, Phase.CANCELLED)]
-    fresh = {_run(one): _Case(one) for one in sorted(bad, key=lambda one: one.log is not None)}
+    told = [one for one in found if one.phase in _BAD or _is_accounted(one)]
+    fresh = {_run(one): _Case(one) for one in sorted(told, key=lambda one: one.log is not None)}
     cases = [case for run, case in fresh.items() if run not in known]
     if cases:
         await _look(rounds, group.target, cases)
         until = anyio.current_time() + ALL_S / 2
         for case in cases:
-            known[_run(case.record)] = await _cause(case, hurried=anyio.current_time() > until)
+            why = await _cause(case, hurried=anyio.current_time() > until) if case.record.phase in _BAD else ""
+            known[_run(case.record)] = why, None if case.told is None else case.told.used
         while len(known) > _KEPT:
             del known[next(iter(known))]
-    return {one.uid: cause for one in bad if (cause := known.get(_run(one)))}
+    had = {one.uid: known[_run(one)] for one in told if _run(one) in known}
+    return Causes(
+        {uid: why for uid, (why, _) in had.items() if why},
+        {uid: used for uid, (_, used) in had.items() if used is not None},
+    )
+
+
+def _is_accounted(record: JobRecord) -> bool:
+    """Whether accounting may have measured it: what never ran used nothing."""
+    return record.type == SLURM and record.started_at is not None
 
 
 def _run(record: JobRecord) -> tuple[str, str, str]:
@@ -108,23 +123,25 @@ def _run(record: JobRecord) -> tuple[str, str, str]:
 async def _look(rounds: Rounds, target: Target, cases: Sequence[_Case]) -> None:
     """Find out what there is time for. What was cancelled has been ended by somebody, not by what its log says."""
     failed = [case for case in cases if case.record.phase is Phase.FAILED]
-    if not failed or rounds.elsewhere(target.key.site):
+    rest = [case for case in cases if case.record.phase is not Phase.FAILED and _is_accounted(case.record)]
+    asked = [*failed, *rest[: max(0, ASKED_MOST - len(failed))]]
+    if not asked or rounds.elsewhere(target.key.site):
         return
     with anyio.move_on_after(ALL_S) as first:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_ask, rounds, target, failed)
+            tasks.start_soon(_ask, rounds, target, asked)
             for case in failed[:READ_MOST]:
                 tasks.start_soon(_read, rounds, case)
-    if first.cancelled_caught:
+    if first.cancelled_caught or not failed:
         return  # a host that has been too slow once is not asked again
     with anyio.move_on_after(ALL_S / 2):
         await _read_more(rounds, target, failed[:READ_MOST])
 
 
-async def _ask(rounds: Rounds, target: Target, failed: Sequence[_Case]) -> None:
+async def _ask(rounds: Rounds, target: Target, cases: Sequence[_Case]) -> None:
     with _contained(f"the jobs on {target.host}"):
-        told = await post_mortems(rounds, target, [case.record for case in failed], timeout_s=ALL_S)
-        for case in failed:
+        told = await post_mortems(rounds, target, [case.record for case in cases], timeout_s=ALL_S)
+        for case in cases:
             case.told = told.get(case.record.id)
 
 
@@ -163,7 +180,8 @@ def _contained(what: str) -> Generator[None]:
 
 async def _cause(case: _Case, *, hurried: bool) -> str:
     """Give the line; empty where there is nothing to say. Of the last of very many, hurried, by its end alone."""
-    outcome = outcome_of(case.record, case.told)
+    # Of what was cancelled its state tells by whom; accounting was asked for what it used.
+    outcome = outcome_of(case.record, case.told if case.record.phase is Phase.FAILED else None)
     named = outcome.cancelled_by and not outcome.cancelled_by.startswith("uid ")
     if case.record.phase is Phase.CANCELLED and not named and not outcome.reason:
         return ""  # its state says that already

@@ -33,7 +33,13 @@ _BEHIND = "expect.looking_behind"
 
 
 async def look_for_outputs(
-    host: Host, wanted: Sequence[Wanted], answer: Mapping[str, Sighting], *, folders: Sequence[str], now: datetime
+    host: Host,
+    wanted: Sequence[Wanted],
+    answer: Mapping[str, Sighting],
+    *,
+    folders: Sequence[str],
+    now: datetime,
+    by_hand: bool = False,
 ) -> Mapping[str, Sighting]:
     """Put beside each success, and each absence that has lasted, what was found of the job's expected outputs.
 
@@ -45,9 +51,10 @@ async def look_for_outputs(
         answer: What their source said.
         folders: Folders that the user's configuration allows to be read there, beside each job's working directory.
         now: The present.
+        by_hand: A person wants to know: however long a job has been nowhere.
     """
     expecting = [one for one in wanted if one.expect]
-    looks = ((one, _worth_a_look(one, answer.get(one.id), now)) for one in expecting)
+    looks = ((one, _worth_a_look(one, answer.get(one.id), now, by_hand=by_hand)) for one in expecting)
     due = [(one, sighting) for one, sighting in looks if sighting is not None]
     if not due:
         return answer
@@ -59,9 +66,7 @@ async def look_for_outputs(
             looked[one.id] = _behind(sighting, "others' outputs took all the time")
             continue
         try:
-            outputs = await _outputs(near, one, sighting, folders)
-        except OutcomeUnknownError:
-            outputs = _all_unseen(one, f"no answer within {near.timeout_s:.0f} s")
+            outputs = await find_outputs(near, one, sighting, folders=folders)
         except TransportError as error:
             looked[one.id] = _behind(sighting, error.text)
             continue
@@ -69,9 +74,31 @@ async def look_for_outputs(
     return {**answer, **looked}
 
 
-def _worth_a_look(one: Wanted, sighting: Sighting | None, now: datetime) -> Seen | Absent | None:
+async def find_outputs(
+    host: Host, one: Wanted, sighting: Sighting | None, *, folders: Sequence[str]
+) -> tuple[Output, ...]:
+    """Say what is there of a job's expected outputs now, in whatever state the job is.
+
+    Args:
+        host: Where it ran.
+        one: The job; it has `expect`.
+        sighting: What its source said, where that is known.
+        folders: As `look_for_outputs`.
+
+    Raises:
+        TransportError: The host could not be asked. One that takes too long gives outputs that were not looked for.
+    """
+    try:
+        return await _outputs(host, one, sighting if isinstance(sighting, Seen) else None, folders)
+    except OutcomeUnknownError:
+        return _all_unseen(one, f"no answer within {host.timeout_s:.0f} s")
+
+
+def _worth_a_look(one: Wanted, sighting: Sighting | None, now: datetime, *, by_hand: bool) -> Seen | Absent | None:
     match sighting:
         case Seen(phase=Phase.SUCCEEDED):
+            return sighting
+        case Absent() if by_hand:
             return sighting
         case Seen() if not (sighting.phase.final and one.has_run_since(sighting)):
             return None
@@ -111,10 +138,10 @@ class _Rules:
         return file.changed < self.since - _NEWER
 
 
-async def _outputs(host: Host, one: Wanted, sighting: Seen | Absent, folders: Sequence[str]) -> tuple[Output, ...]:
-    work_dir = (sighting.work_dir if isinstance(sighting, Seen) else None) or one.work_dir
-    since = one.submitted_at or (sighting.submitted_at if isinstance(sighting, Seen) else None)
-    if isinstance(sighting, Seen) and one.has_run_since(sighting):
+async def _outputs(host: Host, one: Wanted, seen: Seen | None, folders: Sequence[str]) -> tuple[Output, ...]:
+    work_dir = (seen.work_dir if seen is not None else None) or one.work_dir
+    since = one.submitted_at or (seen.submitted_at if seen is not None else None)
+    if seen is not None and one.has_run_since(seen):
         since = one.run_submitted_at
     if since is None:
         return _all_unseen(one, "when the job was submitted is not known")

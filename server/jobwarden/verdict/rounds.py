@@ -11,22 +11,26 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import anyio
 from anyio import to_thread
 
 from jobwarden.config.model import Config
 from jobwarden.ledger.ledger import Ledger, LedgerKey, Snapshot
 from jobwarden.ledger.overheard import Overheard
-from jobwarden.sources.base import Concludes, Found, Host, Sighting, Source, Wanted
+from jobwarden.sources.base import Concludes, DependsOn, Found, Host, Sighting, Source, Wanted
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.log_files import Hosts
 from jobwarden.sources.plugins import BrokenSourceError, Sources, believed, guarded
 from jobwarden.transport.base import Transports
 from jobwarden.transport.errors import TransportError
+from jobwarden.transport.tally import Row, Tally
 from jobwarden.verdict.apply import Answer, Applied, Quiet, apply_answer
-from jobwarden.verdict.causes import Causes, Known, find_causes
+from jobwarden.verdict.causes import Known, find_causes
 from jobwarden.verdict.depends import resolved
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.log_files import LogsTold
 from jobwarden.verdict.looking import look_for_outputs
+from jobwarden.verdict.pausing import left_alone
 from jobwarden.verdict.readying import note_readiness
 from jobwarden.verdict.resolving import SLURM, SlurmThroughLedger, There
 from jobwarden.verdict.sessions import Sessions
@@ -36,7 +40,8 @@ from jobwarden.verdict.wanting import Made, wanted_of_all
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import EventKind
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, Pause
+from jobwarden_registry.pauses import Paused, Pauses
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -80,16 +85,19 @@ class Rounds:
         clock: Clock,
         intervals: Intervals,
         overheard: Overheard,
+        tally: Tally | None = None,
     ) -> None:
         self.config = config
         self.intervals = intervals
         self.overheard = overheard
         self.sessions = sessions
+        self.pauses = Pauses(sessions.places)
         self.transports = transports
         self.ledger = ledger
         self.sources = sources
         self.machine_id = machine_id
         self.clock = clock
+        self._tally = tally or Tally(None)
         self._quiet: dict[tuple[str, LedgerKey], Quiet] = {}
         self._causes: Known = {}
         self.logs_told: LogsTold = {}
@@ -150,20 +158,34 @@ class Rounds:
         except JobwardenError as error:
             return unanswered(record, code=error.code, text=str(error), at=self.clock()).record
 
-    async def groups(self, sessions: Iterable[Session]) -> dict[LedgerKey, Group]:
+    async def paused(self) -> Paused:
+        """Give what is not watched for a while.
+
+        Raises:
+            UnreadableError, UntrustedError: As `Pauses.read`.
+        """
+        return await to_thread.run_sync(self.pauses.read)
+
+    async def groups(self, sessions: Iterable[Session], *, also_paused: bool = False) -> dict[LedgerKey, Group]:
         """Group what these sessions watch. A host that cannot be resolved is left out: see `settle`.
 
         Raises:
             UnreadableError, UntrustedError: A session cannot be read.
         """
-        return await self.grouped([(session, await self.sessions.call(session, Session.load)) for session in sessions])
+        watched = [(session, await self.sessions.call(session, Session.load)) for session in sessions]
+        return await self.grouped(watched, also_paused=also_paused)
 
-    async def grouped(self, watched: Iterable[tuple[Session, Sequence[JobRecord]]]) -> dict[LedgerKey, Group]:
+    async def grouped(
+        self, watched: Iterable[tuple[Session, Sequence[JobRecord]]], *, also_paused: bool = False
+    ) -> dict[LedgerKey, Group]:
         """As `groups`, of jobs that have been read already."""
+        paused = Paused() if also_paused else await self.paused()
         found: dict[LedgerKey, Group] = {}
         places: dict[tuple[str, str | None, str], Group | None] = {}
         for session, records in watched:
             for record in records:
+                if not also_paused and paused.of(session.entry.session_id, record) is not None:
+                    continue
                 place = (record.type, record.site, record.host)
                 if place not in places:
                     places[place] = await self._group_of(record, found)
@@ -189,6 +211,7 @@ class Rounds:
         max_age_s: float,
         person: bool = False,
         quick: bool = False,
+        by_hand: bool = False,
         leases: Mapping[str, str] | None = None,
     ) -> RoundResult:
         """Ask once for the whole group (or take an answer younger than `max_age_s`) and apply it to each session.
@@ -198,13 +221,14 @@ class Rounds:
             max_age_s: How old an answer may be.
             person: A person asks right now: a wait after failures is cut short.
             quick: One of the first questions after a registration or a cancellation, while their budget lasts.
+            by_hand: See `look_for_outputs`.
             leases: Session id to lease token, for the watcher: a lost lease writes nothing.
         """
         target = group.target
         snapshot = await self.ledger.ask(
             target.key,
             wanted_of_all(group.records, self._made.setdefault(target.key, Made())),
-            partial(self._observe, target),
+            partial(self._observe, target, by_hand=by_hand),
             max_age_s=max_age_s,
             person=person,
             quick=quick,
@@ -228,26 +252,60 @@ class Rounds:
             await note_readiness(self, group, leases or {})
         except JobwardenError as error:  # it is looked for again with the next round
             log.warning("whether services on %s are up: %s", target.host, error)
+        await to_thread.run_sync(self._tally.flush)
         return result
 
-    async def _observe(self, target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+    async def look(self, target: Target, records: Sequence[JobRecord]) -> Mapping[str, Sighting]:
+        """Ask about jobs of one target, ended ones too, and change and keep nothing.
+
+        Raises:
+            TransportError, SourceError: They could not be asked about.
+        """
+        return await self._observe(target, wanted_of_all(records), by_hand=True)
+
+    async def _observe(
+        self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool = False
+    ) -> Mapping[str, Sighting]:
         """Put one question. Raises nothing but what the ledger keeps: TransportError and SourceError."""
         name = target.key.type
+        self._tally.add(Row("polls", target.host, name))
         try:
-            with guarded(name):
-                source = self.sources.get(name)
-                async with self.host(target) as host:
-                    others: list[Sequence[Found]] = []
-                    answer = believed(name, await source.observe(replace(host, overheard=others.append), wanted))
-                    if others:
-                        await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
-                    answer = await resolved(answer, self.slurm(target), self.there(target, source))
-                    folders = self.config.host(target.host).read
-                    return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock())
-        except (TransportError, SourceError):
-            raise
+            return await self._asked(target, wanted, by_hand=by_hand)
         except JobwardenError as error:
+            self._tally.add(Row("errors", target.host, name, error.code))
+            if isinstance(error, (TransportError, SourceError)):
+                raise
             raise BrokenSourceError(error.text, hint=error.hint, code=error.code) from error
+        except anyio.get_cancelled_exc_class():  # it took longer than the ledger waits, or we end
+            self._tally.add(Row("errors", target.host, name, "source.timeout"))
+            raise
+
+    async def _asked(self, target: Target, wanted: Sequence[Wanted], *, by_hand: bool) -> Mapping[str, Sighting]:
+        name = target.key.type
+        with guarded(name):
+            source = self.sources.get(name)
+            async with self.host(target) as host:
+                others: list[Sequence[Found]] = []
+                answer = believed(name, await source.observe(replace(host, overheard=others.append), wanted))
+                if others:
+                    await to_thread.run_sync(self.overheard.note, target.key, target.host, others[-1])
+                answer = left_alone(answer, await self._paused_hosts(answer))
+                answer = await resolved(answer, self.slurm(target), self.there(target, source))
+                folders = self.config.host(target.host).read
+                return await look_for_outputs(host, wanted, answer, folders=folders, now=self.clock(), by_hand=by_hand)
+
+    async def _paused_hosts(self, answer: Mapping[str, Sighting]) -> dict[str, Pause]:
+        """Give the hosts on which jobs hang and that are paused, by the names that these jobs give them."""
+        found: dict[str, Pause] = {}
+        names = {one.host for one in answer.values() if isinstance(one, DependsOn)} - {""}
+        if not names:
+            return found
+        paused = await self.paused()
+        for name in names if paused.hosts else ():
+            pause = paused.of_host(name, (await self.slurm_target(name)).key.site)
+            if pause is not None:
+                found[name] = pause
+        return found
 
     def slurm(self, target: Target) -> SlurmThroughLedger:
         """Give a way to ask about Slurm jobs that a job of another kind hangs on."""

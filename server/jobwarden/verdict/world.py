@@ -13,6 +13,7 @@ from jobwarden.ledger.ledger import Ledger
 from jobwarden.ledger.overheard import OVERHEARD, Overheard
 from jobwarden.sources.plugins import Sources, load_sources
 from jobwarden.transport.pool import TransportPool
+from jobwarden.transport.tally import COUNTS, Tally
 from jobwarden.verdict.rounds import Rounds
 from jobwarden.verdict.sessions import Sessions
 from jobwarden.verdict.targets import Intervals
@@ -69,7 +70,8 @@ async def open_world(
     sessions = Sessions(places, clock=clock, clocks=config.clocks)
     ledger = Ledger(places.runtime / "ledger", clock=clock, clocks=config.clocks, host_interval=intervals.of)
     sources = load_sources()
-    async with TransportPool(config, env=env, machine_id=machine) as transports:
+    tally = Tally(places.runtime / COUNTS)
+    async with TransportPool(config, env=env, machine_id=machine, tally=tally) as transports:
         rounds = Rounds(
             config=config,
             sessions=sessions,
@@ -80,5 +82,9 @@ async def open_world(
             clock=clock,
             intervals=intervals,
             overheard=Overheard(places.runtime / OVERHEARD),
+            tally=tally,
         )
-        yield World(env, config, places, machine, clock, sessions, transports, ledger, sources, rounds)
+        try:
+            yield World(env, config, places, machine, clock, sessions, transports, ledger, sources, rounds)
+        finally:
+            tally.flush()

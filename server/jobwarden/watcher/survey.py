@@ -152,16 +152,21 @@ class Surveyor:
         return share
 
     async def _look(self, session: Session) -> _Share:
-        """Say what is ours in a session.
+        """Say what is ours in a session; what is paused nobody watches, and no watcher stays for it.
 
         What runs on this machine itself nobody else can ask about, whoever holds the lease; what runs on another is
         left to that one.
         """
         records, kept = await self._records(session)
         rounds = self._world.rounds
+        paused, session_id = await rounds.paused(), session.entry.session_id
+        if session_id in paused.sessions:
+            return _Share(session)
+        alive = {record.uid for record in records}
+        records = [record for record in records if paused.of(session_id, record) is None]
         away = {site for site in {record.site for record in records} if rounds.elsewhere(site)}
         ours = [record for record in records if record.site not in away]
-        ended = {uid: Stamp(state.version) for uid, state in kept.items() if uid not in {one.uid for one in records}}
+        ended = {uid: Stamp(state.version) for uid, state in kept.items() if uid not in alive}
         if not ours and not ended:
             return _Share(session)
         held = await self._leasing.hold(session)

@@ -20,6 +20,7 @@ from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
 from jobwarden.watcher.bells import Bells
 from jobwarden.watcher.leasing import Leasing
+from jobwarden.watcher.measuring import Measuring
 from jobwarden.watcher.presence import Presence, WatcherInfo
 from jobwarden.watcher.ruling import Ruling
 from jobwarden.watcher.survey import Board, Surveyor
@@ -58,6 +59,7 @@ class Watcher:
             retry_s=world.config.clocks.backoff_first_s,
             wake=self._stir,
         )
+        self._measuring = Measuring(world, leasing)
         self._board = Board()
         self._busy: set[LedgerKey] = set()
         self._rest: dict[LedgerKey, float] = {}
@@ -97,6 +99,7 @@ class Watcher:
                     self._busy.add(key)
                     tasks.start_soon(self._check, self._board.groups[key], due, self._board.tokens)
             self._ruling.begin(tasks, self._board)
+            self._measuring.begin(tasks, self._board)
             if self._busy or self._ruling.busy or not self._board.empty:
                 idle_since = None
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.grants import Grants
 from jobwarden.actions.modifications import OPTIONS, words_of
 from jobwarden.config.granting import NotifyConfig
+from jobwarden.config.model import Config
 from support.deeds import ALL, call
 
 NOTHING = Grants()
@@ -39,18 +41,20 @@ def test_the_actions_that_people_write_pass(one: ActionCall) -> None:
 @pytest.mark.parametrize(
     ("one", "line"),
     [
-        (call("cancel_job"), "[grants] cancel = true"),
-        (call("resubmit", modifications={}), "[grants] resubmissions = 5"),
-        (call("notify_email"), '[notify.email] env = "JOBWARDEN_URL"'),
-        (call("notify_slack"), '[notify.slack] env = "JOBWARDEN_URL"'),
-        (call("notify", target="boss"), '[notify.boss] env = "JOBWARDEN_URL"'),
-        (call("run_command", command="sync_results"), '[commands.sync_results] argv = ["sync_results"'),
+        (call("cancel_job"), "[grants]\ncancel = true"),
+        (call("resubmit", modifications={}), "[grants]\nresubmissions = 5"),
+        (call("notify_email"), '[notify.email]\nenv = "JOBWARDEN_URL"'),
+        (call("notify_slack"), '[notify.slack]\nenv = "JOBWARDEN_URL"'),
+        (call("notify", target="boss"), '[notify.boss]\nenv = "JOBWARDEN_URL"'),
+        (call("run_command", command="sync_results"), '[commands.sync_results]\nargv = ["sync_results"'),
     ],
 )
-def test_what_is_not_granted_is_refused_with_the_line_to_write(one: ActionCall, line: str) -> None:
+def test_what_is_not_granted_is_refused_with_the_lines_to_paste(one: ActionCall, line: str) -> None:
     with pytest.raises(InvalidRuleError) as caught:
         check_call(one, NOTHING, [])
-    assert f"config.toml: {line}" in str(caught.value)
+    pasted = "\n".join(f"  {each}" for each in caught.value.hint.split("\n")[1:])
+    assert line in caught.value.hint
+    assert Config.model_validate(tomllib.loads(pasted)) != Config()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_telling_the_agent_storing_logging_and_pausing_need_no_grant(one: Action
 def test_a_pipe_is_refused_with_the_line_that_allows_a_named_command() -> None:
     with pytest.raises(InvalidRuleError) as caught:
         check_call(call("run_command", command="echo 'Event triggered' | logger"), NOTHING, [])
-    assert '[commands.logger] argv = ["logger", "--", "{message}"]' in caught.value.hint
+    assert '[commands.logger]\nargv = ["logger", "--", "{message}"]' in caught.value.hint
     assert 'run_command(command="logger", message="...")' in caught.value.hint
 
 

@@ -199,7 +199,7 @@ async def test_gpu_hours_are_spent_once(stage: Stage) -> None:
     stage.press.gpus = 8
     results = [(await stage.do(call("resubmit", modifications={}, times=9), number=n))[0] for n in (1, 2, 3)]
     assert [one.outcome for one in results] == ["done", "done", "failed"]
-    assert "[grants] gpu_hours = 24" in results[2].text
+    assert "gpu_hours = 24 below [grants]" in results[2].text
 
 
 @pytest.mark.parametrize("granted", [GRANTS.replace("resubmissions = 5", "resubmissions = 1")])
@@ -222,7 +222,7 @@ async def test_without_a_grant_nothing_is_cancelled_submitted_run_or_sent(stage:
         call("pause"),
     )
     assert [one.outcome for one in done] == [*["refused"] * 4, *["done"] * 4]
-    assert all("To allow it, write in ~/.config/jobwarden/config.toml: [" in one.text for one in done[:4])
+    assert all("To allow it, add to ~/.config/jobwarden/config.toml (" in one.text for one in done[:4])
     assert (stage.press.killed, stage.press.made()) == ({}, [])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from jobwarden.actions.hanging import cancelled_in_slurm
+from jobwarden.actions.hanging import done_in_slurm
 from jobwarden.sources.base import CancelOutcome, DependsOn
 from jobwarden.transport.errors import ConnectError
 from jobwarden_registry.model import Evidence
@@ -21,7 +21,7 @@ async def test_a_host_that_does_not_answer_has_refused_nothing() -> None:
     depends = DependsOn(slurm_ids=("7",), host="far", evidence=evidence)
     outcomes = {"a": CancelOutcome(accepted=False, text="It runs on Slurm.", depends=depends)}
     nothing = cast("Any", None)  # not looked at before the host is
-    done = await cancelled_in_slurm(cast("Any", Unreachable()), nothing, nothing, outcomes)
+    done = await done_in_slurm(cast("Any", Unreachable()), nothing, nothing, outcomes, nothing)
     assert (done["a"].accepted, done["a"].failed) == (False, True)
     assert "no route" in done["a"].text
 

@@ -152,8 +152,8 @@ def test_cancel_wants_names_or_all_and_never_guesses(
     assert answers.asked == []
 
 
-def test_watch_prints_one_line_an_event_and_leaves_bookkeeping_out(terminal: Terminal, answers: Answers) -> None:
-    answers.events = [event(1), event(2, event=EventKind.UPDATED), event(3, text="x\ny"), event(4)]
+def test_watch_prints_one_line_for_each_event_that_it_is_given(terminal: Terminal, answers: Answers) -> None:
+    answers.events = [event(1), event(3, event=EventKind.ACTION, text="x\ny"), event(4)]
     ran = terminal("watch", "--after", "0", "--count", "2")
     assert [line.split()[0] for line in ran.out.splitlines()] == ["#1", "#3"]
     assert answers.asked == [("follow", {"after_seq": 0})]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
+from jobwarden.actions.errors import InvalidRuleError
 from support.fake_service import Answers, Terminal
 
 
@@ -19,6 +21,21 @@ def test_a_trial_says_for_which_lines_a_rule_would_have_fired(terminal: Terminal
     ran = terminal("rules", "test", "12345", "pattern=x")
     assert "loss: would have fired 3 times in 90 lines; 4 lines match" in ran.out
     assert "  12: loss: 9" in ran.out
+
+
+def test_what_is_to_be_pasted_into_the_configuration_stays_lines_of_its_own(
+    terminal: Terminal, answers: Answers
+) -> None:
+    hint = "To allow it, add to config.toml:\n[grants]\ncancel = true"
+    answers.error = InvalidRuleError("No rule may cancel a job.", hint=hint)
+    assert terminal("rules", "add", "12345", "pattern=x action=cancel_job").err.splitlines()[-2:] == [
+        "  [grants]",
+        "  cancel = true",
+    ]
+    answers.error = None
+    answers.rules = answers.rules.model_copy(update={"notes": (f"In the script of 7: {hint}",)})
+    out = terminal("rules", "list", "12345").out
+    assert tomllib.loads("\n".join(out.splitlines()[1:3])) == {"grants": {"cancel": True}}
 
 
 def test_rules_are_taken_from_the_marked_lines_of_a_file(terminal: Terminal, answers: Answers, tmp_path: Path) -> None:

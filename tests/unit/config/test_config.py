@@ -120,6 +120,6 @@ def test_a_host_with_a_user_before_it_has_the_settings_of_the_host() -> None:
 
 def test_every_time_is_a_time() -> None:
     for name, field in Clocks.model_fields.items():
-        counts = {"quick_budget", "jitter", "lost_answers", "gap_ticks", "requeue_loop_count"}
+        counts = {"quick_budget", "jitter", "lost_answers", "gap_ticks", "requeue_loop_count", "stalled_looks"}
         assert name.endswith("_s") or name in counts
         assert field.metadata or name in {"quick_s"}, f"{name} takes any number"

@@ -48,7 +48,7 @@ def fire(session: Session, job: JobRecord, line: str) -> bool:
     before = load_rules(session).get(job.uid, JobRules())
     look = Look(job, utc_now(), texts=[Text(("stdout",), line.encode())])
     outcome = step([RULE], before, look)
-    events = [fired_event(one, outcome.state) for one in outcome.fired]
+    events = [fired_event(one, RULE) for one in outcome.fired]
     return change_rules(session, Change(job, before.version, outcome.state, events))
 
 
@@ -80,7 +80,7 @@ def test_who_rests_on_an_older_state_changes_nothing(session: Session, job: JobR
     before = load_rules(session)[job.uid]
     assert change_rules(session, Change(job, before.version, before.model_copy(update={"word": "x"})))
     assert not change_rules(session, Change(job, before.version, before.model_copy(update={"word": "y"})))
-    late = fired_event(before.pending[0], before)
+    late = fired_event(before.pending[0], RULE)
     assert not change_rules(session, Change(job, before.version, before, [late]))
     assert load_rules(session)[job.uid].word == "x"
     assert [event.event for event in session.journal.read()].count(EventKind.RULE_FIRED) == 1
@@ -96,7 +96,7 @@ def test_what_is_forgotten_stays_forgotten(session: Session, job: JobRecord) -> 
 
 def test_a_watcher_that_has_lost_its_lease_fires_nothing(session: Session, job: JobRecord) -> None:
     outcome = step([RULE], JobRules(), Look(job, utc_now(), texts=[Text(("stdout",), b"hit one")]))
-    events = [fired_event(one, outcome.state) for one in outcome.fired]
+    events = [fired_event(one, RULE) for one in outcome.fired]
     with pytest.raises(LeaseLostError):
         change_rules(session, Change(job, 0, outcome.state, events), lease="another's")
     assert load_rules(session) == {}

@@ -12,11 +12,12 @@ import pytest
 from jobwarden.ledger.snapshot import Failure, Snapshot
 from jobwarden.sources.base import Sighting
 from jobwarden.verdict.apply import Applied, apply_answer
+from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.explain import explain
 from jobwarden_registry.errors import LeaseLostError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.index import SessionEntry
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, Used
 from jobwarden_registry.paths import Places
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
@@ -261,10 +262,27 @@ def test_a_cause_stands_in_the_event_of_a_bad_end_and_nowhere_else(session: Sess
     watch(session, "1", "2", "3", cause="written by hand")
     uids = {record.id: record.uid for record in session.load()}
     ends = answer(10, {"1": seen("FAILED", exit_code=2), "2": seen("COMPLETED"), "3": seen("CANCELLED")})
-    causes = {uids["1"]: "KeyError: 'labels'", uids["2"]: "none of it"}
+    causes = Causes({uids["1"]: "KeyError: 'labels'", uids["2"]: "none of it"})
     assert ends.asked_at is not None
     apply_answer(
         session, type="slurm", site=SITE, snapshot=ends, now=ends.asked_at, clocks=CLOCKS, lease=None, causes=causes
     )
     told = {event.job_id: (event.record or {}).get("cause") for event in journal(session) if event.event == "finished"}
     assert told == {"1": "KeyError: 'labels'", "2": None, "3": None}
+
+
+def test_what_an_ended_job_used_is_in_its_record_and_what_is_remarkable_in_the_event(session: Session) -> None:
+    watch(session, "1", "2")
+    uids = {record.id: record.uid for record in session.load()}
+    ends = answer(10, {"1": seen("COMPLETED"), "2": seen("COMPLETED")})
+    full = Used(memory_bytes=97, memory_limit_bytes=100, cpu_s=9.0, core_s=10.0, elapsed_s=10.0)
+    calm = Used(memory_bytes=50, memory_limit_bytes=100, cpu_s=9.0, core_s=10.0, elapsed_s=10.0)
+    causes = Causes(used={uids["1"]: full, uids["2"]: calm})
+    assert ends.asked_at is not None
+    apply_answer(
+        session, type="slurm", site=SITE, snapshot=ends, now=ends.asked_at, clocks=CLOCKS, lease=None, causes=causes
+    )
+    told = {event.job_id: event for event in journal(session) if event.event == "finished"}
+    assert told["1"].text == "It used memory 97 % of 0M asked for."
+    assert told["2"].text is None
+    assert [JobRecord.model_validate(told[job].record).used for job in "12"] == [full, calm]

@@ -43,6 +43,32 @@ def kinds(judgement: Judgement) -> list[EventKind]:
 # -- resubmitted under another id
 
 
+@pytest.mark.parametrize("told", [(), (Attempt(id="7", submitted_at=at(5)),)], ids=["squeue", "sacct"])
+@pytest.mark.parametrize("word", ["RUNNING", "CANCELLED by 1001"])
+def test_a_late_answer_about_the_replaced_run_says_nothing_of_the_one_in_its_place(
+    word: str, told: tuple[Attempt, ...]
+) -> None:
+    """Seen on 22.05.8: the watcher had asked about the old id when a rule's resubmission was noted."""
+    record = after(running(), ended("FAILED", candidate("9", 1000)), FAR).record
+    record = record.changed(phase=Phase.PENDING, last_status="PENDING")
+    old = seen(word, submitted_at=at(5), started_at=at(20), attempts=told)
+    judgement = after(record, old, FAR + 1)
+    assert (judgement.record.phase, judgement.record.last_status) == (Phase.PENDING, "PENDING")
+    assert [run.id for run in judgement.record.attempts] == ["7", "9"]
+    assert (judgement.record.absence, judgement.finished) == (None, False)
+    assert set(kinds(judgement)) <= {EventKind.UPDATED}
+
+
+def test_the_replaced_runs_end_is_kept_with_it_when_it_comes_late() -> None:
+    record = running()
+    runs = (*record.attempts, Attempt(id="9", submitted_at=at(1000), phase=Phase.PENDING, status="PENDING"))
+    record = record.changed(resubmitted_as="9", attempts=runs, phase=Phase.PENDING)
+    judgement = after(record, seen("CANCELLED by 1001", submitted_at=at(5), ended_at=at(1002)), 1003)
+    first, second = judgement.record.attempts
+    assert (first.id, first.phase, first.ended_at) == ("7", Phase.CANCELLED, at(1002))
+    assert (second.id, second.phase, judgement.record.phase) == ("9", Phase.PENDING, Phase.PENDING)
+
+
 @pytest.mark.parametrize("word", ["FAILED", "TIMEOUT", "CANCELLED by 1001"])
 def test_a_job_that_failed_unwatched_and_was_submitted_again_goes_on_as_one_job_with_two_attempts(word: str) -> None:
     judgement = after(running(), ended(word, candidate("9", 1000)), FAR)

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 from pydantic import JsonValue
 
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, DependsOn, Found, Host, Prepared, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceError, UnreadableAnswerError
 from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
 from jobwarden.sources.launcher.commands import Place, cancel_argv, find_argv, look_argv
@@ -38,7 +39,7 @@ _CONNECTION = "SSH_CONNECTION"
 
 
 class LauncherSource:
-    """See `Source`, `Prepares`, `Concludes`, `Discovers`, `Cancels` and `KeepsLogs`."""
+    """See `Source`, `Prepares`, `Concludes`, `Discovers`, `Cancels`, `Controls` and `KeepsLogs`."""
 
     name: str = "launcher"
 
@@ -109,6 +110,21 @@ class LauncherSource:
         """See `Cancels.cancel`: every task. Those on Slurm are cancelled there, by whoever asks us (`depends`)."""
         look = await self._look(host, [_place(one) for one in wanted])
         return {one.id: await self._cancel(host, one, look, n) for n, one in enumerate(wanted)}
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """See `Controls.controls`."""
+        return frozenset(Control)
+
+    @property
+    def cannot(self) -> Mapping[Control, str]:
+        """See `Controls.cannot`."""
+        return {}
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], change: Change) -> Mapping[str, CancelOutcome]:  # noqa: ARG002 -- the contract's; Slurm is asked by whoever asks us
+        """See `Controls.control`: done to the Slurm jobs of its tasks, by whoever asks us (`depends`)."""
+        look = await self._look(host, [_place(one) for one in wanted])
+        return {one.id: _handed_on(self._see(one, look, n)) for n, one in enumerate(wanted)}
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:  # noqa: ARG002 -- the contract's; who asks us asks Slurm
         """See `KeepsLogs.logs`."""
@@ -191,6 +207,15 @@ class LauncherSource:
         done = await host.transport.run(argv, timeout_s=host.timeout_s)
         part = read_parts(done.stdout, nonce).get("home")
         return part.stdout.decode("utf-8", "replace") if part is not None else ""
+
+
+def _handed_on(seen: Sighting) -> CancelOutcome:
+    if isinstance(seen, DependsOn) and seen.slurm_ids:
+        return CancelOutcome(accepted=False, text="It runs on Slurm.", depends=seen)
+    if isinstance(seen, CouldNotAsk):
+        return CancelOutcome(accepted=False, text=f"{seen.text} Nothing was sent.", failed=True)
+    text = "None of its tasks is on Slurm, and what it runs on its own machine can only be cancelled."
+    return CancelOutcome(accepted=False, text=text)
 
 
 @dataclass(frozen=True, slots=True)

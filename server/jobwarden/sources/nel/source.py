@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jobwarden.sources.base import Absent, CancelOutcome, DependsOn, Host, Prepared, Sighting, Wanted, watched_facts
+from jobwarden.sources.base import (
+    Absent,
+    CancelOutcome,
+    CouldNotAsk,
+    DependsOn,
+    Host,
+    Prepared,
+    Sighting,
+    Wanted,
+    watched_facts,
+)
 from jobwarden.sources.base import Found as Listed
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceError
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.nel import asking
@@ -25,12 +36,18 @@ from jobwarden.sources.nel.whole import see_whole
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import LogPaths
 
+_CANNOT: Mapping[Control, str] = {
+    Control.REQUEUE: "nel has a next job waiting for the end of the one that runs, and submits more by itself: a "
+    "requeue would have two of them at work. Cancel the run, and have nel begin it anew.",
+}
+_RESUMES = "nel's next job goes on where this one is ended. To end the run, cancel it: that ends all of its jobs."
+_ENDING = frozenset({"KILL", "TERM", "INT", "QUIT", "HUP"})
 _LINKS = 20
 """Of a longer chain of resumed jobs only the last ones are asked about."""
 
 
 class NelSource:
-    """See `Source`, `Prepares`, `Concludes`, `Discovers`, `Cancels` and `KeepsLogs`.
+    """See `Source`, `Prepares`, `Concludes`, `Discovers`, `Cancels`, `Controls` and `KeepsLogs`.
 
     One observation costs at most one `nel status` for all invocations with the same program and list of runs, and that
     once in `nel_every_s` for each; one look into the run folders on each host; and what Slurm costs.
@@ -136,3 +153,29 @@ class NelSource:
                 failed = not isinstance(found, Absent)
                 outcomes[one.id] = CancelOutcome(accepted=False, text=f"{text} Nothing was sent.", failed=failed)
         return outcomes
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """See `Controls.controls`."""
+        return frozenset(Control) - _CANNOT.keys()
+
+    @property
+    def cannot(self) -> Mapping[Control, str]:
+        """See `Controls.cannot`."""
+        return _CANNOT
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], change: Change) -> Mapping[str, CancelOutcome]:
+        """See `Controls.control`: done to its Slurm jobs, by whoever asks us (`depends`)."""
+        if change.action is Control.SIGNAL and change.value.removeprefix("B:") in _ENDING:
+            return {one.id: CancelOutcome(accepted=False, text=_RESUMES) for one in wanted}
+        told = await asking.ask(host, wanted, self._clock())
+        return {one.id: _handed_on(told[one.id]) for one in wanted}
+
+
+def _handed_on(found: Sighting) -> CancelOutcome:
+    if isinstance(found, DependsOn) and found.slurm_ids:
+        return CancelOutcome(accepted=False, text="It runs on Slurm.", depends=found)
+    if isinstance(found, DependsOn):
+        return CancelOutcome(accepted=False, text="nel runs it without Slurm, and can only kill it: cancel it.")
+    text = found.text if isinstance(found, CouldNotAsk) else "nel does not know it."
+    return CancelOutcome(accepted=False, text=f"{text} Nothing was sent.", failed=not isinstance(found, Absent))

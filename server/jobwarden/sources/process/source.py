@@ -26,11 +26,12 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from jobwarden.sources.base import Absent, CancelOutcome, Control, CouldNotAsk, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.base import Absent, CancelOutcome, CouldNotAsk, Found, Host, Seen, Sighting, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import SourceUnavailableError
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.process.cancel import cancel_all
-from jobwarden.sources.process.control import control_all
+from jobwarden.sources.process.control import CANNOT, control_all
 from jobwarden.sources.process.launch import Started, supervised
 from jobwarden.sources.process.state import (
     ResultFile,
@@ -44,6 +45,8 @@ from jobwarden.sources.process.state import (
     was_direct,
 )
 from jobwarden.sources.process.table import Process, can_look, command_of, find_process
+from jobwarden.sources.process.using import measure_all
+from jobwarden.sources.using import Use
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import Evidence, LogPaths
@@ -92,14 +95,24 @@ class ProcessSource:
         """See `Accounts.post_mortem`: what the supervisor has written down."""
         return await anyio.to_thread.run_sync(_used, self._here(host), tuple(wanted))
 
+    async def measure(self, host: Host, wanted: Sequence[Wanted], *, gpus: bool) -> Mapping[str, Use]:  # noqa: ARG002 -- the contract's; whose a GPU of this machine is used by, nothing here tells
+        """See `MeasuresUse.measure`: the process table, of the program's whole session."""
+        root = self._folder(host)
+        return await anyio.to_thread.run_sync(measure_all, root, host.machine_id, self._clock(), tuple(wanted))
+
     @property
     def controls(self) -> frozenset[Control]:
         """See `Controls.controls`."""
-        return frozenset({Control.SUSPEND, Control.RESUME})
+        return frozenset({Control.SUSPEND, Control.RESUME, Control.SIGNAL})
 
-    async def control(self, host: Host, wanted: Sequence[Wanted], action: Control) -> Mapping[str, CancelOutcome]:
-        """See `Controls.control`. SIGSTOP and SIGCONT to every process of the program's session."""
-        return await control_all(self._folder(host), host, wanted, action)
+    @property
+    def cannot(self) -> Mapping[Control, str]:
+        """See `Controls.cannot`."""
+        return CANNOT
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], change: Change) -> Mapping[str, CancelOutcome]:
+        """See `Controls.control`. SIGSTOP and SIGCONT to the program's whole session, other signals to it alone."""
+        return await control_all(self._folder(host), host, wanted, change)
 
     async def discover(self, host: Host) -> Sequence[Found]:
         """See `Discovers.discover`."""

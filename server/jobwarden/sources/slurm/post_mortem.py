@@ -18,14 +18,16 @@ from jobwarden.sources.slurm import commands
 from jobwarden.sources.slurm.answers import read_time
 from jobwarden.sources.slurm.identity import may_be_ours
 from jobwarden.sources.slurm.ids import RowId, SlurmId, parse_row_id
+from jobwarden.sources.slurm.sizes import memory_per_node, rss_of
 from jobwarden.sources.slurm.step_logs import StepRun, step_logs
+from jobwarden.sources.slurm.used import used_of
 from jobwarden.sources.slurm.vocabulary import read_state
 from jobwarden_registry.phases import Phase
 
 FIELDS = (
     "JobIDRaw", "JobID", "User", "State", "ExitCode", "DerivedExitCode", "ElapsedRaw", "TimelimitRaw", "ReqMem",
     "ReqTRES", "AllocTRES", "NNodes", "NTasks", "NodeList", "MaxRSS", "TRESUsageInMax", "Reason", "Submit",
-    "WorkDir", "JobName",
+    "WorkDir", "TotalCPU", "AllocCPUS", "JobName",
 )  # fmt: skip
 """All known to sacct of Slurm 20.11 and later."""
 _LINE = "SubmitLine"
@@ -44,8 +46,6 @@ ask sacct sacct -n -P "$@" "--delimiter=$jw_nonce" -o "$fields" -j "$ids"
 jw_done
 """
 
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[KMGTP]?)(?P<per>[cn]?)", re.ASCII)
 _BY = re.compile(r"CANCELLED by (?P<uid>\d+)")
 _ROOT = "0"
 _SAID_ELSEWHERE = ("billing=", "mem=")
@@ -140,8 +140,8 @@ def post_mortem_of(wanted: Wanted, job: SlurmId, told: Accounted, *, question: s
     if not jobs:
         return None
     row, id_ = min(jobs, key=lambda one: _urgency(*one))
-    steps = [one for one in told.rows if one["JobID"].startswith(f"{row['JobID']}.")][:STEPS_MOST]
-    usage = [size for one in (row, *steps) for size in (_rss(one),) if size is not None]
+    steps = _steps(told, row)[:STEPS_MOST]
+    usage = [size for one in (row, *steps) for size in (rss_of(one),) if size is not None]
     many = len(jobs) > 1 or bool(id_.ranges)
     return PostMortem(
         state=row["State"],
@@ -151,14 +151,19 @@ def post_mortem_of(wanted: Wanted, job: SlurmId, told: Accounted, *, question: s
         cancelled_by=_who(row["State"], told),
         time_limit_s=_minutes(row["TimelimitRaw"]),
         elapsed_s=float(row["ElapsedRaw"]) if row["ElapsedRaw"].isdigit() else None,
-        memory_limit_bytes=_memory_per_node(row),
+        memory_limit_bytes=memory_per_node(row),
         max_rss_bytes=max(usage, default=None),
         nodes="" if row["NodeList"] in ("None assigned", "None") else row["NodeList"],
         asked=",".join(one for one in row["ReqTRES"].split(",") if not one.startswith(_SAID_ELSEWHERE)),
         steps=tuple(_step(one) for one in steps),
         written=tuple(one for step in steps for one in step_logs(_run_of(step, row, id_))),
         question=(question,) if question else (),
+        used=used_of([(one, _steps(told, one)) for one, _ in jobs]),
     )
+
+
+def _steps(told: Accounted, row: Row) -> list[Row]:
+    return [one for one in told.rows if one["JobID"].startswith(f"{row['JobID']}.")]
 
 
 def _job_of(row: Row) -> RowId | None:
@@ -179,7 +184,7 @@ def _step(row: Row) -> Step:
     name = row["JobID"].partition(".")[2]
     called = "" if row["JobName"] in (name, "") else f" ({row['JobName'][:40]})"
     tasks = int(row["NTasks"]) if row["NTasks"].isdigit() else None
-    return Step(name + called, row["State"], row["ExitCode"], tasks, _rss(row))
+    return Step(name + called, row["State"], row["ExitCode"], tasks, rss_of(row))
 
 
 def _run_of(step: Row, row: Row, id_: RowId) -> StepRun:
@@ -210,26 +215,3 @@ def _who(state: str, told: Accounted) -> str:
 
 def _minutes(text: str) -> float | None:
     return float(text) * 60 if text.isdigit() else None
-
-
-def _rss(row: Row) -> int | None:
-    """Give the largest resident size of any task: in `MaxRSS`, else in `TRESUsageInMax`."""
-    found = re.search(r"\bmem=([^,]+)", row["TRESUsageInMax"])
-    sizes = [_size(text) for text in (row["MaxRSS"], found[1] if found else "")]
-    return max((size for size in sizes if size), default=None)
-
-
-def _memory_per_node(row: Row) -> int | None:
-    allocated = re.search(r"\bmem=([^,]+)", row["AllocTRES"] or row["ReqTRES"])
-    nodes = int(row["NNodes"]) if row["NNodes"].isdigit() else 0
-    size = _size(allocated[1]) if allocated else None
-    if size and nodes:
-        return size // nodes
-    found = _SIZE.fullmatch(row["ReqMem"].strip())
-    # With 20.11 `4Gn` is per node and `2Gc` per CPU; without a letter (21.08 and later) it is of the whole job.
-    return _size(row["ReqMem"]) if found and (found["per"] == "n" or (not found["per"] and nodes == 1)) else None
-
-
-def _size(text: str) -> int | None:
-    found = _SIZE.fullmatch(text.strip())
-    return int(float(found["number"]) * _UNITS[found["unit"]]) if found else None

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
-from jobwarden.sources.errors import SourceError, SourceUnavailableError, UnreadableAnswerError
-from jobwarden.sources.framing import Part, new_nonce, read_parts, sample
+from jobwarden.sources.controls import Change, Control
+from jobwarden.sources.errors import SourceError, SourceUnavailableError
+from jobwarden.sources.framing import Part, new_nonce, read_parts
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
 from jobwarden.sources.resubmitting import NotAgainError, Original
-from jobwarden.sources.slurm import commands, scripts
+from jobwarden.sources.slurm import commands, scripts, submissions
 from jobwarden.sources.slurm.answers import Shown, read_host_name, read_shown
 from jobwarden.sources.slurm.asked import Answer, Asked, RowIndex
 from jobwarden.sources.slurm.cancelling import judge, read_outcomes
+from jobwarden.sources.slurm.changing import Changing
 from jobwarden.sources.slurm.combine import see
 from jobwarden.sources.slurm.identity import ours
 from jobwarden.sources.slurm.ids import parse_id
 from jobwarden.sources.slurm.job_logs import logs_of
 from jobwarden.sources.slurm.listing import list_jobs
 from jobwarden.sources.slurm.logs import needs_host_name
+from jobwarden.sources.slurm.measuring import measure
 from jobwarden.sources.slurm.plan import SHOW_MOST, Job, Jobs, deciding, read_jobs, to_show, wants_account, wants_by_id
 from jobwarden.sources.slurm.post_mortem import (
     ELEMENTS_MOST,
@@ -37,6 +41,7 @@ from jobwarden.sources.slurm.reading import (
     read_unlisted,
     word_of,
 )
+from jobwarden.sources.slurm.remote import limit_of, required, run_parts
 from jobwarden.sources.slurm.resubmission import contested, twins
 from jobwarden.sources.slurm.submitting import (
     original_argv,
@@ -47,6 +52,8 @@ from jobwarden.sources.slurm.submitting import (
     submitted_argv,
 )
 from jobwarden.sources.slurm.unchanged import Unchanged
+from jobwarden.sources.submitting import Listing, Submission
+from jobwarden.sources.using import Use
 from jobwarden.transport.errors import TransportError
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
@@ -54,12 +61,9 @@ from jobwarden_registry.model import Evidence, LogPaths
 IDS_PER_QUESTION = 1000
 """14,700 eight-digit ids are the most that one sacct takes (one argument of 128 KiB)."""
 
-_SPARE_S = 5.0
-"""Left of a run's time for its way there and back when its programs have used up theirs."""
-
 
 class SlurmSource:
-    """See `Source`, `Cancels`, `Discovers`, `KeepsLogs`, `Accounts` and `Resubmits`.
+    """See `Source`, `Cancels`, `Controls`, `Discovers`, `KeepsLogs`, `Accounts`, `MeasuresUse`, `Resubmits`, `Submits`.
 
     One observation costs one run, for squeue and for what sacct knows of jobs that are known to have elements; a second
     one only when something has left the queue or is new; a third one for what is still nowhere, or another user's.
@@ -101,25 +105,43 @@ class SlurmSource:
 
     async def cancel(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, CancelOutcome]:
         """See `Cancels.cancel`."""
+        jobs, _, outcomes = await self._own(host, wanted)
+        accepted = {name: str(job.id) for name, job in jobs.items()}
+        return outcomes | (await self._scancel(host, accepted) if accepted else {})
+
+    @property
+    def controls(self) -> frozenset[Control]:
+        """See `Controls.controls`."""
+        return frozenset(Control)
+
+    @property
+    def cannot(self) -> Mapping[Control, str]:
+        """See `Controls.cannot`: what only an operator may do, Slurm refuses to the others."""
+        return {}
+
+    async def control(self, host: Host, wanted: Sequence[Wanted], change: Change) -> Mapping[str, CancelOutcome]:
+        """See `Controls.control`: two runs, three where it matters what is there, and some until it is seen."""
+        jobs, asked, outcomes = await self._own(host, wanted)
+        if not jobs:
+            return outcomes
+        return {**outcomes, **await Changing(host, asked, change).carry_out(jobs)}
+
+    async def _own(
+        self, host: Host, wanted: Sequence[Wanted]
+    ) -> tuple[dict[str, Job], Asked, dict[str, CancelOutcome]]:
+        """Look which of these live and are the user's own, and why the others are to be left alone."""
         known = read_jobs(wanted)
         jobs = known.readable
         outcomes = {name: CancelOutcome(accepted=False, text="That is not a Slurm id.") for name in known.unreadable}
-        if not jobs:
-            return outcomes
-        asked = await self._look(host)
-        if not asked.queue.whole:
+        asked = await self._look(host) if jobs else Asked(self._clock(), self._clock(), "", Answer(""))
+        if jobs and not asked.queue.whole:
             raise SourceUnavailableError(asked.queue.complaint, code=asked.queue.code)
         absent = {name: job for name, job in jobs.items() if not asked.queue_rows(job.id)}
         if absent:
             asked = await self._ask_by_id(host, asked, absent)
-        accepted: dict[str, str] = {}
-        for name, job in jobs.items():
-            refused = judge(job.wanted, asked.queue_rows(job.id), asked)
-            if refused is None:
-                accepted[name] = str(job.id)
-            else:
-                outcomes[name] = refused
-        return outcomes | (await self._scancel(host, accepted) if accepted else {})
+        refused = {name: judge(job.wanted, asked.queue_rows(job.id), asked) for name, job in jobs.items()}
+        outcomes |= {name: one for name, one in refused.items() if one is not None}
+        return {name: job for name, job in jobs.items() if refused[name] is None}, asked, outcomes
 
     async def discover(self, host: Host) -> Sequence[Found]:
         """See `Discovers.discover`. One squeue, the same as for any observation."""
@@ -136,11 +158,15 @@ class SlurmSource:
             return {}
         nonce = new_nonce()
         steps = all((job.wanted.elements or 0) <= ELEMENTS_MOST for job in jobs.values())
-        argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=_limit(host))
-        told = read_accounted(await _run(host, argv, nonce), nonce)
+        argv = post_mortem_argv(nonce, ids=ids, steps=steps, cluster=host.cluster, limit_s=limit_of(host))
+        told = read_accounted(await run_parts(host, argv, nonce), nonce)
         question = commands.question("sacct", "-j", _few(ids), cluster=host.cluster)
         known = {name: post_mortem_of(job.wanted, job.id, told, question=question) for name, job in jobs.items()}
         return {name: one for name, one in known.items() if one is not None}
+
+    async def measure(self, host: Host, wanted: Sequence[Wanted], *, gpus: bool) -> Mapping[str, Use]:
+        """See `MeasuresUse.measure`: one squeue and one sstat, and with `gpus` a step in each of a few jobs."""
+        return await measure(partial(run_parts, host), host, wanted, gpus=gpus, limit_s=limit_of(host))
 
     async def logs(self, hosts: Hosts, wanted: Wanted, *, known: LogPaths | None, task: str | None) -> JobLogs:
         """See `KeepsLogs.logs`: at most two runs, for a job with elements or one whose log nobody knows."""
@@ -164,8 +190,8 @@ class SlurmSource:
         if len(fitting) < len(asked.queue_rows(job)) or (asked.account_rows(job) and not accounted and not fitting):
             raise NotAgainError("Another job has its id now.")
         nonce = new_nonce()
-        argv = original_argv(nonce, job.base, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce)
+        argv = original_argv(nonce, job.base, cluster=host.cluster, limit_s=limit_of(host))
+        parts = await run_parts(host, argv, nonce)
         name = next((row.name for row in fitting), wanted.name)
         alive = any(row.alive for row in fitting)
         return read_original(
@@ -175,15 +201,27 @@ class SlurmSource:
     async def submit(self, host: Host, original: Original, changes: Sequence[str], token: str) -> str | None:
         """See `Resubmits.submit`: one run."""
         nonce = new_nonce()
-        argv = submit_argv(nonce, original, changes, token, cluster=host.cluster, limit_s=_limit(host))
+        argv = submit_argv(nonce, original, changes, token, cluster=host.cluster, limit_s=limit_of(host))
         done = await host.transport.run(argv, timeout_s=host.timeout_s, stdin=original.script)
         return read_submission(read_parts(done.stdout, nonce))
 
     async def submitted(self, host: Host, token: str, *, within_s: float) -> str | None:
         """See `Resubmits.submitted`: one run."""
         nonce = new_nonce()
-        argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=_limit(host))
-        return read_submitted(await _run(host, argv, nonce), nonce, token)
+        argv = submitted_argv(nonce, within_s=within_s, cluster=host.cluster, limit_s=limit_of(host))
+        return read_submitted(await run_parts(host, argv, nonce), nonce, token)
+
+    async def submit_script(self, host: Host, submission: Submission, token: str) -> str | None:
+        """See `Submits.submit_script`: one run."""
+        return await submissions.submit_script(host, submission, token)
+
+    async def listing(self, host: Host, *, within_s: float) -> Listing:
+        """See `Submits.listing`: one run."""
+        return await submissions.listing(host, within_s=within_s, asked_at=self._clock())
+
+    async def wait_for(self, host: Host, job_id: str, after: Sequence[str]) -> None:
+        """See `Submits.wait_for`: one run."""
+        await submissions.wait_for(host, parse_id(job_id), after)
 
     def _unreadable(self, jobs: Jobs) -> dict[str, Sighting]:
         evidence = Evidence(asked_at=self._clock(), rule="Slurm cannot be asked about such an id.")
@@ -194,15 +232,15 @@ class SlurmSource:
 
     async def _look(self, host: Host, account: Sequence[int] = ()) -> Asked:
         at, nonce = self._clock(), new_nonce()
-        argv = commands.look_argv(nonce, account=account, cluster=host.cluster, limit_s=_limit(host))
-        parts = await _run(host, argv, nonce)
+        argv = commands.look_argv(nonce, account=account, cluster=host.cluster, limit_s=limit_of(host))
+        parts = await run_parts(host, argv, nonce)
         words = ("-h", "-a", "-t", "all", "-u", word_of(parts, "uid"), "-o", commands.queue_format("|")[1:])
         question = commands.question("squeue", *words, cluster=host.cluster)
-        queue = read_queue_part(_required(parts, "squeue"), nonce, question)
+        queue = read_queue_part(required(parts, "squeue"), nonce, question)
         asked = Asked(at=at, now=read_clock(parts, at), user=word_of(parts, "user"), queue=queue)
         if not account:
             return asked
-        told = _accounted(host, _required(parts, "sacct"), nonce, account)
+        told = _accounted(host, required(parts, "sacct"), nonce, account)
         return replace(asked, account=told) if asked_at_once(parts) and (queue.whole or told.whole) else asked
 
     async def _detail(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
@@ -216,12 +254,12 @@ class SlurmSource:
         show, said = list(shown.values()), dict[str, Shown]()
         for chunk in chunks or ([[]] if shown else []):
             nonce = new_nonce()
-            argv = commands.detail_argv(nonce, account=chunk, show=show, cluster=host.cluster, limit_s=_limit(host))
-            parts = await _run(host, argv, nonce)
+            argv = commands.detail_argv(nonce, account=chunk, show=show, cluster=host.cluster, limit_s=limit_of(host))
+            parts = await run_parts(host, argv, nonce)
             said |= _shown(parts, shown, jobs, asked) if show else {}
             show = []
             if chunk:
-                account.append(_accounted(host, _required(parts, "sacct"), nonce, chunk))
+                account.append(_accounted(host, required(parts, "sacct"), nonce, chunk))
         return replace(asked, account=_joined(account), shown=said)
 
     async def _by_id(self, host: Host, asked: Asked, jobs: Mapping[str, Job]) -> Asked:
@@ -240,19 +278,19 @@ class SlurmSource:
         names: dict[str, str] = {}
         unlisted: dict[int, str] = {}
         for chunk in _chunks(sorted({job.id.base for job in jobs.values()})) or [[]]:
-            nonce, limit_s = new_nonce(), _limit(host)
+            nonce, limit_s = new_nonce(), limit_of(host)
             shown = [id_ for id_ in show if id_ in chunk]
             argv = commands.by_id_argv(
                 nonce, ids=chunk, show=shown, nodes=() if names else nodes, cluster=host.cluster, limit_s=limit_s
             )
-            parts = await _run(host, argv, nonce)
-            unlisted |= {id_: read_unlisted(_required(parts, f"job.{id_}")) for id_ in shown}
+            parts = await run_parts(host, argv, nonce)
+            unlisted |= {id_: read_unlisted(required(parts, f"job.{id_}")) for id_ in shown}
             for node in nodes:
                 part = parts.get(f"node.{node}")
                 names[node] = (read_host_name(part.stdout) if part else None) or node
             if chunk:
                 question = commands.question("squeue", "-h", "-a", "-t", "all", "-j", _few(chunk), cluster=host.cluster)
-                answer = read_queue_part(_required(parts, "squeue"), nonce, question)
+                answer = read_queue_part(required(parts, "squeue"), nonce, question)
                 answers.append(replace(answer, ids=frozenset(chunk)))
         return replace(asked, by_id=_joined(answers), host_names=names, unlisted=unlisted)
 
@@ -262,10 +300,10 @@ class SlurmSource:
         for at in range(0, len(names), IDS_PER_QUESTION):
             chunk = {name: accepted[name] for name in names[at : at + IDS_PER_QUESTION]}
             nonce = new_nonce()
-            argv = commands.cancel_argv(nonce, ids=list(chunk.values()), cluster=host.cluster, limit_s=_limit(host))
+            argv = commands.cancel_argv(nonce, ids=list(chunk.values()), cluster=host.cluster, limit_s=limit_of(host))
             try:
-                parts = await _run(host, argv, nonce)
-                outcomes |= read_outcomes(_required(parts, "scancel"), chunk)
+                parts = await run_parts(host, argv, nonce)
+                outcomes |= read_outcomes(required(parts, "scancel"), chunk)
             except (TransportError, SourceError) as error:
                 if not outcomes:
                     raise
@@ -274,27 +312,6 @@ class SlurmSource:
                 outcomes |= dict.fromkeys(names[at:], lost)
                 break
         return outcomes
-
-
-async def _run(host: Host, argv: Sequence[str], nonce: str) -> Mapping[str, Part]:
-    done = await host.transport.run(argv, timeout_s=host.timeout_s)
-    try:
-        return read_parts(done.stdout, nonce)
-    except UnreadableAnswerError as error:
-        complaint = sample(done.stderr).strip()
-        if complaint:
-            raise UnreadableAnswerError(f"{error.text} Complaints: {complaint}"[:2048]) from error
-        raise
-
-
-def _required(parts: Mapping[str, Part], name: str) -> Part:
-    if name not in parts:
-        raise UnreadableAnswerError(f"The answer has no part of {name}.")
-    return parts[name]
-
-
-def _limit(host: Host) -> float:
-    return max(host.timeout_s / 2, host.timeout_s - _SPARE_S)
 
 
 def _chunks(ids: Sequence[int]) -> list[Sequence[int]]:

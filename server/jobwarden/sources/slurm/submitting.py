@@ -18,6 +18,7 @@ from jobwarden.sources.slurm import commands
 from jobwarden.sources.slurm.reading import MAYBE, no_accounting
 from jobwarden.sources.slurm.stored import script_of
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
+from jobwarden.sources.submitting import Submission
 
 FIELDS = (
     "JobIDRaw", "User", "ReqTRES", "AllocTRES", "TimelimitRaw", "WorkDir", "JobName", "Partition", "SubmitLine",
@@ -83,6 +84,21 @@ def submit_argv(
         *original.arguments,
     ]
     return framed_argv(_SUBMIT, nonce, cluster, token, original.work_dir, *words, limit_s=limit_s)
+
+
+def submit_script_argv(nonce: str, submission: Submission, token: str, *, cluster: str, limit_s: float) -> list[str]:
+    """Submit a script, which is the standard input; answered and read as `submit_argv`."""
+    words = [
+        "--parsable",
+        *submission.options,
+        f"--job-name={submission.name}",
+        f"--chdir={submission.work_dir}",
+        f"--comment={comment_with(submission.comment, token)}",
+        *([f"--dependency={','.join(submission.after)}"] if submission.after else []),
+        "/dev/stdin",
+        *submission.arguments,
+    ]
+    return framed_argv(_SUBMIT, nonce, cluster, token, submission.work_dir, *words, limit_s=limit_s)
 
 
 def submitted_argv(nonce: str, *, within_s: float, cluster: str, limit_s: float) -> list[str]:

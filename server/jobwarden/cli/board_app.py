@@ -1,0 +1,319 @@
+"""The board's screen. It repaints what has changed and nothing else: it is also looked at over slow links."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Resize
+from textual.timer import Timer
+from textual.widgets import DataTable, Footer, Input, Static
+
+from jobwarden.cli import board_words, words
+from jobwarden.cli.board_screens import Confirm, LogScreen
+from jobwarden.cli.tables import PHASE_STYLES
+from jobwarden.identity import Caller
+from jobwarden.service.board import Board
+from jobwarden.service.board_views import BoardHost, BoardJob, BoardView
+from jobwarden_registry.clock import Clock
+from jobwarden_registry.errors import JobwardenError
+
+LOOK_S = 2.0
+"""Between two looks at the registry."""
+LOG_S = 10.0
+"""Between two looks at the chosen job's log."""
+_REST_S = 0.3
+"""How long the cursor must rest on a job before its log is read."""
+_LOG_LINES = 6
+_HOSTS = 3
+_COLUMNS = (("STATE", 13), ("JOB", 20), ("ID", 13), ("HOST", 11), ("TIME", 6), ("AGE", 5))
+_PAD = 2
+_WIDE = sum(width + _PAD for _, width in _COLUMNS)
+_LEAST_SAID = 15
+"""A column of remarks narrower than this is left out; the lines below the table say it."""
+
+
+class BoardApp(App[None]):
+    """All jobs of all sessions, as `Board.look` gives them."""
+
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "jobwarden"
+    CSS = """
+    #summary, #hosts, #head, #log { text-wrap: nowrap; text-overflow: ellipsis; }
+    #summary { height: 1; text-style: bold; }
+    #hosts { height: auto; max-height: 3; color: $text-muted; }
+    #filter { display: none; height: 1; border: none; padding: 0; }
+    #jobs { height: 1fr; scrollbar-size-vertical: 1; }
+    #detail { height: 10; border-top: solid $secondary; }
+    #head { height: 1; text-style: bold; }
+    #said { height: auto; max-height: 2; }
+    #log { height: 1fr; color: $text-muted; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t,enter", "tail", "log", key_display="t"),
+        Binding("c", "cancel", "cancel"),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("f", "show", "all/living/bad"),
+        Binding("escape", "clear", "clear", show=False),
+        Binding("q,ctrl+c", "quit", "quit", key_display="q"),
+    ]
+
+    def __init__(self, board: Board, caller: Caller, *, clock: Clock) -> None:
+        super().__init__()
+        self.animation_level = "none"  # over a slow link every picture of a movement is a wait
+        self.board = board
+        self.caller = caller
+        self.clock = clock
+        self.view: BoardView | None = None
+        self._table = DataTable[Text](id="jobs", cursor_type="row")
+        self._rows: dict[str, tuple[str, ...]] = {}
+        """By uid in the table's order, what its cells say."""
+        self._said: dict[str, str] = {}
+        """By widget, what it says."""
+        self._said_width = 0
+        self._filter = ""
+        self._show: board_words.Show = "all"
+        self._tail: tuple[str, str] = ("", "")
+        """Of which job, and its last lines."""
+        self._rest: Timer | None = None
+
+    # -- building
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield Static(id="summary", markup=False)
+        yield Static(id="hosts", markup=False)
+        yield Input(placeholder="name, id, host, state, session ...", id="filter", compact=True)
+        yield self._table
+        with Vertical(id="detail"):
+            yield Static(id="head", markup=False)
+            yield Static(id="said", markup=False)
+            yield Static(id="log", markup=False)
+        yield Footer(show_command_palette=False, compact=True)
+
+    async def on_mount(self) -> None:
+        """Show the first snapshot before anything else is painted."""
+        self.query_one(Input).cursor_blink = False
+        self._table.focus()
+        self._lay_out(self.size.width)
+        await self.look()
+        self.set_interval(LOOK_S, self.look_again)
+        self.set_interval(LOG_S, self._read_log)
+
+    def on_resize(self, event: Resize) -> None:
+        """Use the width that there is."""
+        if self._lay_out(event.size.width):
+            self._fill()
+
+    def _lay_out(self, width: int) -> bool:
+        left = width - _WIDE - _PAD - 1
+        said = left if left >= _LEAST_SAID else 0
+        if said == self._said_width and self._table.columns:
+            return False
+        self._said_width = said
+        self._rows = {}
+        self._table.clear(columns=True)
+        for name, wide in (*_COLUMNS, *((("SAYS", said),) if said else ())):
+            self._table.add_column(name, key=name, width=wide)
+        return True
+
+    # -- looking
+
+    @work(exclusive=True, group="look")
+    async def look_again(self) -> None:
+        """Look, unless the last look has not come back."""
+        await self.look()
+
+    async def look(self) -> None:
+        """Take a snapshot and show what is new in it."""
+        try:
+            self.view = await self.board.look(self.caller, wake=self.view is None)
+        except JobwardenError as error:
+            self._say("summary", words.clean(f"cannot be read: {error}"), "bold red")
+            return
+        self._fill()
+
+    def _fill(self) -> None:
+        view = self.view
+        if view is None:
+            return
+        note = f" | {words.clean(view.notes[0])}" if view.notes else ""
+        showing = f" [{self._show}]" if self._show != "all" else ""
+        self._say("summary", board_words.summary(view) + showing + note, "" if view.watcher.running else "yellow")
+        self._say("hosts", "\n".join(_host_lines(view)))
+        self._fill_table(view)
+        self._fill_detail()
+
+    def _fill_table(self, view: BoardView) -> None:
+        shown = {one.uid: one for one in board_words.chosen(view, text=self._filter, show=self._show)}
+        cells = {uid: self._cells(one) for uid, one in shown.items()}
+        table = self._table
+        if list(cells) == list(self._rows):
+            for one in shown.values():
+                before = self._rows[one.uid]
+                for column, old, new in zip(table.columns, before, cells[one.uid], strict=True):
+                    if old != new:
+                        table.update_cell(one.uid, column, _styled(one, str(column.value), new))
+        else:
+            at = self.chosen_uid
+            table.clear()
+            for one in shown.values():
+                names = [str(column.value) for column in table.columns]
+                row = [_styled(one, name, text) for name, text in zip(names, cells[one.uid], strict=True)]
+                table.add_row(*row, key=one.uid)
+            if at in cells:
+                table.move_cursor(row=list(cells).index(at), animate=False)
+        self._rows = cells
+
+    def _cells(self, one: BoardJob) -> tuple[str, ...]:
+        job, now = one.job, self.clock()
+        name = words.clean(job.id if job.type == "slurm" else f"{job.type}:{job.id}")
+        cells = (words.state(job), words.title(job), name, words.clean(job.host))
+        told = (*cells, board_words.coarse(job.elapsed_s) if job.elapsed_s is not None else "", board_words.age(one))
+        return (*told, board_words.said(one, now)) if self._said_width else told
+
+    def _fill_detail(self) -> None:
+        one = self.chosen
+        if one is None:
+            told = ("No job is chosen." if self._rows else "Nothing to show.", "", "")
+            for widget, text in zip(("head", "said", "log"), told, strict=True):
+                self._say(widget, text)
+            return
+        uid, log = self._tail
+        mine = "this session" if one.job.mine else f"session {words.clean(one.session)}"
+        self._say("head", f"{words.title(one.job)}  {mine}, {words.clean(one.project)}")
+        self._say("said", board_words.said(one, self.clock()) or words.state(one.job))
+        self._say("log", log if uid == one.uid else "…")
+
+    def _say(self, widget: str, text: str, style: str = "") -> None:
+        if self._said.get(widget) != text:
+            self._said[widget] = text
+            self.query_one(f"#{widget}", Static).update(Text(text, style=style))
+
+    # -- what is chosen
+
+    @property
+    def chosen_uid(self) -> str:
+        """Name the job under the cursor; empty where there is none."""
+        at = self._table.cursor_row
+        names = list(self._rows)
+        return names[at] if 0 <= at < len(names) else ""
+
+    @property
+    def chosen(self) -> BoardJob | None:
+        """Give the job under the cursor."""
+        uid = self.chosen_uid
+        return next((one for one in self.view.jobs if one.uid == uid), None) if self.view is not None else None
+
+    @on(DataTable.RowHighlighted)
+    def rested(self) -> None:
+        """Read its log when the cursor rests: who scrolls through a hundred jobs reads one log."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(_REST_S, self._read_log)
+        self._fill_detail()
+
+    @work(exclusive=True, group="log")
+    async def _read_log(self) -> None:
+        one = self.chosen
+        if one is None or (self._tail[0] == one.uid and one.job.phase.final):
+            return
+        try:
+            told = await self.board.tail(self.caller, one.uid, lines=_LOG_LINES)
+        except JobwardenError as error:
+            text = words.clean(str(error))
+        else:
+            lines = [words.clean(line) for line in told.text.splitlines()[-_LOG_LINES:]]
+            text = "\n".join(lines) or words.clean(told.note or "Its log is empty.")
+        self._tail = one.uid, text
+        self._fill_detail()
+
+    # -- keys
+
+    def action_tail(self) -> None:
+        """Show the chosen job's log on the whole screen."""
+        if (one := self.chosen) is not None:
+            self.push_screen(LogScreen(self.board, self.caller, one))
+
+    @on(DataTable.RowSelected)
+    def entered(self) -> None:
+        """Enter on a row is `t`."""
+        self.action_tail()
+
+    def action_cancel(self) -> None:
+        """Ask for the end of the chosen job, when the person has said yes."""
+        one = self.chosen
+        if one is None:
+            return
+        if one.job.phase.closed:
+            self.notify("It has ended.", markup=False)
+            return
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 -- Textual's callback
+            if yes:
+                self._cancel(one)
+
+        self.push_screen(Confirm(one), answered)
+
+    @work(group="deeds")
+    async def _cancel(self, one: BoardJob) -> None:
+        self.notify(f"Asking for the end of {words.title(one.job)} ...", markup=False)
+        try:
+            view = await self.board.cancel(self.caller, one.uid, reason="from the board")
+        except JobwardenError as error:
+            self.notify(words.clean(str(error)), severity="error", markup=False)
+        else:
+            for row in view.rows:
+                good = row.outcome in ("accepted", "already ended")
+                told = words.clean(f"{words.title(row.job)}: {row.outcome}. {row.text}")
+                self.notify(told, severity="information" if good else "error", markup=False)
+        await self.look()
+
+    def action_show(self) -> None:
+        """Show all, the living, or what went wrong."""
+        self._show = board_words.SHOWS[(board_words.SHOWS.index(self._show) + 1) % len(board_words.SHOWS)]
+        self._fill()
+
+    def action_filter(self) -> None:
+        """Write a filter."""
+        wanted = self.query_one(Input)
+        wanted.display = True
+        wanted.focus()
+
+    def action_clear(self) -> None:
+        """Take the filter away."""
+        wanted = self.query_one(Input)
+        wanted.value = ""
+        wanted.display = False
+        self._table.focus()
+
+    @on(Input.Changed, "#filter")
+    def filtered(self, event: Input.Changed) -> None:
+        """Show what fits as it is typed."""
+        self._filter = event.value
+        self._fill()
+
+    @on(Input.Submitted, "#filter")
+    def filter_written(self) -> None:
+        """Go back to the jobs; the filter stays."""
+        self._table.focus()
+
+
+def _host_lines(view: BoardView) -> list[str]:
+    def urgency(host: BoardHost) -> tuple[bool, float]:
+        return not host.failure, -(host.age_s or 0.0)
+
+    hosts = sorted(view.hosts, key=urgency)
+    lines = [board_words.host_line(host) for host in hosts[:_HOSTS]]
+    more = len(hosts) - _HOSTS
+    return [*lines[:-1], f"{lines[-1]}; and {more} more"] if more > 0 else lines
+
+
+def _styled(one: BoardJob, column: str, text: str) -> Text:
+    style = PHASE_STYLES.get(one.job.phase, "") if column == "STATE" else "yellow" if text == "stale" else ""
+    numbers = column in ("TIME", "AGE")
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis", justify="right" if numbers else "left")

@@ -1,0 +1,211 @@
+"""The past as tables for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jobwarden.cli import words
+from jobwarden.service.past_views import TimelineView
+
+if TYPE_CHECKING:
+    from jobwarden.service.past_views import GroupView, HistoryView, RunView, SpreadView, StatsView
+
+_STYLES = {"failed": "bold red", "lost": "bold red", "cancelled": "magenta", "succeeded": "dim green"}
+_SPARKS = "▁▂▃▄▅▆▇█"
+_PLAIN_SPARKS = "_.-=+*#@"
+_CAUSE_CHARS = 100
+
+
+def spark(values: Sequence[float], most: int = 24) -> str:
+    """Draw numbers as a line of blocks, the lowest as the lowest; evenly chosen ones where there are many."""
+    if len(values) < 2:
+        return ""
+    if len(values) > most:
+        values = [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
+    low, high = min(values), max(values)
+    blocks = _SPARKS if (sys.stdout.encoding or "").lower().replace("-", "") == "utf8" else _PLAIN_SPARKS
+    step = (high - low) / (len(blocks) - 1)
+    return "".join(blocks[round((value - low) / step) if step else 0] for value in values)
+
+
+def history_text(view: HistoryView | TimelineView, now: datetime) -> list[RenderableType]:
+    """Show the list of ended jobs, or one job's story."""
+    return _story(view, now) if isinstance(view, TimelineView) else _list(view, now)
+
+
+def stats_text(view: StatsView, now: datetime) -> list[RenderableType]:
+    """Show statistics."""
+    total = view.total
+    head = "No ended jobs" if total is None else f"{_jobs(total.runs)}, by {view.by}"
+    parts: list[RenderableType] = [_text(f"{head}{_asked(view.scope, view.filters)}", "bold")]
+    if view.groups and total is not None:
+        parts.append(_groups([*view.groups, *([total] if len(view.groups) > 1 else [])], view.by, now))
+        parts += _lines(
+            ["OK is of those that succeeded or failed; TIME of those that succeeded: median (the middle half)."], "dim"
+        )
+    if view.left_out:
+        parts += _lines([f"{view.left_out} smaller groups are left out; narrow with --name, --since or --host."], "dim")
+    for group in view.groups:
+        parts += _about(group)
+    parts += _lines(
+        (
+            f"Stale: {one.name or one.id} ({one.type} {one.id} on {one.host}) since {words.moment(one.since, now)}: "
+            f"{one.why}"
+            for one in view.stale
+        ),
+        "yellow",
+    )
+    return [*parts, *_ends(view)]
+
+
+def _list(view: HistoryView, now: datetime) -> list[RenderableType]:
+    counts: dict[str, int] = view.counts.model_dump()
+    told = ", ".join(f"{counts[word]} {word}" for word in ("succeeded", "failed", "cancelled", "lost") if counts[word])
+    head = f"{_jobs(view.counts.total)}{_asked(view.scope, view.filters)}" + (f": {told}" if told else "")
+    parts: list[RenderableType] = [_text(head, "bold")]
+    if view.jobs:
+        parts.append(_runs(view.jobs, now))
+    left = [f"{view.before} newer: --page {view.page - 1}"] if view.before else []
+    left += [f"{view.after} older: --page {view.page + 1}, or --limit N"] if view.after else []
+    parts += _lines([f"Shown are {len(view.jobs)}; {'; '.join(left)}"] if left else [], "dim")
+    return [*parts, *_ends(view)]
+
+
+def _runs(runs: Sequence[RunView], now: datetime) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("STATE", "JOB", "ID", "HOST", "ENDED", "TIME", "WAITED", "REMARK"):
+        table.add_column(name, justify="right" if name in ("TIME", "WAITED") else "left", overflow="fold")
+    for run in runs:
+        table.add_row(
+            _text(words.clean(run.status) or run.phase.upper(), _STYLES.get(run.phase, "")),
+            _text(words.clean(run.name or run.id)),
+            _text(words.clean(run.id if run.type == "slurm" else f"{run.type}:{run.id}")),
+            _text(words.clean(run.host)),
+            _text(words.moment(run.ended_at or run.journaled_at, now)),
+            _text(words.duration(run.ran_s)),
+            _text(words.duration(run.waited_s)),
+            _text(_remark(run)),
+        )
+    return table
+
+
+def _remark(run: RunView) -> str:
+    said = [f"run {run.run} of {run.runs}"] if run.run is not None and run.runs > 1 else []
+    said += [f"{run.runs} runs"] if run.run is None and run.runs > 1 else []
+    said += [f"exit code {run.exit_code}"] if run.exit_code else []
+    said += [f"signal {run.signal}"] if run.signal else []
+    if run.cause:
+        said.append(f"cause: {words.clean(run.cause)}")
+    elif run.reason and words.is_telling(run.reason):
+        said.append(words.clean(run.reason))
+    said += ["it is nowhere any more, and nothing says how it ended"] if run.phase == "lost" else []
+    said += [words.clean(run.result)] if run.result else []
+    said += [f"{words.clean(name)} {value:g}" for name, value in run.metrics.items()]
+    efficiency = run.facts.get("efficiency")
+    return "; ".join([*said, *([words.clean(efficiency)] if isinstance(efficiency, str) else [])])
+
+
+def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
+    job = view.job
+    parts = _lines([f"{words.title(job)} ({job.type} {job.id} on {job.host}): {words.state(job)}"], "bold")
+    parts += [_runs(view.runs, now)] if view.runs else []
+    for metric in view.metrics:
+        drawn = spark([point.value for point in metric.points])
+        told = (
+            f"{metric.count} values, {metric.first:g} to {metric.last:g}, between {metric.least:g} and {metric.most:g}"
+        )
+        parts += _lines([f"{metric.name} {drawn} {told}"])
+    if view.left_out:
+        parts += _lines(
+            [f"{view.left_out} earlier events are left out; --limit {view.left_out + len(view.events)} shows all."],
+            "dim",
+        )
+    for event in view.events:
+        parts.append(_text(words.event_line(event, now)))
+        parts += _lines([f"    rule: {event.evidence.rule}"] if event.evidence and event.evidence.rule else [], "dim")
+    if view.bookkeeping:
+        parts += _lines([f"{view.bookkeeping} events of bookkeeping are not shown; explain shows what decided."], "dim")
+    return [*parts, *_lines((f"Note: {note}" for note in view.notes), "dim")]
+
+
+def _groups(groups: Sequence[GroupView], by: str, now: datetime) -> RenderableType:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    names = (by.upper(), "RUNS", "OK", "FAILED", "CANC", "LOST", "TIME", "LATELY", "WAITED", "LAST OK", "LAST FAILED")
+    for name in names:
+        right = name in ("RUNS", "OK", "FAILED", "CANC", "LOST")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for group in groups:
+        rate = "-" if group.success_rate is None else f"{group.success_rate:.0%}"
+        more = f" +{group.attempts - group.runs}" if group.attempts > group.runs else ""
+        table.add_row(
+            _text(words.clean(group.key)),
+            _text(f"{group.runs}{more}"),
+            _text(f"{rate} ({group.succeeded})" if group.success_rate is not None else rate),
+            _text(str(group.failed or "-"), "bold red" if group.failing_in_a_row else ""),
+            _text(str(group.cancelled or "-")),
+            _text(str(group.lost or "-")),
+            _text(_spread(group.duration)),
+            _text(spark(group.durations, 12)),
+            _text(_spread(group.waited)),
+            _text("-" if group.last_success_at is None else words.moment(group.last_success_at, now)),
+            _text("-" if group.last_failure_at is None else words.moment(group.last_failure_at, now)),
+        )
+    return table
+
+
+def _about(group: GroupView) -> list[RenderableType]:
+    """Say of a group what no table holds: what is wrong, why its jobs failed, what rules stored."""
+    key = words.clean(group.key)
+    parts: list[RenderableType] = []
+    if group.failing_in_a_row:
+        parts += _lines(
+            [f"{key}: failed {group.failing_in_a_row} times in a row, last {group.last_failure}"], "bold red"
+        )
+    if group.slower is not None:
+        was, lately = words.duration(group.slower.before_s), words.duration(group.slower.recent_s)
+        parts += _lines([f"{key}: getting slower, {lately} lately, {was} before"], "yellow")
+    for cause in group.causes:
+        parts += _lines([f"{key}: {cause.count} x {cause.cause[:_CAUSE_CHARS]}"])
+    for metric in group.metrics:
+        middle = f"median {metric.spread.median:g}, {metric.spread.least:g} to {metric.spread.most:g}"
+        parts += _lines(
+            [f"{key}: {metric.name} {spark(metric.series)} last {metric.last:g}; {middle}; {_jobs(metric.jobs)}"]
+        )
+    return parts
+
+
+def _spread(spread: SpreadView | None) -> str:
+    if spread is None:
+        return "-"
+    middle = words.duration(spread.median)
+    return middle if spread.count == 1 else f"{middle} ({words.duration(spread.low)} to {words.duration(spread.high)})"
+
+
+def _jobs(count: int) -> str:
+    return "1 ended job" if count == 1 else f"{count} ended jobs"
+
+
+def _asked(scope: str, filters: Mapping[str, str]) -> str:
+    told = "".join(f", {key} {words.clean(value)}" for key, value in filters.items())
+    return f" of {'all your projects' if scope == 'user' else f'this {scope}'}{told}"
+
+
+def _ends(view: HistoryView | StatsView) -> list[RenderableType]:
+    parts = _lines((f"Trouble: {trouble}" for trouble in view.troubles), "yellow")
+    parts += _lines((f"Note: {note}" for note in view.notes), "dim")
+    return parts
+
+
+def _text(line: str, style: str = "") -> Text:
+    return Text(line, style=style)
+
+
+def _lines(lines: Iterable[str], style: str = "") -> list[RenderableType]:
+    return [_text(words.clean(line), style) for line in lines]

@@ -1,0 +1,287 @@
+"""Everything that a user's sessions watch, at a glance, for people: reads the registry and the ledger, asks nobody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from anyio import to_thread
+
+from jobwarden.identity import Caller
+from jobwarden.ledger.ledger import LedgerKey
+from jobwarden.service import stopping
+from jobwarden.service.board_views import (
+    BoardHost,
+    BoardJob,
+    BoardSession,
+    BoardView,
+    CountMetric,
+    JobsMetric,
+    MetricsView,
+)
+from jobwarden.service.compose import count
+from jobwarden.service.desk import Desk
+from jobwarden.service.health import watcher_view
+from jobwarden.service.names import UID, Known, find_job
+from jobwarden.service.tailing import Asked, tail_of
+from jobwarden.service.views import CancelView, JobView, TailView
+from jobwarden.sources.base import RESULT
+from jobwarden.transport.tally import COUNTS, read_counts
+from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
+from jobwarden_registry.session import Session
+
+_MOST_JOBS = 1000
+"""Shown at once; the last in the order of urgency are left out."""
+_PROGRESS_CHARS = 300
+_URGENCY = (
+    Phase.FAILED,
+    Phase.LOST,
+    Phase.UNKNOWN,
+    Phase.RUNNING,
+    Phase.SUSPENDED,
+    Phase.PENDING,
+    Phase.CANCELLED,
+    Phase.SUCCEEDED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One session as it was found.
+
+    Attributes:
+        session: Which.
+        known: Its jobs that count: the living ones, and those that ended lately.
+        trouble: Why it cannot be read.
+    """
+
+    session: Session
+    known: Sequence[Known] = ()
+    trouble: str = ""
+
+
+class Board:
+    """The board's questions and deeds. What only looks costs no scheduler a call."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._kept: dict[str, tuple[tuple[int, ...], list[Known]]] = {}
+        """By session, its jobs and the stamp that they had."""
+
+    async def look(self, caller: Caller, *, wake: bool = False) -> BoardView:
+        """Give the jobs of all the user's sessions as they were last known, and how old that is.
+
+        Args:
+            caller: Who looks; its own jobs are marked.
+            wake: Make sure that the watcher runs where something lives, so that what is shown stays true.
+        """
+        read = await self._read_all()
+        shown = sorted([one for each in read for one in each.known], key=_order)
+        living = [one for one in shown if one.live]
+        notes: list[str] = []
+        if wake and living and (trouble := await self._desk.ensure_watcher()):
+            notes.append(trouble)
+        watcher = watcher_view(self._desk)
+        if living and not watcher.running and not notes:
+            notes.append("No watcher runs: these states are not looked at again. `jobwarden watch` starts it.")
+        return BoardView(
+            at=self._desk.world.clock(),
+            version=self._desk.version,
+            counts=count(one.record for one in shown),
+            jobs=tuple([await self._job(one, caller) for one in shown[:_MOST_JOBS]]),
+            left_out=max(0, len(shown) - _MOST_JOBS),
+            hosts=await self._hosts(living),
+            sessions=await self._sessions(read),
+            watcher=watcher,
+            notes=tuple(notes),
+        )
+
+    async def tail(
+        self, caller: Caller, uid: str, *, lines: int = 40, cursor: str | None = None, ask: bool = False
+    ) -> TailView:
+        """Show the end of a job's log, whichever session watches it; tells no news.
+
+        Args:
+            caller: Who looks.
+            uid: `BoardJob.uid`.
+            lines: At most so many.
+            cursor: What the answer before ended with.
+            ask: Whether the job's source may be asked which files it has, once a minute at most; else only what it
+                has told already counts.
+
+        Raises:
+            JobNotFoundError: It is known no more.
+            LogRefusedError, TransportError, CursorError: As `Service.tail`.
+        """
+        one = await self._find(uid)
+        return await tail_of(self._desk, caller, one, Asked(lines=lines, cursor=cursor), ask=ask, telling=False)
+
+    async def job(self, caller: Caller, uid: str) -> JobView:
+        """Give one job, whichever session watches it.
+
+        Raises:
+            JobNotFoundError: It is known no more.
+        """
+        return await self._desk.view(await self._find(uid), caller)
+
+    async def cancel(self, caller: Caller, uid: str, *, reason: str) -> CancelView:
+        """Ask for the end of this one job, whichever session watches it, as `Service.cancel` with `force`.
+
+        The person who sits before the board asks: a face lets nobody else come here, and asks back first.
+
+        Raises:
+            JobNotFoundError: It is known no more.
+        """
+        await self._find(uid)
+        return await stopping.cancel(
+            self._desk, caller, jobs=[UID + uid], all_jobs=False, reason=reason, dry_run=False, force=True, only={uid}
+        )
+
+    async def metrics(self) -> MetricsView:
+        """Give the numbers for a monitoring system."""
+        world = self._desk.world
+        read = await self._read_all()
+        known = [one for each in read for one in each.known]
+        jobs = Counter((one.record.phase, one.record.type, one.record.host) for one in known)
+        counts = await to_thread.run_sync(read_counts, world.places.runtime / COUNTS)
+        return MetricsView(
+            at=world.clock(),
+            version=self._desk.version,
+            watcher=watcher_view(self._desk),
+            jobs=tuple(
+                JobsMetric(phase=phase, type=source, host=host, jobs=jobs[phase, source, host])
+                for phase, source, host in sorted(jobs)
+            ),
+            hosts=await self._hosts([one for one in known if one.live]),
+            counts=tuple(
+                CountMetric(what=row.what, host=row.host, type=row.type, code=row.code, count=counts[row])
+                for row in sorted(counts)
+            ),
+            unreadable=sum(bool(each.trouble) for each in read),
+        )
+
+    # -- reading
+
+    async def _read_all(self) -> list[_Read]:
+        """Read every session; one that cannot be read says so, and stops no other."""
+        return [await self._read(session) for session in await self._desk.world.sessions.known()]
+
+    async def _read(self, session: Session) -> _Read:
+        try:
+            known = await self._known(session)
+        except JobwardenError as error:
+            return _Read(session, trouble=str(error))
+        horizon = self._desk.world.clock() - timedelta(seconds=self._desk.world.config.clocks.recent_s)
+        return _Read(session, [one for one in known if one.live or _ended(one.record, horizon) >= horizon])
+
+    async def _known(self, session: Session) -> list[Known]:
+        """Give a session's jobs, read anew only when something was written."""
+        stamp = await self._desk.world.sessions.call(session, Session.stamp)
+        before, known = self._kept.get(session.entry.session_id, ((), []))
+        if before != stamp:
+            known = await self._desk.known([session])
+            self._kept[session.entry.session_id] = stamp, known
+        return known
+
+    async def _find(self, uid: str) -> Known:
+        known = [one for session in await self._desk.world.sessions.known() for one in await self._tried(session)]
+        return find_job(known, UID + uid)
+
+    async def _tried(self, session: Session) -> Sequence[Known]:
+        try:
+            return await self._known(session)
+        except JobwardenError:  # the board says so
+            return ()
+
+    # -- showing
+
+    async def _job(self, one: Known, caller: Caller) -> BoardJob:
+        view = await self._desk.view(one, caller)
+        entry = one.session.entry
+        return BoardJob(
+            uid=one.record.uid,
+            session=entry.session_id,
+            project=str(entry.project),
+            job=view,
+            progress=_progress(one.record),
+        )
+
+    async def _hosts(self, living: Iterable[Known]) -> tuple[BoardHost, ...]:
+        """Say how each source on each host stands; asks the ledger alone."""
+        found: dict[LedgerKey, tuple[str, int]] = {}
+        nowhere: Counter[tuple[str, str]] = Counter()
+        for one in living:
+            try:
+                target = await self._desk.world.rounds.target(one.record)
+            except JobwardenError:  # the job says why nobody asks about it
+                nowhere[one.record.type, one.record.host] += 1
+                continue
+            name, jobs = found.get(target.key, (one.record.host, 0))
+            found[target.key] = name, jobs + 1
+        hosts = [self._host(key, host, jobs) for key, (host, jobs) in found.items()]
+        hosts += [
+            BoardHost(type=source, host=host, jobs=jobs, asked_at=None, age_s=None, failure="the name leads nowhere")
+            for (source, host), jobs in nowhere.items()
+        ]
+        return tuple(sorted(hosts, key=lambda one: (one.host, one.type)))
+
+    def _host(self, key: LedgerKey, host: str, jobs: int) -> BoardHost:
+        world = self._desk.world
+        snapshot = world.ledger.peek(key)
+        failure, now = snapshot.failure, world.clock()
+        away = ("Only jobwarden on that machine can look at these.",) if world.rounds.elsewhere(key.site) else ()
+        return BoardHost(
+            type=key.type,
+            host=host,
+            jobs=jobs,
+            asked_at=snapshot.asked_at,
+            age_s=None if snapshot.asked_at is None else max(0.0, (now - snapshot.asked_at).total_seconds()),
+            failing_since=None if failure is None else failure.since,
+            failure="" if failure is None else f"{failure.code}: {failure.text}",
+            next_try_at=None if failure is None else failure.next_try_at,
+            notes=away,
+        )
+
+    async def _sessions(self, read: Sequence[_Read]) -> tuple[BoardSession, ...]:
+        shown = [each for each in read if each.known or each.trouble]
+        gone = await self._desk.gone([each.session for each in shown])
+        views = [_session(each, gone=each.session in gone) for each in shown]
+        return tuple(sorted(views, key=lambda one: one.last_seen_at, reverse=True))
+
+
+def _session(read: _Read, *, gone: bool) -> BoardSession:
+    entry = read.session.entry
+    living = sum(one.live for one in read.known)
+    return BoardSession(
+        session=entry.session_id,
+        agent=entry.agent,
+        project=str(entry.project),
+        last_seen_at=entry.last_seen_at,
+        gone=gone,
+        living=living,
+        ended=len(read.known) - living,
+        trouble=read.trouble,
+    )
+
+
+def _order(one: Known) -> tuple[int, float]:
+    record = one.record
+    moment = record.ended_at or record.started_at or record.submitted_at or record.registered_at
+    return _URGENCY.index(record.phase), -(0.0 if moment is None else moment.timestamp())
+
+
+def _ended(record: JobRecord, otherwise: datetime) -> datetime:
+    return record.ended_at or record.observed_at or otherwise
+
+
+def _progress(record: JobRecord) -> str:
+    """Say how far a job is, or what it has come to: the words of sources that tell it."""
+    result = record.facts.get(RESULT)
+    if isinstance(result, str) and result:
+        return result[:_PROGRESS_CHARS]
+    running = record.phase is Phase.RUNNING and record.stuck is None
+    return (record.reason or "")[:_PROGRESS_CHARS] if running and record.reason != "None" else ""

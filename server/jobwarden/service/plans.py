@@ -1,0 +1,368 @@
+"""Plans: jobs that a file describes, submitted once each, watched, and taken up again after whatever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from anyio import to_thread
+
+from jobwarden.identity import Caller
+from jobwarden.plans.errors import PlanError
+from jobwarden.plans.places import plan_lock
+from jobwarden.plans.session_file import is_session_file, read_session_file
+from jobwarden.plans.spec import PlanSpec
+from jobwarden.plans.state import PlanState, Run, change_plan, load_plans
+from jobwarden.service.desk import Desk
+from jobwarden.service.plan_checking import check_plan, overrides_of, read_good, submitting_types
+from jobwarden.service.plan_pausing import Override, override, pause_rules, unpause_rules
+from jobwarden.service.plan_records import chosen_names
+from jobwarden.service.plan_showing import counted, groups, plan_row, planned_view
+from jobwarden.service.plan_views import PlanCheckView, PlanListView, PlanRow, PlanView
+from jobwarden.service.plan_working import Order, Work
+from jobwarden_registry.errors import JobNotFoundError
+from jobwarden_registry.model import JobRecord
+from jobwarden_registry.session import Session
+from jobwarden_registry.transaction import Transaction
+
+RETRIED = ("failed", "cancelled", "lost", "unsure")
+_REASON_CHARS = 300
+
+
+class Plans:
+    """What can be asked and done about plans. A plan is named by its file (a Path) or by its name (a str)."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def check(self, caller: Caller, file: Path, *, ask_hosts: bool = True) -> PlanCheckView:
+        """Say everything that is wrong with a plan's file; does nothing.
+
+        Args:
+            caller: Who asks; its project and the user's configuration decide what rules may do.
+            file: The plan.
+            ask_hosts: Whether to look there for the folders and scripts.
+
+        Raises:
+            PlanError: The file cannot be read at all.
+        """
+        return await check_plan(self._desk, caller, file, ask_hosts=ask_hosts)
+
+    async def submit(
+        self, caller: Caller, file: Path, *, at_most: int | None = None, wait: bool = True, dry_run: bool = False
+    ) -> PlanView:
+        """Submit what is missing, adopt what runs already, and watch all of it. Twice is as good as once.
+
+        Args:
+            caller: Whose session watches the jobs.
+            file: The plan.
+            at_most: Submit no more than so many now; the next call goes on.
+            wait: Wait for submissions whose answer was lost, until it is certain what came of them.
+            dry_run: Only say what would be done.
+
+        Raises:
+            PlanError: Something is wrong with it, and all of that is in the text; nothing was done.
+            PlanBusyError: Another process works on it.
+        """
+        spec = await read_good(self._desk, caller, file)
+        order = Order(at_most=at_most, wait=wait, dry_run=dry_run)
+        async with self._working(caller, spec.name):
+            session = await self._own(caller, spec.name)
+            state = await self._write(session, spec, {}, dry_run=dry_run)
+            return await self._bring_forward(caller, Work(self._desk, caller, session, state, order))
+
+    async def watch(
+        self, caller: Caller, plan: Path | str, *, host: str = "", include_ended: bool = False, dry_run: bool = False
+    ) -> PlanView:
+        """Watch every job of a plan that exists, registered before or not; submits nothing.
+
+        Args:
+            caller: Whose session watches the jobs.
+            plan: A plan's file, a session file (JSON), or a plan's name.
+            host: Where the jobs of a session file are.
+            include_ended: Watch those anew, too, whose end this session has seen.
+            dry_run: Only say what would be done.
+        """
+        order = Order(submit=False, include_ended=include_ended, wait=False, dry_run=dry_run)
+        spec, runs = await self._meant(caller, plan, host)
+        async with self._working(caller, spec.name):
+            session = await self._own(caller, spec.name)
+            state = await self._write(session, spec, runs, dry_run=dry_run)
+            return await self._bring_forward(caller, Work(self._desk, caller, session, state, order), twice=True)
+
+    async def resume(
+        self,
+        caller: Caller,
+        plan: Path | str,
+        *,
+        retry: Sequence[str] = (),
+        names: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        include_ended: bool = False,
+        overrides: Mapping[str, Sequence[str]] | None = None,
+        at_most: int | None = None,
+        wait: bool = True,
+        dry_run: bool = False,
+    ) -> PlanView:
+        """Go on after any interruption: find what was submitted, submit what is missing, lift a suspension.
+
+        Args:
+            caller: Whose session watches the jobs.
+            plan: Its file or name.
+            retry: Submit those again that ended so: failed, cancelled, lost; `unsure`: of whose submission nobody
+                knows what came.
+            names: Of these, only the jobs with such a name (`train*`).
+            tags: Only those with all of these tags.
+            include_ended: As `watch`.
+            overrides: `rules`, `restart`, `expect`, `ready` instead of the plan's, from this call on, for what it
+                submits and for what lives.
+            at_most: As `submit`.
+            wait: As `submit`.
+            dry_run: As `submit`.
+
+        Raises:
+            As `submit`; JobNotFoundError: there is no such plan.
+        """
+        for one in retry:
+            if one not in RETRIED:
+                raise PlanError(f"{one[:40]!r} cannot be submitted again.", hint=f"There is: {', '.join(RETRIED)}.")
+        spec, runs = await self._meant(caller, plan, "")
+        chosen = chosen_names(spec.jobs, names, tags)
+        order = Order(
+            retry=retry, chosen=chosen, include_ended=include_ended, at_most=at_most, wait=wait, dry_run=dry_run
+        )
+        async with self._working(caller, spec.name):
+            session = await self._own(caller, spec.name)
+            said = await overrides_of(self._desk, caller, overrides or {})
+            state = await self._write(session, spec, runs, dry_run=dry_run)
+            state, done = await self._lifted(session, state, dry_run=dry_run)
+            await self._desk.refresh([session], max_age_s=0.0)
+            work = Work(self._desk, caller, session, state, order, done=done, overrides=said)
+            await self._override(work)
+            return await self._bring_forward(caller, work, twice=True)
+
+    async def suspend(
+        self, caller: Caller, name: str, *, reason: str, hold: bool = False, dry_run: bool = False
+    ) -> PlanView:
+        """Submit nothing more, and pause the rules of its jobs, until `resume`. What runs goes on.
+
+        Args:
+            caller: Who asks.
+            name: The plan.
+            reason: Shown with the plan.
+            hold: Hold the jobs in the queue that wait there.
+            dry_run: Only say what would be done.
+        """
+        if hold:
+            raise PlanError("Waiting jobs cannot be held yet.", hint="Leave it out.")
+        text = " ".join(reason.split())[:_REASON_CHARS]
+        if not text:
+            raise PlanError("A suspension needs a reason.", hint="Say why: it is shown with the plan.")
+        session, state = await self._find(caller, name)
+        work = Work(self._desk, caller, session, state, Order(submit=False, dry_run=dry_run))
+        await work.look()
+        if not dry_run:
+            now = self._desk.world.clock()
+            suspended = {"suspended": text, "suspended_at": now, "changed_at": now}
+            work.state = await self._change(session, name, suspended, f"plan {name}: suspended: {text}")
+            paused = await pause_rules(self._desk, session, _living(work))
+            both = {uid: (*work.state.paused.get(uid, ()), *names) for uid, names in paused.items()}
+            work.state = await self._change(session, name, {"paused": {**work.state.paused, **both}}, "")
+        work.done.append(f"{name} is suspended: {text}")
+        return await self._view(caller, work)
+
+    async def status(self, caller: Caller, name: str, *, by: Sequence[str] = (), refresh: bool = True) -> PlanView:
+        """Say how a plan stands, with a count for each tag, or for each combination of the keys in `by`."""
+        session, state = await self._find(caller, name)
+        work = Work(self._desk, caller, session, state, Order(submit=False))
+        if refresh:
+            work.notes += (await self._desk.refresh([session])).notes()
+        return await self._view(caller, work, by=by)
+
+    async def list(self, caller: Caller) -> PlanListView:
+        """List the plans of the caller's project."""
+        rows: list[PlanRow] = []
+        for session in await self._desk.in_scope(caller, project=True):
+            for state in (await self._desk.world.sessions.call(session, load_plans)).values():
+                work = Work(self._desk, caller, session, state, Order(submit=False))
+                await work.look()
+                rows.append(plan_row(state, session.entry.session_id, work.standings))
+        return PlanListView(plans=tuple(rows))
+
+    async def forget(self, caller: Caller, name: str) -> None:
+        """Forget a plan; its jobs stay as they are."""
+        session, state = await self._find(caller, name)
+        await unpause_rules(self._desk, session, state.paused)
+        await self._desk.world.sessions.call(
+            session, partial(change_plan, name=name, change=lambda _state, _: None, text=f"plan {name}: forgotten")
+        )
+
+    # -- inner
+
+    @asynccontextmanager
+    async def _working(self, caller: Caller, name: str) -> AsyncGenerator[None]:
+        """Be the only one here who works on a plan."""
+        world = self._desk.world
+        async with plan_lock(world.places, caller.project, name, timeout_s=world.config.clocks.lock_timeout_s):
+            yield
+
+    async def _own(self, caller: Caller, name: str) -> Session:
+        """Give the caller's session, unless another one of the project has a plan of this name.
+
+        Raises:
+            PlanError: It has.
+        """
+        session = await self._desk.session(caller, create=True)
+        assert session is not None  # create=True
+        if name in await self._desk.world.sessions.call(session, load_plans):
+            return session
+        for other in await self._desk.in_scope(caller, project=True):
+            if other is not session and name in await self._desk.world.sessions.call(other, load_plans):
+                raise _elsewhere(name, other)
+        return session
+
+    async def _find(self, caller: Caller, name: str) -> tuple[Session, PlanState]:
+        """Find a plan in the caller's own session.
+
+        Raises:
+            JobNotFoundError: There is none; the hint says what there is, and where.
+        """
+        names: list[str] = []
+        own = await self._desk.session(caller)
+        for session in await self._desk.in_scope(caller, project=True):
+            plans = await self._desk.world.sessions.call(session, load_plans)
+            if name in plans:
+                if own is None or session.entry.session_id != own.entry.session_id:
+                    raise _elsewhere(name, session)
+                return session, plans[name]
+            names += plans
+        known = f"There is: {', '.join(sorted(names))}." if names else "jobwarden plan submit FILE makes one."
+        raise JobNotFoundError(f"There is no plan {name[:64]!r} here.", hint=known)
+
+    async def _meant(
+        self, caller: Caller, plan: Path | str, host: str
+    ) -> tuple[PlanSpec, Mapping[str, tuple[Run, ...]]]:
+        """Read a plan's file, or a session file, or give the plan that is known by a name."""
+        if isinstance(plan, str):
+            return (await self._find(caller, plan))[1].spec, {}
+        if not is_session_file(plan):
+            return await read_good(self._desk, caller, plan), {}
+        world = self._desk.world
+        read = partial(
+            read_session_file, plan, host=host or "localhost", now=world.clock(), types=submitting_types(self._desk)
+        )
+        spec, runs, problems = await to_thread.run_sync(read)
+        if problems:
+            raise PlanError(
+                f"{plan} cannot be used: " + "; ".join(one.line() for one in problems[:20]), hint="Mend these entries."
+            )
+        return spec, runs
+
+    async def _write(
+        self, session: Session, spec: PlanSpec, runs: Mapping[str, tuple[Run, ...]], *, dry_run: bool
+    ) -> PlanState:
+        """Write what the file says now; runs that a session file names are those of jobs of which none is known."""
+        now = self._desk.world.clock()
+
+        def change(state: PlanState | None, _: Transaction | None) -> PlanState:
+            after = PlanState(spec=spec, created_at=now, changed_at=now)
+            if state is not None:
+                after = state if state.spec == spec else state.with_spec(spec, now)
+            fresh = {job: told for job, told in runs.items() if not after.of(job)}
+            return after.model_copy(update={"runs": {**after.runs, **fresh}}) if fresh else after
+
+        call = self._desk.world.sessions.call
+        if dry_run:
+            return change((await call(session, load_plans)).get(spec.name), None)
+        written = await call(session, partial(change_plan, name=spec.name, change=change))
+        assert written is not None
+        return written
+
+    async def _change(self, session: Session, name: str, fields: Mapping[str, object], text: str) -> PlanState:
+        def change(state: PlanState | None, _: Transaction) -> PlanState:
+            if state is None:
+                raise JobNotFoundError(f"The plan {name} was forgotten meanwhile.")
+            return state.model_copy(update=dict(fields))
+
+        after = await self._desk.world.sessions.call(session, partial(change_plan, name=name, change=change, text=text))
+        assert after is not None
+        return after
+
+    async def _lifted(self, session: Session, state: PlanState, *, dry_run: bool) -> tuple[PlanState, list[str]]:
+        """Lift a suspension."""
+        if state.suspended is None:
+            return state, []
+        name = state.spec.name
+        done = [f"{name} is suspended no more (it was: {state.suspended})"]
+        lifted: dict[str, object] = {"suspended": None, "suspended_at": None, "paused": {}, "held": ()}
+        if dry_run:
+            return state.model_copy(update=lifted), done
+        await unpause_rules(self._desk, session, state.paused)
+        return await self._change(session, name, lifted, f"plan {name}: suspended no more"), done
+
+    async def _override(self, work: Work) -> None:
+        """Have living jobs watched as this call says."""
+        if work.overrides == Override():
+            return
+        await work.look()
+        for record in _living(work, work.order.chosen):
+            if work.order.dry_run or await override(self._desk, work.session, record, work.overrides):
+                work.done.append(f"{record.name or record.id}: watched with what was set")
+
+    async def _bring_forward(self, caller: Caller, work: Work, *, twice: bool = False) -> PlanView:
+        """Do the work, look at what came of it, and with `twice` once more with what was seen."""
+        await work.run()
+        if not work.order.dry_run:
+            asked = await self._desk.refresh([work.session], about=await self._uids(work))
+            if twice:
+                await work.run()
+            work.notes += asked.notes()
+        return await self._view(caller, work)
+
+    async def _uids(self, work: Work) -> set[str]:
+        await work.look()
+        return {one.uid for one in _living(work)}
+
+    async def _view(self, caller: Caller, work: Work, *, by: Sequence[str] = ()) -> PlanView:
+        session = work.session
+        async with self._desk.news.telling(session, caller) as told:
+            if not work.order.dry_run:
+                await work.look()
+            state = work.state
+            jobs = tuple(
+                planned_view(spec, state, work.standings[spec.name], work.said.get(spec.name, ""))
+                for spec in state.spec.jobs
+            )
+            return PlanView(
+                name=state.spec.name,
+                source=state.spec.source,
+                session=session.entry.session_id,
+                suspended=state.suspended,
+                suspended_at=state.suspended_at,
+                counts=counted(work.standings),
+                planned=sum(not one.id for one in jobs),
+                jobs=jobs,
+                groups=groups(jobs, by),
+                done=tuple(work.done),
+                dry_run=work.order.dry_run,
+                news=told,
+                troubles=tuple(dict.fromkeys(work.troubles)),
+                notes=tuple(dict.fromkeys(work.notes)),
+            )
+
+
+def _living(work: Work, chosen: Sequence[str] | None = None) -> list[JobRecord]:
+    return [
+        one.record
+        for name, one in work.standings.items()
+        if one.live and one.record is not None and (chosen is None or name in chosen)
+    ]
+
+
+def _elsewhere(name: str, session: Session) -> PlanError:
+    other = session.entry.session_id
+    return PlanError(
+        f"The plan {name} is session {other}'s.", hint=f"Act for that session: --session {other}", code="plan.elsewhere"
+    )
