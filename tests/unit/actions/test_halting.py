@@ -15,6 +15,7 @@ from jobwarden.actions.halting import HALT, Halt, halt, halt_of, lift
 from jobwarden.actions.lineage import runs_of
 from jobwarden.service.halting import Halting
 from jobwarden_registry.disk import Folder
+from jobwarden_registry.model import JobRecord
 from support.deeds import BEGIN, GRANTS, CrashError, Crashes, Stage, call, staged
 from support.household import Household
 from support.paper import QuietDesk
@@ -237,3 +238,15 @@ async def test_a_halt_that_cannot_be_read_holds(stage: Stage) -> None:
     assert done.outcome == "refused"
     unhalt(stage)
     assert halt_of(stage.session) is None
+
+
+async def test_what_a_rule_sees_of_a_stopped_job_after_the_lifting_brings_it_not_back(stage: Stage) -> None:
+    """As a watcher does that was dead meanwhile: the rule fires long after, for a job that had ended before."""
+    assert await stopped(stage, patience_s=20.0) == ()
+    unhalt(stage)
+    stage.clock.later(minutes=1)
+    (over,) = [event.record for event in stage.session.journal.read() if event.event == "finished"]
+    record = JobRecord.model_validate(over)
+    firing = replace(stage.firing(7), at=stage.clock())
+    (done,) = await stage.actor().carry_out(stage.session, record, firing, [RESUBMIT])
+    assert (done.outcome, stage.press.made()) == ("refused", [])

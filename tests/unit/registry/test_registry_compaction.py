@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobwarden_registry.compaction import compact, kept_lines
-from jobwarden_registry.disk import Steps
+from jobwarden_registry.disk import Folder, Steps, open_folder
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.index import Index, SessionEntry
-from jobwarden_registry.journal import EVENTS, Line, seq_of
+from jobwarden_registry.journal import EVENTS, Journal, Line, seq_of
 from jobwarden_registry.locks import Surroundings
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.paths import Places
@@ -251,3 +251,25 @@ def test_what_a_crash_left_of_a_removal_is_no_session_and_is_swept(shelf: Shelf)
     assert Index(shelf.places).all() == ()
     sweep_removed(shelf.places)
     assert list(sessions.iterdir()) == []
+
+
+def test_a_place_at_which_another_line_begins_now_is_not_the_same_place(tmp_path: Path) -> None:
+    """All lines are of one length: every old place is one at which a line begins, but a later one."""
+
+    def line(seq: int) -> bytes:
+        raw = {"seq": seq, "timestamp": OLD.isoformat(), "event": "note", "session": "s1", "text": f"{seq:06}"}
+        return write_json({**raw, "pad": "x" * (6 - len(str(seq)))}) + b"\n"
+
+    def opened() -> Folder | None:
+        return open_folder(tmp_path, ("s1",), Steps(), create=False)
+
+    (tmp_path / "s1").mkdir(mode=0o700)
+    path = tmp_path / "s1" / EVENTS
+    path.write_bytes(b"".join(map(line, range(1, 301))))
+    reader = Journal(opened)
+    for after in range(0, 300, 10):
+        reader.read(after)
+    kept = [*range(1, 300, 3), 300, *range(301, 500)]
+    path.write_bytes(b"".join(map(line, kept)))
+    for after in (290, 64, 128, 200, 0, 300, 420):
+        assert [event.seq for event in reader.read(after)] == [seq for seq in kept if seq > after]
