@@ -10,6 +10,7 @@ import anyio
 from pydantic import JsonValue
 
 from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
+from jobwarden.actions.deeds import RUN
 from jobwarden.actions.hanging import Ask, done_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels, Host, Source, Wanted
@@ -135,12 +136,15 @@ async def carry_request(
     """
     reports: Reports = {}
     able: list[Doomed] = []
-    for one in doomed:
-        refusal = await why_not(rounds, one.record, request)
-        if refusal is None:
-            able.append(one)
-        else:
+    for asked in doomed:
+        one, called_off = await _called_off(rounds, asked, order, request, lease)
+        refusal = None if called_off else await why_not(rounds, one.record, request)
+        if called_off:
+            reports[one.record.uid] = CancelReport("accepted", "Its run has ended; it is not started again.")
+        elif refusal is not None:
             reports[one.record.uid] = CancelReport("refused", refusal)
+        else:
+            able.append(one)
     reports |= await _note_intents(rounds, able, order, request, lease)
     groups: dict[Target, list[Doomed]] = {}
     for one in able:
@@ -179,6 +183,19 @@ def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
     return CancelReport("accepted" if outcome.accepted else "refused", outcome.text, outcome.seen)
 
 
+async def _called_off(
+    rounds: Rounds, one: Doomed, order: Order, request: Request, lease: str | None
+) -> tuple[Doomed, bool]:
+    """Note that a job whose run has failed is not to be started again; answers the job as it stands, and whether so."""
+    if not request.ends or one.record.held is None or await _note_intents(rounds, [one], order, request, lease):
+        return one, False
+    uid = one.record.uid
+    now = await rounds.sessions.call(
+        one.session, lambda session: next((each for each in session.load() if each.uid == uid), None)
+    )
+    return Doomed(one.session, now or one.record), now is not None and now.held is not None
+
+
 async def _note_intents(
     rounds: Rounds, doomed: Sequence[Doomed], order: Order, request: Request, lease: str | None
 ) -> Reports:
@@ -186,11 +203,13 @@ async def _note_intents(
     text = f"by {order.by}: {order.reason or 'no reason given'}"
     if request.kind is EventKind.CONTROL:
         text = f"{request.verb} {text}"
-    extra = {**request.extra, **_about(order, request)}
     now = rounds.clock()
 
     def note(transaction: Transaction, one: Doomed) -> None:
         record = transaction.jobs.get(one.record.uid)
+        extra: dict[str, JsonValue] = {**request.extra, **_about(order, request)}
+        if request.ends:
+            extra[RUN] = _run(one.record)
         if record is not None and request.ends:
             asked = EndAsked(by=order.by, reason=order.reason, at=now, run=_run(one.record), runs=_runs(one.record))
             try:

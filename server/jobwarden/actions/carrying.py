@@ -21,6 +21,7 @@ from jobwarden.actions.deeds import (
     INTENDED,
     OPEN,
     REFUSED,
+    SUBMITS,
     UNSURE,
     After,
     Deed,
@@ -32,6 +33,7 @@ from jobwarden.actions.errors import ActionError, HaltedError
 from jobwarden.actions.grants import Grants, granted_in
 from jobwarden.actions.halting import Halt, bar_of
 from jobwarden.actions.planning import MESSAGES, Plan, plan
+from jobwarden.actions.restarting import is_told, note_restart, refuse_restart
 from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
 from jobwarden.actions.telling import message_of, send
@@ -97,7 +99,8 @@ class Actor:
     def __init__(self, rounds: Rounds, env: Mapping[str, str]) -> None:
         self._rounds = rounds
         self._env = env
-        self._deeds = Deeds()
+        self.deeds = Deeds()
+        """What the journals say that was done."""
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._faults: dict[str, str] = {}
         """By session: why nothing is granted there, as it was said last."""
@@ -133,13 +136,13 @@ class Actor:
         Raises:
             RegistryError: Nothing was noted, or it could not be noted how it went on; `take_up` finds that out.
         """
-        book = Book(self._rounds, session, self._deeds, lease)
+        book = Book(self._rounds, session, self.deeds, lease)
         grants = grants or await self._grants(session)
         if dry_run:
             plans = await self._rounds.sessions.call(
                 session,
                 lambda one: self._plans(
-                    record, firing, calls, grants, self._deeds.of(one), bar_of(one, _asked_at(record, firing))
+                    record, firing, calls, grants, self.deeds.of(one), bar_of(one, _asked_at(record, firing))
                 ),
             )
             return [Done(one.deed.action, "dry_run", one.text) for one in plans]
@@ -154,7 +157,7 @@ class Actor:
             )
             mine = await book.open(firing=firing.id)
             # A cancel means the run that was there: what is submitted in its place comes first, and waits for its end.
-            for deed in sorted(mine, key=lambda one: one.action != "resubmit"):
+            for deed in sorted(mine, key=lambda one: one.action not in SUBMITS):
                 if (await book.known()).step(deed.id) in OPEN:
                     await self._go_on(book, record, deed, grants)
             known = await book.known()
@@ -176,7 +179,7 @@ class Actor:
         Raises:
             RegistryError: As `carry_out`.
         """
-        book = Book(self._rounds, session, self._deeds, lease)
+        book = Book(self._rounds, session, self.deeds, lease)
         open_ = [deed for deed in await book.open(uid=uid) if not deed.free]
         if not open_:
             return []
@@ -258,6 +261,7 @@ class Actor:
             return {}
         for one in plans:
             intend(transaction, one.deed, firing, one.text, told=one.told)
+            note_restart(transaction, one.deed)
         return {one.deed.id: one for one in plans}
 
     async def _go_on(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool = False) -> None:
@@ -266,7 +270,7 @@ class Actor:
         try:
             await self._deed(book, record, deed, grants, again=again)
         except (ActionError, NotAgainError, InvalidIdError) as error:
-            await book.note(deed, FAILED, f"{deed.action} was not done: {error}")
+            await book.note(deed, FAILED, f"{deed.action} was not done: {error}", told=await is_told(book, deed))
         except HaltedError as error:  # news to nobody: the halt itself is
             await book.note(deed, REFUSED, f"{deed.action} was not done: {error}", told=False)
         except _CANNOT_NOTE:
@@ -287,14 +291,18 @@ class Actor:
     async def _deed(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool) -> None:
         if (await book.known()).step(deed.id) == INTENDED:
             await book.refuse_halted(deed)
-        if deed.action == "resubmit":
-            await resubmit(book, record, _as_granted(deed, grants), grants)
+        if deed.action in SUBMITS:
+            await self._submit(book, record, deed, grants)
         elif deed.action == "cancel_job":
             await self._cancel(book, record, deed, grants, again=again)
         elif deed.action in MESSAGES:
             await self._tell(book, record, deed, grants)
         else:
             await self._run(book, deed, grants)
+
+    async def _submit(self, book: Book, record: JobRecord, deed: Deed, grants: Grants) -> None:
+        await refuse_restart(book, deed)
+        await resubmit(book, record, _as_granted(deed, grants), grants)
 
     async def _later(self, book: Book, deed: Deed, why: str) -> None:
         """Have a deed tried again some time from now, or give it up."""
@@ -310,7 +318,8 @@ class Actor:
 
     async def _give_up(self, book: Book, deed: Deed, text: str) -> None:
         step = (await book.known()).step(deed.id)
-        await book.note(deed, FAILED if step in (INTENDED, None) else UNSURE, text)
+        told = await is_told(book, deed)
+        await book.note(deed, FAILED if step in (INTENDED, None) else UNSURE, text, told=told)
         self._lane(book.session, deed.uid).waits.pop(deed.id, None)
 
     async def _cancel(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool) -> None:

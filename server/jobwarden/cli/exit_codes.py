@@ -39,7 +39,7 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
     (ExitCode.COULD_NOT_ASK, "a host or scheduler gave no answer; a state shown is the last known"),
     (ExitCode.TIME_UP, "wait: the time was up; reconcile: it is not decided yet"),
     (ExitCode.NOT_FOUND, "no watched job has that name, or several have"),
-    (ExitCode.REFUSED, "cancel, stop-all: refused, or it did not work, or something still lives"),
+    (ExitCode.REFUSED, "cancel, control, stop-all: refused, or it did not work"),
     (ExitCode.CHANGED, "watch --once: something has changed"),
     (ExitCode.INTERRUPTED, "interrupted with Ctrl-C"),
 )

@@ -14,7 +14,7 @@ import anyio
 
 from jobwarden.actions.cancel import CancelReport, Doomed, Order, request_cancel
 from jobwarden.actions.carrying import Actor
-from jobwarden.actions.deeds import OPEN, Deeds
+from jobwarden.actions.deeds import OPEN, SUBMITS, Deeds
 from jobwarden.actions.halting import Halt, halt, halt_of, lift
 from jobwarden.actions.lineage import runs_of
 from jobwarden.actions.planning import run_of
@@ -75,9 +75,15 @@ class _Stop:
             if runs & self.meant:
                 self.meant |= runs
                 self.first.setdefault(one.record.uid, one)
-                if one.live and not one.record.phase.closed:
+                if not self.is_over(one):
                     living.append(one)
         return living
+
+    def is_over(self, one: Known) -> bool:
+        """Whether nothing of it lives: it has ended, or its run has and will not be started again."""
+        report = self.asked.get((one.record.uid, run_of(one.record)))
+        called_off = one.record.held is not None and report is not None and report.outcome == "accepted"
+        return not one.live or one.record.phase.closed or called_off
 
     def is_to_be_asked(self, one: Known) -> bool:
         """Whether its end is to be asked for, for the first time or again."""
@@ -289,7 +295,7 @@ class Halting:
     async def _open(self, session: Session) -> list[str]:
         def work(session: Session) -> list[str]:
             known = self._deeds.of(session)
-            return [one.run for one in known.open() if one.action == "resubmit" and known.step(one.id) in OPEN]
+            return [one.run for one in known.open() if one.action in SUBMITS and known.step(one.id) in OPEN]
 
         try:
             return await self._desk.world.sessions.call(session, work)
@@ -301,7 +307,7 @@ class Halting:
         rows: list[CancelRow] = []
         for uid, one in stop.first.items():
             fresh = now.get(uid, one)
-            ended = not fresh.live or fresh.record.phase.closed
+            ended = stop.is_over(fresh)
             report = _last(stop.asked, uid, ended=ended)
             job = await self._desk.view(fresh, caller)
             rows.append(CancelRow(job=job, outcome=report.outcome, text=report.text, ended=ended))

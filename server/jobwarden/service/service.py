@@ -38,6 +38,7 @@ from jobwarden.service.past.area import Past
 from jobwarden.service.plans import Plans
 from jobwarden.service.reconciling import Reconciling
 from jobwarden.service.retention import Retention
+from jobwarden.service.selftest import SelfTest
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -92,10 +93,11 @@ class Service:
         self.once = Once(desk)
         self.retention = Retention(desk.world)
         self.plans = Plans(desk)
+        self.selftest = SelfTest(desk, self.plans)
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
         self.control = Controlling(desk)
-        self.board = Board(desk)
+        self.board = Board(desk, self.control)
         self.using = Using(desk)
 
     async def register(

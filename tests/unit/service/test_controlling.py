@@ -15,8 +15,10 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
 from jobwarden.sources.controls import Change, Control
+from jobwarden.verdict.apply import who_asked
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
-from support.deeds import Clock, Press
+from jobwarden_registry.model import Attempt, EndAsked, JobRecord
+from support.deeds import BEGIN, Clock, Press
 from support.household import Household, household
 from support.paper import Paper, QuietDesk, paper_service
 
@@ -138,7 +140,7 @@ async def test_an_agent_needs_the_grant_and_is_told_the_line(clean_environment: 
     async with pressed(clean_environment) as (service, _, home, press):
         (row,) = (await control(service, home, "resubmit", "100", value="mem=32G")).rows
         assert (row.outcome, press.made()) == ("refused", [])
-        assert "[grants] resubmissions" in row.text
+        assert "[grants]\nresubmissions" in row.text
         assert list(await service.control.to_ask(home.caller(), jobs=["100"], action="resubmit"))
 
 
@@ -170,11 +172,11 @@ async def test_a_lost_answer_is_looked_for_by_the_next_call_and_nothing_is_submi
     """The watcher does not go on with it: what a sandboxed process has journaled must not grant itself anything."""
     async with pressed(clean_environment) as (service, desk, home, press):
         press.lose_answers = True
-        find, press.submitted = press.submitted, nothing  # type: ignore[method-assign, assignment] # pyright: ignore[reportAttributeAccessIssue] -- it is behind
+        find, press.submitted = press.submitted, nothing  # type: ignore[method-assign] # pyright: ignore[reportAttributeAccessIssue] -- it is behind
         (row,) = (await control(service, home, "resubmit", "100", free=True)).rows
         assert (row.outcome, press.made()) == ("open", ["900"]), row.text
         assert "nothing is submitted twice" in row.text
-        press.submitted = find  # type: ignore[method-assign]
+        press.submitted = find  # type: ignore[method-assign]  # it has caught up
         (session,) = await desk.world.sessions.known()
         assert await Actor(desk.world.rounds, home.env).take_up(session) == []
         (row,) = (await control(service, home, "resubmit", "100", free=True)).rows
@@ -196,3 +198,11 @@ async def nothing(*_: object, **__: object) -> None:
 
 def texts(home: Household) -> str:
     return "\n".join(event.text or "" for event in home.journal())
+
+
+async def test_who_asked_for_the_end_of_one_run_has_no_part_in_that_of_the_next() -> None:
+    asked = EndAsked(by="codex session s1", reason="wrong data", at=BEGIN, run="7", runs=1)
+    first = JobRecord(type="slurm", id="7", end_asked=asked, attempts=(Attempt(id="7"),))
+    assert who_asked(first) == "codex session s1: wrong data"
+    assert who_asked(first.changed(attempts=(Attempt(id="7"), Attempt(id="7")))) == ""
+    assert who_asked(first.changed(resubmitted_as="8")) == ""

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from jobwarden.rules.looking import Looker
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
 from jobwarden_registry.clock import utc_now
@@ -49,8 +50,7 @@ async def test_a_paused_job_is_not_asked_about_and_its_end_is_told_when_watching
     service: Service, home: Household, paper: Paper
 ) -> None:
     await register(service, home, paper, "1")
-    view = await pause(service, home, "1")
-    assert [row.outcome for row in view.rows] == ["done"]
+    assert [row.outcome for row in (await pause(service, home, "1")).rows] == ["done"]
     paper.states["1"] = "FAILED"
     assert await asks(service, home, paper) == []
     view = await service.status(home.caller())
@@ -59,8 +59,7 @@ async def test_a_paused_job_is_not_asked_about_and_its_end_is_told_when_watching
     assert "the site is down (by claude-code session session-1)" in str(job.paused_because)
     assert any("not watched since" in note for note in view.notes)
     assert not view.news
-    view = await resume(service, home, "1")
-    assert [event.event for event in view.news] == ["finished"]
+    assert [event.event for event in (await resume(service, home, "1")).news] == ["finished"]
     assert [one.text for one in home.journal() if one.event == "control"] == [
         "watching of paper 1 paused by claude-code session session-1: the site is down",
         "watching of paper 1 resumed by claude-code session session-1: no reason given",
@@ -206,3 +205,21 @@ async def test_nothing_but_paused_jobs_starts_no_watcher(
     desk.watcher_trouble = "started"
     assert "started" not in (await service.status(home.caller())).notes
     assert "started" in (await resume(service, home)).notes
+
+
+async def test_the_rules_of_what_is_paused_rest_and_go_on_after(
+    service: Service, desk: QuietDesk, home: Household, paper: Paper
+) -> None:
+    paper.states["1"] = "RUNNING"
+    await service.register(home.caller(), type="paper", ids=["1"], rules=["state=[running] action=notify"])
+    await service.status(home.caller())
+    await pause(service, home)
+    session = await desk.session(home.caller())
+    assert session is not None
+    (record,) = await desk.world.sessions.call(session, Session.load)
+    looker = Looker(desk.world.rounds, home.env)
+    assert (await looker.look(session, record.uid, lease=None)).wait_s is not None
+    assert "rule_fired" not in home.kinds()
+    await resume(service, home)
+    await looker.look(session, record.uid, lease=None)
+    assert "rule_fired" in home.kinds()

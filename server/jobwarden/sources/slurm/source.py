@@ -295,15 +295,13 @@ class SlurmSource:
         return replace(asked, by_id=_joined(answers), host_names=names, unlisted=unlisted)
 
     async def _scancel(self, host: Host, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:
-        outcomes: dict[str, CancelOutcome] = {}
-        names = list(accepted)
+        names, outcomes = list(accepted), dict[str, CancelOutcome]()
         for at in range(0, len(names), IDS_PER_QUESTION):
             chunk = {name: accepted[name] for name in names[at : at + IDS_PER_QUESTION]}
             nonce = new_nonce()
             argv = commands.cancel_argv(nonce, ids=list(chunk.values()), cluster=host.cluster, limit_s=limit_of(host))
             try:
-                parts = await run_parts(host, argv, nonce)
-                outcomes |= read_outcomes(required(parts, "scancel"), chunk)
+                outcomes |= read_outcomes(required(await run_parts(host, argv, nonce), "scancel"), chunk)
             except (TransportError, SourceError) as error:
                 if not outcomes:
                     raise
