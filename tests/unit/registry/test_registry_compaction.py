@@ -257,7 +257,7 @@ def test_a_place_at_which_another_line_begins_now_is_not_the_same_place(tmp_path
     """All lines are of one length: every old place is one at which a line begins, but a later one."""
 
     def line(seq: int) -> bytes:
-        raw = {"seq": seq, "timestamp": OLD.isoformat(), "event": "note", "session": "s1", "text": f"{seq:06}"}
+        raw: Raw = {"seq": seq, "timestamp": OLD.isoformat(), "event": "note", "session": "s1", "text": f"{seq:06}"}
         return write_json({**raw, "pad": "x" * (6 - len(str(seq)))}) + b"\n"
 
     def opened() -> Folder | None:
