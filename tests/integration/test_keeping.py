@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -60,10 +61,8 @@ def test_a_pass_of_cron_finds_an_end_without_a_watcher_and_starts_none(home: Hou
     run(home, "watch", "--once", "--all")
     (session,) = [path.name for path in (home.places.state / "sessions").iterdir()]
     (row,) = home.active(session)
-    facts = row["facts"]
-    assert isinstance(facts, dict)
-    pid = next(value for key, value in facts.items() if key.endswith("pid"))
-    os.kill(int(str(pid)), signal.SIGTERM)
+    facts = cast("dict[str, object]", row["facts"])
+    os.kill(int(str(facts["pid"])), signal.SIGTERM)
     found: list[str] = []
 
     def told() -> bool:

@@ -86,10 +86,10 @@ def ends(cluster: Cluster) -> Counter[str]:
     return Counter(row.partition("|")[2].split()[0] for row in rows)
 
 
-def refused(watched: Watched) -> int:
+def refused(watched: Watched, job: str = "") -> int:
     """Count the firings whose resubmission was refused because of the halt."""
-    texts = [event.text or "" for event in watched.home.journal("one") if event.event == "action"]
-    return sum("resubmit: refused: halted by" in text for text in texts)
+    events = [event for event in watched.home.journal("one") if event.event == "action" and job in ("", event.job_id)]
+    return sum("resubmit: refused: halted by" in (event.text or "") for event in events)
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["beside the watcher", "with the watcher killed"])
@@ -128,8 +128,10 @@ async def test_a_hundred_jobs_with_rules_that_bring_them_back_are_ended_and_stay
     # What the rules see of all this is refused: the watcher, which is there again, looks at each.
     await watched.until(lambda: refused(watched) >= JOBS - CAUGHT, "all have fired for nothing", 240.0)
     assert alive(cluster) == [late]
+    before_late = refused(watched, late)
     cluster.slurm("scancel", late)
-    await watched.until(lambda: refused(watched) > JOBS - CAUGHT, "the late one, too", 60.0)
+    await watched.until(lambda: refused(watched, late) > before_late, "the late one, too", 120.0)
+    await beside(lambda: cluster.wait_until_accounted(late, {"CANCELLED"}))
     assert alive(cluster) == []
     after = ends(cluster) - before
     assert (sum(after.values()), set(after)) == (JOBS + CAUGHT + 1, {"CANCELLED"})

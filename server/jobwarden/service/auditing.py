@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import cast
 
 import anyio
 
@@ -149,7 +150,7 @@ class Reader:
         return before
 
     def _rule_deed(self, event: Event, raw: object) -> DeedView | None:
-        fields = raw if isinstance(raw, dict) else {}
+        fields = _fields(raw)
         action = str(fields.get("action", ""))
         if action in KEPT or (action in MESSAGES and not fields.get("target")):
             return None  # it is noted or told, and changes nothing
@@ -161,7 +162,7 @@ class Reader:
         return deed
 
     def _rule_after(self, event: Event, raw: object) -> DeedView | None:
-        fields = raw if isinstance(raw, dict) else {}
+        fields = _fields(raw)
         step, key = str(fields.get("step", "")), f"deed:{fields.get('id')}"
         if step in (CLAIMED, SUBMITTED):
             return None
@@ -203,8 +204,7 @@ def _registered(event: Event) -> DeedView:
 
 
 def _owner(event: Event) -> str:
-    owner = (event.record or {}).get("owner")
-    fields = owner if isinstance(owner, dict) else {}
+    fields = _fields((event.record or {}).get("owner"))
     parts = (fields.get("agent") or "session", fields.get("session_id") or event.session, fields.get("detail"))
     return "/".join(str(part) for part in parts if part)
 
@@ -221,6 +221,10 @@ def _by_text(event: Event, text: str) -> DeedView | None:
         result, _, what = found["rest"].partition(": ")
         return _deed(event, _word(text), who_of(found["who"]), _word(result), what)
     return _deed(event, _word(word), _owner(event), DONE, text)
+
+
+def _fields(raw: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", raw) if isinstance(raw, dict) else {}
 
 
 def _one(text: str) -> str:

@@ -48,7 +48,9 @@ async def stopped(stage: Stage, patience_s: float = 0.2) -> tuple[str, ...]:
     async with anyio.create_task_group() as tasks:
         desk = QuietDesk(stage.world, tasks, version="0")
         view = await Halting(desk).stop(stage.home.caller(), [stage.session], reason="x", patience_s=patience_s)
-    return view.unsettled
+        tasks.cancel_scope.cancel()
+        return view.unsettled
+    raise AssertionError
 
 
 def living(stage: Stage) -> list[str]:

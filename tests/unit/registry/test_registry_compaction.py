@@ -198,7 +198,7 @@ def test_whatever_a_journal_holds_registrations_ends_and_the_last_line_stay(
     assert kept == [line for line in lines if line in kept], "nothing is changed"
     assert kept[-1:] == lines[-1:]
     over = {
-        line.raw["uid"]
+        str(line.raw["uid"])
         for line in lines
         if line.raw["event"] in ("finished", "removed") and str(line.raw["timestamp"]) < BEFORE.isoformat()
     }

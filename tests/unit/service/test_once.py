@@ -16,6 +16,14 @@ from support.paper import Paper, QuietDesk
 OTHERS = ProcessId("another-boot", "ns", 1, "1")
 
 
+def no(_: object) -> bool:
+    return False
+
+
+def yes(_: object) -> bool:
+    return True
+
+
 async def register(service: Service, home: Household, paper: Paper, *ids: str, session: str = "session-1") -> None:
     paper.states |= dict.fromkeys(ids, "RUNNING")
     await service.register(home.caller(session), type="paper", ids=ids)
@@ -56,13 +64,13 @@ async def test_a_session_that_somebody_else_watches_is_passed_over(
     service: Service, desk: QuietDesk, home: Household, paper: Paper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its holder cannot be judged from here: another machine's watcher."""
-    monkeypatch.setattr("jobwarden.service.once.is_running", lambda _: False)
+    monkeypatch.setattr("jobwarden.service.once.is_running", no)
     paper.states["1"] = "RUNNING"
     await service.register(home.caller(), type="paper", ids=["1"], host="far")
     leasing = Leasing(desk.world)
-    leasing._me = OTHERS
-    monkeypatch.setattr(desk.world.rounds, "here", lambda _: False)
-    monkeypatch.setattr(desk.world.rounds, "elsewhere", lambda _: False)
+    monkeypatch.setattr(leasing, "_me", OTHERS)
+    monkeypatch.setattr(desk.world.rounds, "here", no)
+    monkeypatch.setattr(desk.world.rounds, "elsewhere", no)
     (session,) = await desk.world.sessions.known()
     assert await leasing.hold(session)
     paper.states["1"] = "FAILED"
@@ -75,7 +83,7 @@ async def test_beside_the_watcher_nothing_is_done(
 ) -> None:
     await register(service, home, paper, "1")
     asked = len(paper.asked)
-    monkeypatch.setattr("jobwarden.service.once.is_running", lambda _: True)
+    monkeypatch.setattr("jobwarden.service.once.is_running", yes)
     view = await service.once.look()
     assert (view.watcher, len(paper.asked), of_once(view)) == (True, asked, ExitCode.OK)
 
