@@ -75,6 +75,7 @@ def plan(
         about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
         by=firing.by,
         free=firing.free,
+        quiet=firing.quiet,
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )
@@ -85,10 +86,12 @@ def plan(
         deed = deed.model_copy(update={"arguments": arguments, "target": _target(call, arguments)})
         _within_limits(deed, grants, known, now)
     except ActionError as error:
-        return Plan(deed.model_copy(update={"step": FAILED}), f"{about}{_because(call, firing)}: {error}", True)
+        return Plan(
+            deed.model_copy(update={"step": FAILED}), f"{about}{_because(call, firing)}: {error}", not firing.quiet
+        )
     except JobwardenError as error:
         text = f"{about}{_because(call, firing)}: refused: {error}"
-        return Plan(deed.model_copy(update={"step": REFUSED}), text, True)
+        return Plan(deed.model_copy(update={"step": REFUSED}), text, not firing.quiet)
     said = _said_of(call, arguments, firing)
     ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
     told = ends and call.name not in KEPT

@@ -238,7 +238,11 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
 def who_asked(record: JobRecord) -> str:
     """Say who asked for the end of this run, and why; empty where nobody did, or an earlier run was meant."""
     asked = record.end_asked
-    if asked is None or (asked.run, asked.runs) != (record.resubmitted_as or record.id, max(1, len(record.attempts))):
+    if asked is None or asked.run != (record.resubmitted_as or record.id):
+        return ""
+    begun = record.attempts[-1].submitted_at if record.attempts else None
+    # A run of which nobody knew yet when it was asked for was meant all the same.
+    if asked.runs != max(1, len(record.attempts)) and (begun is None or begun > asked.at):
         return ""
     return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,7 @@ async def test_an_agent_needs_the_grant_and_is_told_the_line(clean_environment: 
         (row,) = (await control(service, home, "resubmit", "100", value="mem=32G")).rows
         assert (row.outcome, press.made()) == ("refused", [])
         assert "[grants]\nresubmissions" in row.text
+        assert not (await service.status(home.caller())).news  # the answer has told it
         assert list(await service.control.to_ask(home.caller(), jobs=["100"], action="resubmit"))
 
 
@@ -204,5 +206,8 @@ async def test_who_asked_for_the_end_of_one_run_has_no_part_in_that_of_the_next(
     asked = EndAsked(by="codex session s1", reason="wrong data", at=BEGIN, run="7", runs=1)
     first = JobRecord(type="slurm", id="7", end_asked=asked, attempts=(Attempt(id="7"),))
     assert who_asked(first) == "codex session s1: wrong data"
-    assert who_asked(first.changed(attempts=(Attempt(id="7"), Attempt(id="7")))) == ""
+    later = Attempt(id="7", submitted_at=BEGIN + timedelta(seconds=1))
+    assert who_asked(first.changed(attempts=(Attempt(id="7"), later))) == ""
+    unknown_then = later.model_copy(update={"submitted_at": BEGIN - timedelta(seconds=1)})
+    assert who_asked(first.changed(attempts=(Attempt(id="7"), unknown_then))) == "codex session s1: wrong data"
     assert who_asked(first.changed(resubmitted_as="8")) == ""
