@@ -116,6 +116,13 @@ def test_the_page_shows_hostile_words_as_text_filters_and_cancels_when_the_perso
     eventually(lambda: board(served.home)["long"]["phase"] == "cancelled", "it has ended", within_s=60)
     page.until("document.querySelector('tr.job .state').className.includes('cancelled')")
     assert board(served.home)[HOSTILE]["phase"] == "running"
+    page.js("(box => { box.value = ''; box.dispatchEvent(new Event('input')) })(document.getElementById('filter'))")
+    page.js(f"{row(HOSTILE)}.click()")
+    page.click("#watching")
+    page.until(f"{row(HOSTILE)}.cells[5].textContent === 'off'")
+    assert board(served.home)[HOSTILE]["paused_since"] is not None
+    page.click("#watching")
+    page.until(f"{row(HOSTILE)}.cells[5].textContent !== 'off'")
     assert page.complaints == []
 
 
@@ -123,7 +130,7 @@ def test_a_tab_that_is_loaded_again_goes_on_and_one_without_the_key_learns_nothi
     page.open(served.address("--read-only"))
     page.until("document.querySelectorAll('tr.job').length === 3")
     page.js(f"{row(HOSTILE)}.click()")
-    assert page.js("document.getElementById('cancel').hidden"), "who may only read is offered nothing else"
+    assert page.js("document.getElementById('deeds').hidden"), "who may only read is offered nothing else"
     page.call("Page.reload")
     page.until("document.readyState === 'complete' && document.querySelectorAll('tr.job').length === 3")
     page.js("sessionStorage.clear()")

@@ -34,7 +34,7 @@ URL = "http://127.0.0.1:8642"
 OWN = {"origin": URL}
 PERSON = Caller("terminal-1", "manual", Path("/home/alice"), "board")
 READING = ("/board", "/board.json", "/board/log?uid=uid48213", "/metrics")
-ROUTES = (*READING, "/board/cancel")
+ROUTES = (*READING, "/board/cancel", "/board/control")
 
 
 class Clock:
@@ -150,9 +150,34 @@ async def test_only_the_full_token_acts_and_only_where_the_server_allows_it(boar
     assert board.cancelled == [("uid48230", "from the board's page", "terminal-1")]
 
 
+async def test_holding_and_releasing_are_acting(board: FakeBoard, clock: Clock) -> None:
+    deed = {"uid": "uid48231_[1-8]", "action": "hold"}
+    async with visiting(app(board, clock)) as client:
+        assert (await client.post("/board/control", json=deed, headers=READ)).status_code == 403
+        for wrong in ({"uid": "a"}, {**deed, "action": "resubmit"}, {**deed, "value": "x"}):
+            assert (await client.post("/board/control", json=wrong, headers=FULL)).status_code == 400
+        key = await log_in(client)
+        assert (await client.post("/board/control", json=deed, headers=key)).status_code == 403, "no origin"
+        assert board.controlled == []
+        response = await client.post("/board/control", json=deed, headers={**key, **OWN})
+    assert response.json()["rows"][0]["text"] == "it is held"
+    assert board.controlled == [("uid48231_[1-8]", "hold")]
+
+
 async def test_the_json_is_the_snapshot_that_the_command_line_prints(board: FakeBoard, clock: Clock) -> None:
     async with visiting(app(board, clock), READ) as client:
         assert (await client.get("/board.json")).text == board.view.model_dump_json()
+
+
+async def test_a_big_snapshot_travels_small_to_who_takes_that(board: FakeBoard, clock: Clock) -> None:
+    board.view = board_view(*(board_job(str(number), name=f"job-{number}") for number in range(200)))
+    async with visiting(app(board, clock), READ) as client:
+        packed = await client.get("/board.json", headers={"accept-encoding": "gzip"})
+        plain = await client.get("/board.json", headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) * 10 < int(plain.headers["content-length"])
 
 
 @pytest.mark.parametrize("lines", ["0", "1001", "x", "-1", "1e3", "99999999999999999999", "²"])

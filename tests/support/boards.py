@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from jobwarden.identity import Caller
-from jobwarden.service.board import Board
+from jobwarden.service.board import Board, Deed
 from jobwarden.service.board_views import (
     BoardHost,
     BoardJob,
@@ -18,6 +18,7 @@ from jobwarden.service.board_views import (
     JobsMetric,
     MetricsView,
 )
+from jobwarden.service.control_views import ControlRow, ControlView
 from jobwarden.service.views import CancelRow, CancelView, Counts, JobView, TailView, WatcherView
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.phases import Phase
@@ -89,6 +90,7 @@ class FakeBoard(Board):
     tails: list[str] = field(default_factory=list[str])
     cancelled: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     """Uid, reason, and whose session asked."""
+    controlled: list[tuple[str, Deed]] = field(default_factory=list[tuple[str, Deed]])
 
     async def look(self, caller: Caller, *, wake: bool = False) -> BoardView:  # noqa: ARG002 -- the base's signature
         self.looks += 1
@@ -120,6 +122,11 @@ class FakeBoard(Board):
         self.cancelled.append((uid, reason, caller.session_id))
         row = CancelRow(job=await self.job(caller, uid), outcome="accepted", text="asked", ended=False)
         return CancelView(rows=(row,))
+
+    async def control(self, caller: Caller, uid: str, action: Deed, *, reason: str) -> ControlView:  # noqa: ARG002 -- the base's signature
+        self.controlled.append((uid, action))
+        row = ControlRow(job=await self.job(caller, uid), outcome="done", text="it is held")
+        return ControlView(action=action, rows=(row,))
 
     async def metrics(self) -> MetricsView:
         jobs = self.view.jobs

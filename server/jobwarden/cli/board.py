@@ -40,8 +40,9 @@ def board(
 ) -> ExitCode:
     """Show the jobs of all your sessions, on a screen that keeps itself up to date.
 
-    It reads what is known and asks no scheduler: the watcher does that. Keys: arrows choose, t its log, c cancels
-    (asks first), / filters, f all or living or bad, q ends. --web needs `jobwarden serve --http` to run.
+    It reads what is known and asks no scheduler: the watcher does that. Keys: arrows choose, t shows its log, c cancels
+    it (asks first), h holds, r releases, w pauses its watching or resumes it, / filters, f shows all or some, q ends.
+    --web needs `jobwarden serve --http` to run.
     """
     if web:
         return _address(face, port, token_file, read_only=read_only)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -17,8 +18,10 @@ from jobwarden.cli import board_words, words
 from jobwarden.cli.board_screens import Confirm, LogScreen
 from jobwarden.cli.tables import PHASE_STYLES
 from jobwarden.identity import Caller
-from jobwarden.service.board import Board
+from jobwarden.service.board import Board, Deed
 from jobwarden.service.board_views import BoardHost, BoardJob, BoardView
+from jobwarden.service.control_views import ControlRow
+from jobwarden.service.views import CancelRow
 from jobwarden_registry.clock import Clock
 from jobwarden_registry.errors import JobwardenError
 
@@ -26,6 +29,8 @@ LOOK_S = 2.0
 """Between two looks at the registry."""
 LOG_S = 10.0
 """Between two looks at the chosen job's log."""
+_REASON = "from the board"
+_GOOD = frozenset({"accepted", "done", "already ended"})
 _REST_S = 0.3
 """How long the cursor must rest on a job before its log is read."""
 _LOG_LINES = 6
@@ -56,8 +61,11 @@ class BoardApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t,enter", "tail", "log", key_display="t"),
         Binding("c", "cancel", "cancel"),
+        Binding("h", "control('hold')", "hold"),
+        Binding("r", "control('release')", "release"),
+        Binding("w", "watch", "watching", show=False),
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("f", "show", "all/living/bad"),
+        Binding("f", "show", "all/some"),
         Binding("escape", "clear", "clear", show=False),
         Binding("q,ctrl+c", "quit", "quit", key_display="q"),
     ]
@@ -263,15 +271,40 @@ class BoardApp(App[None]):
     async def _cancel(self, one: BoardJob) -> None:
         self.notify(f"Asking for the end of {words.title(one.job)} ...", markup=False)
         try:
-            view = await self.board.cancel(self.caller, one.uid, reason="from the board")
+            view = await self.board.cancel(self.caller, one.uid, reason=_REASON)
         except JobwardenError as error:
             self.notify(words.clean(str(error)), severity="error", markup=False)
         else:
-            for row in view.rows:
-                good = row.outcome in ("accepted", "already ended")
-                told = words.clean(f"{words.title(row.job)}: {row.outcome}. {row.text}")
-                self.notify(told, severity="information" if good else "error", markup=False)
+            self._tell(view.rows)
         await self.look()
+
+    def action_control(self, deed: Deed) -> None:
+        """Hold or release the chosen job."""
+        if (one := self.chosen) is not None:
+            self._control(one, deed)
+
+    def action_watch(self) -> None:
+        """Pause the watching of the chosen job, or take it up again."""
+        if (one := self.chosen) is not None:
+            self._control(one, "pause_watching" if one.job.paused_since is None else "resume_watching")
+
+    @work(group="deeds")
+    async def _control(self, one: BoardJob, deed: Deed) -> None:
+        try:
+            view = await self.board.control(self.caller, one.uid, deed, reason=_REASON)
+        except JobwardenError as error:
+            self.notify(words.clean(str(error)), severity="error", markup=False)
+        else:
+            self._tell(view.rows)
+            for note in view.notes:
+                self.notify(words.clean(note), markup=False)
+        await self.look()
+
+    def _tell(self, rows: Sequence[CancelRow] | Sequence[ControlRow]) -> None:
+        for row in rows:
+            told = words.clean(f"{words.title(row.job)}: {row.outcome}. {row.text}")
+            severity = "information" if row.outcome in _GOOD else "error"
+            self.notify(told, severity=severity, markup=False)
 
     def action_show(self) -> None:
         """Show all, the living, or what went wrong."""
@@ -314,6 +347,6 @@ def _host_lines(view: BoardView) -> list[str]:
 
 
 def _styled(one: BoardJob, column: str, text: str) -> Text:
-    style = PHASE_STYLES.get(one.job.phase, "") if column == "STATE" else "yellow" if text == "stale" else ""
+    style = PHASE_STYLES.get(one.job.phase, "") if column == "STATE" else "yellow" if text in ("stale", "off") else ""
     numbers = column in ("TIME", "AGE")
     return Text(text, style=style, no_wrap=True, overflow="ellipsis", justify="right" if numbers else "left")

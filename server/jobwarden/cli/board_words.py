@@ -50,7 +50,9 @@ def coarse(seconds: float | None) -> str:
 
 
 def age(one: BoardJob) -> str:
-    """Say how old a job's state is; an ended one's does not age."""
+    """Say how old a job's state is, or that nobody looks; an ended one's does not age."""
+    if one.job.paused_since is not None:
+        return "off"
     if one.job.stale_since is not None:
         return "stale"
     return "" if one.job.phase.final else coarse(one.job.age_s)

@@ -7,12 +7,14 @@ and its policy lets no script run but its own.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
@@ -23,12 +25,14 @@ from jobwarden.identity import Caller
 from jobwarden.mcp_server.guard import bearer, header
 from jobwarden.mcp_server.logins import VISIT_S, Doors, Grant, Visit
 from jobwarden.mcp_server.metrics import CONTENT_TYPE, metrics_text
-from jobwarden.service.board import Board
+from jobwarden.service.board import Board, Deed
 from jobwarden_registry.errors import JobwardenError
 
 KEY_HEADER = b"x-jobwarden-key"
 _MOST_BYTES = 4096
 _MOST_LINES = 1000
+_REASON = "from the board's page"
+_PACK_BYTES = 2048
 _TAG = r"<{0}>(.*?)</{0}>"
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -40,11 +44,18 @@ _HEADERS = {
 _LOG_IN = "Log in: run `jobwarden board --web` on this server's machine, and open the address that it prints.\n"
 
 
-class _Deed(BaseModel):
+class _Cancel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     uid: str
     reason: str = ""
+
+
+class _Control(_Cancel):
+    action: Deed
+
+
+_D = TypeVar("_D", bound=_Cancel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class BoardSite:
             "/board.json": ("GET", self._json),
             "/board/log": ("GET", self._log),
             "/board/cancel": ("POST", self._cancel),
+            "/board/control": ("POST", self._control),
             "/metrics": ("GET", self._metrics),
         }
 
@@ -125,7 +137,7 @@ class BoardSite:
         if self._who(request) is None:
             return _unknown()
         view = await self._board.look(self._person)
-        return Response(view.model_dump_json(), media_type="application/json")
+        return _packed(request, view.model_dump_json().encode())
 
     async def _log(self, request: Request) -> Response:
         if self._who(request) is None:
@@ -145,6 +157,21 @@ class BoardSite:
         return Response(metrics_text(await self._board.metrics()), headers={"Content-Type": CONTENT_TYPE})
 
     async def _cancel(self, request: Request) -> Response:
+        asked = await self._deed(request, _Cancel)
+        if isinstance(asked, Response):
+            return asked
+        view = await self._board.cancel(self._person, asked.uid, reason=asked.reason or _REASON)
+        return Response(view.model_dump_json(), media_type="application/json")
+
+    async def _control(self, request: Request) -> Response:
+        asked = await self._deed(request, _Control)
+        if isinstance(asked, Response):
+            return asked
+        view = await self._board.control(self._person, asked.uid, asked.action, reason=asked.reason or _REASON)
+        return Response(view.model_dump_json(), media_type="application/json")
+
+    async def _deed(self, request: Request, kind: type[_D]) -> _D | Response:
+        """Read what is to be done, where the one who asks may do something; else give what to answer."""
         who = self._who(request)
         if who is None:
             return _unknown()
@@ -155,13 +182,10 @@ class BoardSite:
             return _refusal(403, "Reading is granted here, acting is not.", hint)
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return _refusal(415, "Send JSON.")
-        body = await _body(request)
         try:
-            deed = _Deed.model_validate_json(body)
+            return kind.model_validate_json(await _body(request))
         except ValidationError:
-            return _refusal(400, 'Send {"uid": "...", "reason": "..."}.')
-        view = await self._board.cancel(self._person, deed.uid, reason=deed.reason or "from the board's page")
-        return Response(view.model_dump_json(), media_type="application/json")
+            return _refusal(400, f"Send an object with {', '.join(kind.model_fields)}.")
 
     # -- who it is
 
@@ -211,6 +235,18 @@ def _policy(page: str) -> str:
         f"default-src 'none'; script-src {hashed('script')}; style-src {hashed('style')}; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     )
+
+
+def _packed(request: Request, body: bytes) -> Response:
+    """Send it compressed to who takes that: a thousand jobs are a megabyte, every few seconds, perhaps over ssh.
+
+    It holds no secret, so that its size tells none.
+    """
+    headers = {"Vary": "Accept-Encoding"}
+    if len(body) > _PACK_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+        body = gzip.compress(body, compresslevel=5)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, media_type="application/json", headers=headers)
 
 
 async def _body(request: Request) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from anyio import to_thread
 
@@ -22,6 +23,8 @@ from jobwarden.service.board_views import (
     MetricsView,
 )
 from jobwarden.service.compose import count
+from jobwarden.service.control_views import ControlView
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
 from jobwarden.service.health import watcher_view
 from jobwarden.service.names import UID, Known, find_job
@@ -29,11 +32,14 @@ from jobwarden.service.tailing import Asked, tail_of
 from jobwarden.service.views import CancelView, JobView, TailView
 from jobwarden.sources.base import RESULT
 from jobwarden.transport.tally import COUNTS, read_counts
+from jobwarden.verdict.pausing import told
 from jobwarden_registry.errors import JobwardenError
-from jobwarden_registry.model import JobRecord
+from jobwarden_registry.model import JobRecord, Pause
+from jobwarden_registry.pauses import Paused
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
 
+Deed = Literal["hold", "release", "pause_watching", "resume_watching"]
 _MOST_JOBS = 1000
 """Shown at once; the last in the order of urgency are left out."""
 _PROGRESS_CHARS = 300
@@ -67,8 +73,9 @@ class _Read:
 class Board:
     """The board's questions and deeds. What only looks costs no scheduler a call."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, controlling: Controlling) -> None:
         self._desk = desk
+        self._controlling = controlling
         self._kept: dict[str, tuple[tuple[int, ...], list[Known]]] = {}
         """By session, its jobs and the stamp that they had."""
 
@@ -82,17 +89,18 @@ class Board:
         read = await self._read_all()
         shown = sorted([one for each in read for one in each.known], key=_order)
         living = [one for one in shown if one.live]
+        to_watch = len(await self._desk.paused(living)) < len(living)
         notes: list[str] = []
-        if wake and living and (trouble := await self._desk.ensure_watcher()):
+        if wake and to_watch and (trouble := await self._desk.ensure_watcher()):
             notes.append(trouble)
         watcher = watcher_view(self._desk)
-        if living and not watcher.running and not notes:
+        if to_watch and not watcher.running and not notes:
             notes.append("No watcher runs: these states are not looked at again. `jobwarden watch` starts it.")
         return BoardView(
             at=self._desk.world.clock(),
             version=self._desk.version,
             counts=count(one.record for one in shown),
-            jobs=tuple([await self._job(one, caller) for one in shown[:_MOST_JOBS]]),
+            jobs=await self._jobs(shown[:_MOST_JOBS], caller),
             left_out=max(0, len(shown) - _MOST_JOBS),
             hosts=await self._hosts(living),
             sessions=await self._sessions(read),
@@ -139,6 +147,19 @@ class Board:
         await self._find(uid)
         return await stopping.cancel(
             self._desk, caller, jobs=[UID + uid], all_jobs=False, reason=reason, dry_run=False, force=True, only={uid}
+        )
+
+    async def control(self, caller: Caller, uid: str, action: Deed, *, reason: str) -> ControlView:
+        """Hold or release this one job, or pause or resume its watching, as `Service.control` with `force`.
+
+        The person who sits before the board asks.
+
+        Raises:
+            JobNotFoundError: It is known no more.
+        """
+        await self._find(uid)
+        return await self._controlling.control(
+            caller, jobs=[UID + uid], action=action, reason=reason, force=True, only={uid}
         )
 
     async def metrics(self) -> MetricsView:
@@ -199,15 +220,17 @@ class Board:
 
     # -- showing
 
-    async def _job(self, one: Known, caller: Caller) -> BoardJob:
-        view = await self._desk.view(one, caller)
-        entry = one.session.entry
-        return BoardJob(
-            uid=one.record.uid,
-            session=entry.session_id,
-            project=str(entry.project),
-            job=view,
-            progress=_progress(one.record),
+    async def _jobs(self, shown: Sequence[Known], caller: Caller) -> tuple[BoardJob, ...]:
+        views = await self._desk.views(shown, caller)
+        return tuple(
+            BoardJob(
+                uid=one.record.uid,
+                session=one.session.entry.session_id,
+                project=str(one.session.entry.project),
+                job=view,
+                progress=_progress(one.record),
+            )
+            for one, view in zip(shown, views, strict=True)
         )
 
     async def _hosts(self, living: Iterable[Known]) -> tuple[BoardHost, ...]:
@@ -222,18 +245,21 @@ class Board:
                 continue
             name, jobs = found.get(target.key, (one.record.host, 0))
             found[target.key] = name, jobs + 1
-        hosts = [self._host(key, host, jobs) for key, (host, jobs) in found.items()]
+        paused = await self._desk.world.rounds.paused()
+        hosts = [self._host(key, host, jobs, paused) for key, (host, jobs) in found.items()]
         hosts += [
             BoardHost(type=source, host=host, jobs=jobs, asked_at=None, age_s=None, failure="the name leads nowhere")
             for (source, host), jobs in nowhere.items()
         ]
         return tuple(sorted(hosts, key=lambda one: (one.host, one.type)))
 
-    def _host(self, key: LedgerKey, host: str, jobs: int) -> BoardHost:
+    def _host(self, key: LedgerKey, host: str, jobs: int, paused: Paused) -> BoardHost:
         world = self._desk.world
         snapshot = world.ledger.peek(key)
         failure, now = snapshot.failure, world.clock()
-        away = ("Only jobwarden on that machine can look at these.",) if world.rounds.elsewhere(key.site) else ()
+        pause = paused.of_host(host, key.site)
+        notes = [f"not watched {told(pause)}"] if pause is not None else []
+        notes += ["only jobwarden on that machine can look at these"] if world.rounds.elsewhere(key.site) else []
         return BoardHost(
             type=key.type,
             host=host,
@@ -243,18 +269,20 @@ class Board:
             failing_since=None if failure is None else failure.since,
             failure="" if failure is None else f"{failure.code}: {failure.text}",
             next_try_at=None if failure is None else failure.next_try_at,
-            notes=away,
+            notes=tuple(notes),
         )
 
     async def _sessions(self, read: Sequence[_Read]) -> tuple[BoardSession, ...]:
         shown = [each for each in read if each.known or each.trouble]
         gone = await self._desk.gone([each.session for each in shown])
-        views = [_session(each, gone=each.session in gone) for each in shown]
+        paused = (await self._desk.world.rounds.paused()).sessions
+        views = [_session(each, paused, gone=each.session in gone) for each in shown]
         return tuple(sorted(views, key=lambda one: one.last_seen_at, reverse=True))
 
 
-def _session(read: _Read, *, gone: bool) -> BoardSession:
+def _session(read: _Read, paused: Mapping[str, Pause], *, gone: bool) -> BoardSession:
     entry = read.session.entry
+    pause = paused.get(entry.session_id)
     living = sum(one.live for one in read.known)
     return BoardSession(
         session=entry.session_id,
@@ -265,6 +293,7 @@ def _session(read: _Read, *, gone: bool) -> BoardSession:
         living=living,
         ended=len(read.known) - living,
         trouble=read.trouble,
+        notes=(f"not watched {told(pause)}",) if pause is not None else (),
     )
 
 

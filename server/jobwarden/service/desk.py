@@ -96,17 +96,20 @@ class Desk:
         await self._adopt(session)
         return session
 
-    async def in_scope(self, caller: Caller, *, project: bool, troubles: list[str] | None = None) -> list[Session]:
-        """Give the caller's own session first, and with `project` every other session of that project.
+    async def in_scope(
+        self, caller: Caller, *, project: bool, everyone: bool = False, troubles: list[str] | None = None
+    ) -> list[Session]:
+        """Give the caller's own session first; with `project` every other session of that project, or of `everyone`.
 
         Another session that cannot be read is left out; `troubles` gets a sentence about it.
         """
         own = await self.session(caller)
         found = [] if own is None else [own]
-        if not project:
+        if not (project or everyone):
             return found
         for session in await self.world.sessions.known():
-            if session.entry.project == caller.project and session.entry.session_id != caller.session_id:
+            near = everyone or session.entry.project == caller.project
+            if near and session.entry.session_id != caller.session_id:
                 try:
                     await self.world.sessions.call(session, Session.load)
                 except JobwardenError as error:

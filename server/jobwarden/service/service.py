@@ -34,6 +34,7 @@ from jobwarden.service.looking import Scope
 from jobwarden.service.past.area import Past
 from jobwarden.service.plans import Plans
 from jobwarden.service.reconciling import Reconciling
+from jobwarden.service.selftest import SelfTest
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -84,10 +85,11 @@ class Service:
         self._desk = desk
         self._long_waits = LongWaits(desk)
         self.plans = Plans(desk)
+        self.selftest = SelfTest(desk, self.plans)
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
         self.control = Controlling(desk)
-        self.board = Board(desk)
+        self.board = Board(desk, self.control)
         self.using = Using(desk)
 
     async def register(

@@ -111,7 +111,7 @@ async def choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: bool
         if not force:
             everyone = await desk.known(await desk.in_scope(caller, project=True))
             return find_jobs(everyone, jobs)
-        return find_jobs(await desk.known(await desk.world.sessions.known()), jobs)
+        return find_jobs(await desk.known(await desk.in_scope(caller, project=True, everyone=True)), jobs)
 
 
 async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:

@@ -182,16 +182,17 @@ async def test_the_log_of_the_chosen_job_fills_the_screen_with_t_and_goes_with_q
         assert "cluster-b slurm" in "\n".join(lines(pilot))
 
 
-async def test_moving_over_many_jobs_reads_one_log() -> None:
+async def test_a_log_is_read_when_the_cursor_rests_and_not_while_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobwarden.cli.board_app.LOG_S", 3600.0)
+    monkeypatch.setattr("jobwarden.cli.board_app._REST_S", 3600.0)
     board = FakeBoard(board_view(*(board_job(str(number), name=f"j{number}") for number in range(30))))
     async with screen(board) as pilot:
-        await until(pilot, "It has written nothing yet.")
-        board.tails.clear()
         await pilot.press(*["down"] * 20)
-        with anyio.fail_after(20):
-            while not board.tails:
-                await pilot.pause(0.05)
-        assert set(board.tails) <= {"uid20", "uid19", "uid18"}
+        assert board.tails == []
+        monkeypatch.setattr("jobwarden.cli.board_app._REST_S", 0.01)
+        await pilot.press("down")
+        await until(pilot, "It has written nothing yet.")
+        assert board.tails == ["uid21"]
 
 
 async def test_cancelling_asks_first_and_only_y_does_it() -> None:
@@ -209,6 +210,28 @@ async def test_cancelling_asks_first_and_only_y_does_it() -> None:
                 await pilot.pause(0.05)
         assert board.cancelled == [("uid48230", "from the board", "terminal-1")]
         assert "accepted" in await until(pilot, "accepted")
+
+
+async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_chosen_job() -> None:
+    board = a_morning()
+    async with screen(board) as pilot:
+        await pilot.press(*["down"] * 4)
+        for key in "hrw":
+            await pilot.press(key)
+            await pilot.app.workers.wait_for_complete()
+        assert "sweep-lr: done. it is held" in await until(pilot, "it is held")
+        row = board.view.jobs[4]
+        off = {"paused_since": NOW, "paused_because": "since noon: maintenance"}
+        paused = row.model_copy(update={"job": row.job.model_copy(update=off)})
+        board.view = board_view(*board.view.jobs[:4], paused, *board.view.jobs[5:])
+        app = pilot.app
+        assert isinstance(app, BoardApp)
+        await app.look()
+        assert "NOT WATCHED since noon: maintenance" in await until(pilot, "NOT WATCHED")
+        await pilot.press("w")
+        await pilot.app.workers.wait_for_complete()
+    deeds = ["hold", "release", "pause_watching", "resume_watching"]
+    assert board.controlled == [("uid48231_[1-8]", deed) for deed in deeds]
 
 
 async def test_what_has_ended_is_not_asked_about() -> None:

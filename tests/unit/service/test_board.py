@@ -213,6 +213,49 @@ async def test_a_cancel_ends_this_one_job_where_two_sessions_watch_the_same_and_
 
 
 @pytest.mark.usefixtures("two_sessions")
+async def test_a_job_of_another_session_is_held_and_its_watching_paused_by_the_person_at_the_board(
+    service: Service, home: Household
+) -> None:
+    person = home.caller("person")
+    (two,) = [one for one in (await service.board.look(person)).jobs if one.job.id == "2"]
+    (row,) = (await service.board.control(person, two.uid, "hold", reason="from the board")).rows
+    assert row.outcome == "refused", "a source that cannot says so"
+    (row,) = (await service.board.control(person, two.uid, "pause_watching", reason="from the board")).rows
+    assert row.outcome == "done"
+    (two,) = [one for one in (await service.board.look(person)).jobs if one.job.id == "2"]
+    assert "from the board" in (two.job.paused_because or "")
+    with pytest.raises(JobNotFoundError):
+        await service.board.control(person, "nobody", "hold", reason="")
+
+
+@pytest.mark.usefixtures("two_sessions")
+async def test_what_is_paused_is_said_at_its_session_and_host_and_needs_no_watcher(
+    service: Service, home: Household
+) -> None:
+    await service.control.control(home.caller(), jobs=(), action="pause_watching", reason="lunch")
+    await service.control.control(home.caller(), jobs=(), action="pause_watching", value="far", force=True)
+    view = await service.board.look(home.caller())
+    assert view.notes == (), "nothing is to be watched"
+    assert "lunch" in {one.session: one.notes for one in view.sessions}["session-1"][0]
+    assert "not watched since" in {one.host: one.notes for one in view.hosts}["far"][0]
+
+
+async def test_a_broken_session_keeps_nobody_from_cancelling_in_another(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    paper.states |= {"1": "RUNNING", "2": "RUNNING"}
+    await service.register(home.caller(), type="paper", ids=["1"])
+    await service.register(elsewhere(home), type="paper", ids=["2"], host="far")
+    journal = home.places.state / "sessions" / "session-1" / "events.jsonl"
+    journal.unlink()
+    journal.mkdir()
+    person = home.caller("person")
+    (job,) = (await service.board.look(person)).jobs
+    (row,) = (await service.board.cancel(person, job.uid, reason="")).rows
+    assert row.outcome == "accepted"
+
+
+@pytest.mark.usefixtures("two_sessions")
 async def test_numbers_for_a_monitoring_system_count_what_every_process_asked(
     service: Service, home: Household, paper: Paper
 ) -> None:
