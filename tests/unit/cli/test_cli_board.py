@@ -48,6 +48,13 @@ async def until(pilot: Pilot[None], text: str) -> str:
     return "\n".join(lines(pilot))
 
 
+async def until_done(pilot: Pilot[None], board: FakeBoard, deeds: int) -> None:
+    """Wait until so many deeds have been asked for."""
+    with anyio.fail_after(20):
+        while len(board.controlled) < deeds:
+            await pilot.pause(0.05)
+
+
 def note_painting(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """Note what is painted from now on, instead of painting it."""
     painted: list[tuple[object, ...]] = []
@@ -216,9 +223,9 @@ async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_c
     board = a_morning()
     async with screen(board) as pilot:
         await pilot.press(*["down"] * 4)
-        for key in "hrw":
+        for done, key in enumerate("hrw", 1):
             await pilot.press(key)
-            await pilot.app.workers.wait_for_complete()
+            await until_done(pilot, board, done)
         assert "sweep-lr: done. it is held" in await until(pilot, "it is held")
         row = board.view.jobs[4]
         off = {"paused_since": NOW, "paused_because": "since noon: maintenance"}
@@ -229,7 +236,7 @@ async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_c
         await app.look()
         assert "NOT WATCHED since noon: maintenance" in await until(pilot, "NOT WATCHED")
         await pilot.press("w")
-        await pilot.app.workers.wait_for_complete()
+        await until_done(pilot, board, 4)
     deeds = ["hold", "release", "pause_watching", "resume_watching"]
     assert board.controlled == [("uid48231_[1-8]", deed) for deed in deeds]
 
