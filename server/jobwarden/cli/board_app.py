@@ -303,8 +303,7 @@ class BoardApp(App[None]):
     def _tell(self, rows: Sequence[CancelRow] | Sequence[ControlRow]) -> None:
         for row in rows:
             told = words.clean(f"{words.title(row.job)}: {row.outcome}. {row.text}")
-            severity = "information" if row.outcome in _GOOD else "error"
-            self.notify(told, severity=severity, markup=False)
+            self.notify(told, severity="information" if row.outcome in _GOOD else "error", markup=False)
 
     def action_show(self) -> None:
         """Show all, the living, or what went wrong."""
