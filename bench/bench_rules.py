@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -56,7 +56,7 @@ RULES = (
     f"name=nan pattern='{PATTERNS[3]}' action=log_event",
     f"name=speed pattern='{PATTERNS[4]}' captures=[speed] condition='float(speed) < 10' action=log_event",
 )
-NAMES = ("loss", "memory", "errors", "nan", "speed")
+NAMES: tuple[str, ...] = ("loss", "memory", "errors", "nan", "speed")
 
 
 @dataclass
@@ -105,7 +105,7 @@ class _Counted:
     def host(self) -> str:
         return self.transport.host
 
-    async def run(self, argv: list[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+    async def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
         self.counting.cost.commands += 1
         return await self.transport.run(argv, timeout_s=timeout_s, stdin=stdin)
 

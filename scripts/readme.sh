@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Run a shell block of README.md: the one below the line `<!-- run: NAME -->`, so that the front door stays open.
+# Run a shell block of README.md, or of a page of docs/: the one below the line `<!-- run: NAME -->`, so that the front
+# door stays open.
 #   scripts/readme.sh demo
 # The project's commands come from .venv/; state, home and working folder of every block but those
 # that call make are thrown away.
@@ -12,9 +13,9 @@ block=$(awk -v mark="<!-- run: $name -->" '
   $0 == mark { wanted = 1; next }
   wanted && /^```sh$/ { inside = 1; next }
   inside && /^```$/ { exit }
-  inside { print }' README.md)
-[ -n "$block" ] || die "README.md has no block '$name'"
-say "README.md, block '$name':"
+  inside { print }' README.md docs/*.md)
+[ -n "$block" ] || die "neither README.md nor docs/ has a block '$name'"
+say "the block '$name':"
 printf '%s\n' "$block" | sed 's/^/     $ /' >&2
 if [[ $block == make* ]]; then
   bash -euo pipefail -c "$block"

@@ -92,6 +92,24 @@ class Absence(_Frozen):
     answers: int = 1
 
 
+class HeldEnd(_Frozen):
+    """How a run ended whose job may be started again: no end of the job before that is decided."""
+
+    run: str
+    """The id it ran under."""
+    at: Utc
+    """Since when it is not told."""
+    status: str
+    phase: Phase
+    reason: str | None = None
+    ended_at: Utc | None = None
+    started_at: Utc | None = None
+    cause: str | None = None
+    text: str | None = None
+    """What its event would have said."""
+    evidence: Evidence | None = None
+
+
 class Expectation(_Frozen):
     """One completion check: what must be there when the job has succeeded."""
 
@@ -223,6 +241,10 @@ class JobRecord(_Frozen):
     rules: tuple[str, ...] = ()
     """What is looked for about it, and done then: one rule a line, in the #WATCHER syntax. Never from a hand-written
     entry."""
+    restarts: bool = False
+    """One of these may start it again after a failure."""
+    held: HeldEnd | None = None
+    """Its latest run has ended, and whether it is started again is not decided, or not done, yet."""
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     """What this type's source needs to ask about it (a pid and its start time, a path of `nel`). Never secret;
     never taken from a hand-written entry."""

@@ -127,6 +127,21 @@ async def test_a_running_job_is_signalled_stopped_limited_and_requeued(
     assert (outcome, "waits already" in text) == ("refused", True)
 
 
+async def test_what_is_done_to_some_elements_of_an_array_and_refused_for_others_is_called_neither(
+    lend: Callable[..., Watched], faulty_cluster: Cluster
+) -> None:
+    cluster, watched = faulty_cluster, lend()
+    array = await submit(cluster, "--array=1-3%1", "--wrap", "sleep 300")
+    await watched.until(lambda: "RUNNING" in cluster.squeue("-h", "-j", array, "-o", "%T"), "an element runs")
+    await watched.register(array)
+    ((outcome, text),) = said(await do(watched, "signal", f"{array}_3", value="USR1"))
+    assert (outcome, "waits" in text) == ("refused", True)
+    ((outcome, text),) = said(await do(watched, "requeue", array))
+    assert (outcome, "Not done to all of it" in text) == ("accepted", True), text
+    ((outcome, text),) = said(await do(watched, "hold", f"{array}_7"))
+    assert (outcome, "Nothing was sent" in text) == ("refused", True)
+
+
 async def test_top_puts_a_job_first_where_the_cluster_lets_users(
     lend: Callable[..., Watched], faulty_cluster: Cluster
 ) -> None:

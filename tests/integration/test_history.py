@@ -12,10 +12,11 @@ from typing import NamedTuple
 import pytest
 from anyio import to_thread
 
+from cluster.processes import wait_until
 from jobwarden.service.past.choosing import Query
 from jobwarden.service.past_views import HistoryView, RunView
 from jobwarden.service.service import Service, open_service
-from support.cluster import Cluster, wait_until
+from support.cluster import Cluster
 from support.household import Household, household
 from support.watched import OUTAGE_CLOCKS, Watched, use_cluster
 
@@ -93,16 +94,18 @@ def decide(cluster: Cluster, jobs: dict[str, list[str]]) -> None:
 
 def sacct(cluster: Cluster, jobs: list[str], *words: str) -> dict[str, list[Said]]:
     """Ask sacct itself, as root."""
-    fields = "JobID,State,Submit,Start,End,ElapsedRaw"
+    fields = "JobID,State,Submit,Start,End,ElapsedRaw,NodeList"
     done = cluster.run(
         ["env", "SLURM_TIME_FORMAT=%s", "sacct", "-X", "-n", "-P", *words, "-j", ",".join(jobs), "-o", fields]
     )
     assert done.returncode == 0, done.stderr
     told: dict[str, list[Said]] = {}
     for line in done.stdout.splitlines():
-        job, state, *times, elapsed = line.split("|")
-        moments = [int(time) if time.isdigit() else None for time in times]
-        told.setdefault(job, []).append(Said(state, *moments, int(elapsed)))
+        job, state, *times, elapsed, nodes = line.split("|")
+        submitted, started, ended = (int(time) if time.isdigit() else None for time in times)
+        if nodes == "None assigned":  # of what never started it has no start, or the end
+            started = None
+        told.setdefault(job, []).append(Said(state, submitted, started, ended, int(elapsed)))
     return told
 
 
@@ -117,8 +120,8 @@ def differences(rows: dict[str, RunView], told: dict[str, Said]) -> list[str]:
     return wrong
 
 
-async def listed(service: Service, home: Household, **more: bool) -> HistoryView:
-    view = await service.past.history(home.caller("one"), Query(limit=1000, **more))
+async def listed(service: Service, home: Household, *, singly: bool = False) -> HistoryView:
+    view = await service.past.history(home.caller("one"), Query(limit=1000, singly=singly))
     assert isinstance(view, HistoryView)
     return view
 

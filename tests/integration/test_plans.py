@@ -195,7 +195,7 @@ async def test_a_session_file_is_watched_and_what_was_resubmitted_under_another_
         {"job_id": "999999", "name": "demo_3"},
     ]
     file = watched.home.project / "1f3a.json"
-    told = {"session_id": "1f3a", "project_name": "demo", "config": {"anything": []}, "jobs": jobs}
+    told: dict[str, object] = {"session_id": "1f3a", "project_name": "demo", "config": {"x": 1}, "jobs": jobs}
     file.write_text(json.dumps(told), encoding="utf-8")
     caller = watched.home.caller("one")
     async with open_service(watched.home.env) as service:

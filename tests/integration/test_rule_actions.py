@@ -19,7 +19,7 @@ from jobwarden.verdict.world import open_world
 from jobwarden_registry.model import JobRecord
 from support.cluster import Cluster
 from support.resubmitting import act
-from support.watched import Watched, beside
+from support.watched import Watched, beside, named
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
 
@@ -80,13 +80,6 @@ async def take_up(watched: Watched) -> list[Done]:
     async with open_world(watched.home.env) as world:
         session = next(one for one in await world.sessions.known() if one.entry.session_id == "one")
         return await Actor(world.rounds, watched.home.env).take_up(session)
-
-
-def named(cluster: Cluster, name: str) -> list[str]:
-    """Give the ids of all jobs of that name that accounting or the queue has, oldest first."""
-    rows = cluster.sacct("-X", "-n", "-P", f"--name={name}", "-o", "JobIDRaw", "-S", "now-1hours").split()
-    queued = cluster.squeue("-h", "-t", "all", f"--name={name}", "-o", "%A").split()
-    return sorted({*rows, *queued}, key=int)
 
 
 async def test_a_rule_replaces_a_job_by_one_with_a_changed_option_as_an_attempt_of_the_same(

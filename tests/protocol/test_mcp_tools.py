@@ -61,7 +61,8 @@ async def test_the_past_takes_all_its_filters_and_few_characters(client: Client,
     await _call(client, "job_history", stats=True)
     (first, _, given), (second, _, other) = service.calls
     assert (first, second) == ("history", "statistics")
-    assert given == {"query": Query(job="12", scope="user", limit=5, page=2, **filters), "telling": True}
+    asked = Query("12", "FAILED", "slurm", "a", "n*", "7d", "oom", "user", 5, 2)
+    assert given == {"query": asked, "telling": True}
     assert other == {"query": Query(), "telling": True}
     (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "job_history"]
     assert len(json.dumps(_listed(tool), separators=(",", ":"))) <= 640

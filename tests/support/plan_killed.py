@@ -18,7 +18,8 @@ from typing import Any
 import anyio
 
 from jobwarden.identity import resolve_caller
-from jobwarden.service import plan_working
+from jobwarden.plans.state import change_plan
+from jobwarden.service import plan_book
 from jobwarden.service.service import open_service
 from jobwarden.sources.slurm.source import SlurmSource
 from jobwarden_registry.paths import user_places
@@ -68,8 +69,8 @@ class Countdown:
 
 
 async def main(file: Path, how: str, countdown: Countdown) -> None:
-    plan_working.change_plan = countdown.journaling(plan_working.change_plan)
-    SlurmSource.submit_script = countdown.submitting(SlurmSource.submit_script)  # type: ignore[method-assign]  # pyright: ignore[reportAttributeAccessIssue] -- to die in it
+    setattr(plan_book, "change_plan", countdown.journaling(change_plan))  # noqa: B010 -- to die in it
+    setattr(SlurmSource, "submit_script", countdown.submitting(SlurmSource.submit_script))  # noqa: B010 -- likewise
     env = dict(os.environ)
     caller = resolve_caller(env, cwd=file.parent, places=user_places(env))
     async with open_service(env) as service:

@@ -139,6 +139,13 @@ async def beside(work: Callable[[], object]) -> None:
     await to_thread.run_sync(work)
 
 
+def named(cluster: Cluster, name: str) -> list[str]:
+    """Give the ids of all jobs of that name that accounting or the queue has, oldest first."""
+    rows = cluster.sacct("-X", "-n", "-P", f"--name={name}", "-o", "JobIDRaw", "-S", "now-1hours").split()
+    queued = cluster.squeue("-h", "-t", "all", f"--name={name}", "-o", "%A").split()
+    return sorted({*rows, *queued}, key=int)
+
+
 def end_of(cluster: Cluster, job: str) -> Sequence[str]:
     """Give state, exit code and end (epoch seconds) as root's sacct has them."""
     done = cluster.run(

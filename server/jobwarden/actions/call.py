@@ -17,6 +17,9 @@ from jobwarden.config.granting import NotifyConfig, is_mail
 LINE_CHARS = 500
 TEXT_CHARS = 2000
 TIMES_MOST = 100
+BACKOFF_MOST = 10
+WAIT_MOST_S = 86400
+"""Between a failure and the restart, however it has grown."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -26,7 +29,7 @@ class ActionCall:
 
     Attributes:
         name: cancel_job, resubmit, notify (notify_email and notify_slack are forms of it), run_command, store_metric,
-            log_event or pause.
+            log_event or pause; or restart, which is written as `restart=[...]` of a rule.
         arguments: By name; `${loss}` in a text is filled in when the rule fires, as data.
     """
 
@@ -93,7 +96,8 @@ def check_call(call: ActionCall, grants: Grants, captures: Collection[str]) -> A
             configuration would allow it.
     """
     if call.name not in _CHECKS:
-        raise InvalidRuleError(f"There is no action {call.name[:60]!r}.", hint=f"There is: {', '.join(_CHECKS)}.")
+        written = ", ".join(name for name in _CHECKS if name != "restart")
+        raise InvalidRuleError(f"There is no action {call.name[:60]!r}.", hint=f"There is: {written}.")
     check_names(dict(call.arguments), captures)
     return replace(call, arguments=_CHECKS[call.name](call, grants))
 
@@ -105,14 +109,36 @@ def _cancel(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
     return given
 
 
-def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
-    given = dict(_known(call, {"modifications": dict, "cancel_original": bool, "times": int, "reason": str}))
+def _submission(given: dict[str, Value], grants: Grants) -> None:
+    """Check what resubmit and restart have in common."""
     given["modifications"] = check_modifications(given.get("modifications", {}))
     times = given.setdefault("times", 1)
     if not isinstance(times, int) or not 1 <= times <= TIMES_MOST:
         raise InvalidRuleError(f"times is a number from 1 to {TIMES_MOST}.", hint="Write times=2.")
     if grants.resubmissions < 1:
         raise InvalidRuleError("No rule may submit a job.", hint=line("grants", "resubmissions = 5"))
+
+
+def _restart(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
+    numbers = (int, float)
+    given = dict(
+        _known(
+            call, {"modifications": dict, "times": int, "wait_s": numbers, "backoff": numbers, "wait_most_s": numbers}
+        )
+    )
+    _submission(given, grants)
+    if not given.get("wait_s"):
+        return {"times": given["times"], "modifications": given["modifications"]}
+    backoff = given.setdefault("backoff", 1)
+    assert isinstance(backoff, int | float)  # `_known` looked
+    if not 1 <= backoff <= BACKOFF_MOST:
+        raise InvalidRuleError(f"backoff is a number from 1 to {BACKOFF_MOST}.", hint="Write backoff=2.")
+    return {"wait_most_s": WAIT_MOST_S, **given}
+
+
+def _resubmit(call: ActionCall, grants: Grants) -> Mapping[str, Value]:
+    given = dict(_known(call, {"modifications": dict, "cancel_original": bool, "times": int, "reason": str}))
+    _submission(given, grants)
     if given.setdefault("cancel_original", True) and not grants.cancel:
         raise InvalidRuleError(
             "No rule may cancel a job, so none may replace one that lives.",
@@ -209,6 +235,7 @@ def _pause(call: ActionCall, _grants: Grants) -> Mapping[str, Value]:
 _CHECKS: Mapping[str, _Check] = {
     "cancel_job": _cancel,
     "resubmit": _resubmit,
+    "restart": _restart,
     "notify": _notify,
     "notify_email": _notify,
     "notify_slack": _notify,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 from pydantic import JsonValue
 
+from jobwarden.actions.deeds import RUN
 from jobwarden.actions.hanging import Ask, done_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels, Host, Source, Wanted
@@ -134,10 +135,15 @@ async def carry_request(
     """
     reports: Reports = {}
     groups: dict[Target, list[Doomed]] = {}
-    for one in doomed:
+    for asked in doomed:
+        uid = asked.record.uid
+        one, called_off = await _called_off(rounds, asked, order, request, lease)
+        if called_off:
+            reports[uid] = CancelReport("accepted", "Its run has ended; it is not started again.")
+            continue
         refusal = await why_not(rounds, one.record, request) or await _note_intent(rounds, one, order, request, lease)
         if refusal is not None:
-            reports[one.record.uid] = CancelReport("refused", refusal)
+            reports[uid] = CancelReport("refused", refusal)
             continue
         groups.setdefault(await rounds.target(one.record), []).append(one)
     for target, group in groups.items():
@@ -174,12 +180,27 @@ def _report(outcome: CancelOutcome | None, silence: str) -> CancelReport:
     return CancelReport("accepted" if outcome.accepted else "refused", outcome.text, outcome.seen)
 
 
+async def _called_off(
+    rounds: Rounds, one: Doomed, order: Order, request: Request, lease: str | None
+) -> tuple[Doomed, bool]:
+    """Note that a job whose run has failed is not to be started again; answers the job as it stands, and whether so."""
+    if not request.ends or one.record.held is None or await _note_intent(rounds, one, order, request, lease):
+        return one, False
+    uid = one.record.uid
+    now = await rounds.sessions.call(
+        one.session, lambda session: next((each for each in session.load() if each.uid == uid), None)
+    )
+    return Doomed(one.session, now or one.record), now is not None and now.held is not None
+
+
 async def _note_intent(rounds: Rounds, one: Doomed, order: Order, request: Request, lease: str | None) -> str | None:
     """Journal what is going to be done; answers why nothing may be done when that cannot be."""
     text = f"by {order.by}: {order.reason or 'no reason given'}"
     if request.kind is EventKind.CONTROL:
         text = f"{request.verb} {text}"
-    extra = {**request.extra, BY_SESSION: order.session_id}
+    extra: dict[str, JsonValue] = {**request.extra, BY_SESSION: order.session_id}
+    if request.ends:
+        extra[RUN] = _run(one.record)
     asked = EndAsked(by=order.by, reason=order.reason, at=rounds.clock(), run=_run(one.record), runs=_runs(one.record))
 
     def work(transaction: Transaction) -> None:

@@ -21,6 +21,7 @@ from jobwarden.actions.deeds import (
     INTENDED,
     OPEN,
     REFUSED,
+    SUBMITS,
     UNSURE,
     After,
     Deed,
@@ -31,6 +32,7 @@ from jobwarden.actions.deeds import (
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.grants import Grants, granted_in
 from jobwarden.actions.planning import MESSAGES, Plan, plan
+from jobwarden.actions.restarting import is_told, note_restart, refuse_restart
 from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
 from jobwarden.actions.telling import message_of, send
@@ -96,7 +98,8 @@ class Actor:
     def __init__(self, rounds: Rounds, env: Mapping[str, str]) -> None:
         self._rounds = rounds
         self._env = env
-        self._deeds = Deeds()
+        self.deeds = Deeds()
+        """What the journals say that was done."""
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._faults: dict[str, str] = {}
         """By session: why nothing is granted there, as it was said last."""
@@ -132,11 +135,11 @@ class Actor:
         Raises:
             RegistryError: Nothing was noted, or it could not be noted how it went on; `take_up` finds that out.
         """
-        book = Book(self._rounds, session, self._deeds, lease)
+        book = Book(self._rounds, session, self.deeds, lease)
         grants = grants or await self._grants(session)
         if dry_run:
             plans = await self._rounds.sessions.call(
-                session, lambda one: self._plans(record, firing, calls, grants, self._deeds.of(one))
+                session, lambda one: self._plans(record, firing, calls, grants, self.deeds.of(one))
             )
             return [Done(one.deed.action, "dry_run", one.text) for one in plans]
         noted: dict[str, Plan] = {}
@@ -146,7 +149,7 @@ class Actor:
             )
             mine = await book.open(firing=firing.id)
             # A cancel means the run that was there: what is submitted in its place comes first, and waits for its end.
-            for deed in sorted(mine, key=lambda one: one.action != "resubmit"):
+            for deed in sorted(mine, key=lambda one: one.action not in SUBMITS):
                 if (await book.known()).step(deed.id) in OPEN:
                     await self._go_on(book, record, deed, grants)
             known = await book.known()
@@ -168,7 +171,7 @@ class Actor:
         Raises:
             RegistryError: As `carry_out`.
         """
-        book = Book(self._rounds, session, self._deeds, lease)
+        book = Book(self._rounds, session, self.deeds, lease)
         open_ = [deed for deed in await book.open(uid=uid) if not deed.free]
         if not open_:
             return []
@@ -243,14 +246,15 @@ class Actor:
             return {}
         for one in plans:
             intend(transaction, one.deed, firing, one.text, told=one.told)
+            note_restart(transaction, one.deed)
         return {one.deed.id: one for one in plans}
 
     async def _go_on(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool = False) -> None:
         """Do one deed, or as much of it as can be done now. Its fault is its own, however it fails."""
         waits = self._lane(book.session, deed.uid).waits
         try:
-            if deed.action == "resubmit":
-                await resubmit(book, record, _as_granted(deed, grants), grants)
+            if deed.action in SUBMITS:
+                await self._submit(book, record, deed, grants)
             elif deed.action == "cancel_job":
                 await self._cancel(book, record, deed, grants, again=again)
             elif deed.action in MESSAGES:
@@ -258,7 +262,7 @@ class Actor:
             else:
                 await self._run(book, deed, grants)
         except (ActionError, NotAgainError, InvalidIdError) as error:
-            await book.note(deed, FAILED, f"{deed.action} was not done: {error}")
+            await book.note(deed, FAILED, f"{deed.action} was not done: {error}", told=await is_told(book, deed))
         except _CANNOT_NOTE:
             raise
         except JobwardenError as error:
@@ -274,6 +278,10 @@ class Actor:
         else:
             waits.pop(deed.id, None)
 
+    async def _submit(self, book: Book, record: JobRecord, deed: Deed, grants: Grants) -> None:
+        await refuse_restart(book, deed)
+        await resubmit(book, record, _as_granted(deed, grants), grants)
+
     async def _later(self, book: Book, deed: Deed, why: str) -> None:
         """Have a deed tried again some time from now, or give it up."""
         now, waits = self._rounds.clock(), self._lane(book.session, deed.uid).waits
@@ -288,7 +296,8 @@ class Actor:
 
     async def _give_up(self, book: Book, deed: Deed, text: str) -> None:
         step = (await book.known()).step(deed.id)
-        await book.note(deed, FAILED if step in (INTENDED, None) else UNSURE, text)
+        told = await is_told(book, deed)
+        await book.note(deed, FAILED if step in (INTENDED, None) else UNSURE, text, told=told)
         self._lane(book.session, deed.uid).waits.pop(deed.id, None)
 
     async def _cancel(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool) -> None:

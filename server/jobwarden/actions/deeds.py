@@ -32,6 +32,9 @@ RULES_OF = "rules_of"
 RULES_PAUSED = "rules_paused"
 """The key of those of them that are paused besides."""
 
+RUN = "run"
+"""The key of a `cancel_requested` that holds the id of the run that is meant."""
+
 INTENDED = "intended"
 CLAIMED = "claimed"
 """Begun, by one: whoever comes after does not know whether it was done, and looks first."""
@@ -44,6 +47,8 @@ UNSURE = "unsure"
 
 OPEN = frozenset({INTENDED, CLAIMED, SUBMITTED})
 HOUR = timedelta(hours=1)
+SUBMITS = ("resubmit", "restart")
+"""What submits a job again: what a rule does, and what one that restarts does (decision 0028)."""
 KEPT = ("store_metric", "log_event")
 """Done by being noted, and by the thousand: of these no id is remembered."""
 
@@ -77,6 +82,12 @@ class Deed(BaseModel):
     """A person's own act: it needs no grant and uses up none, and nobody but who asks for it goes on with it."""
     step: str = INTENDED
     at: datetime
+    due: datetime | None = None
+    """Of a restart: the new run begins no earlier. It is submitted at once: Slurm keeps it, and forgets scripts."""
+    ended: str = ""
+    """Of a restart: how the run ended, for people."""
+    number: int = 0
+    """Of a restart: which one of this rule it is, from 1."""
 
     @property
     def who(self) -> str:
@@ -100,6 +111,8 @@ class After(BaseModel):
     new_id: str = ""
     """The job that was submitted."""
     gpu_hours: float = 0.0
+    changes: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    """What was changed, where that was worked out from what the run had asked for."""
 
 
 @dataclass(slots=True)
@@ -115,6 +128,7 @@ class Known:
         latest: By job, the firing that was noted last. All deeds of a firing are noted at once, and one firing of a
             job after the other: who comes after a crash is given this one again, and none before it.
         paused: The firings that paused their rule.
+        unwanted: Job and run of which a person, an agent or a rule wanted the end.
         hour: By action, when and to whom, those of the last hour that were not refused at once.
     """
 
@@ -125,6 +139,7 @@ class Known:
     ended: dict[str, str] = field(default_factory=dict[str, str])
     latest: dict[str, str] = field(default_factory=dict[str, str])
     paused: set[str] = field(default_factory=set[str])
+    unwanted: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     hour: dict[str, deque[tuple[datetime, str]]] = field(default_factory=dict[str, deque[tuple[datetime, str]]])
 
     def step(self, deed: str) -> str | None:
@@ -156,7 +171,7 @@ class Known:
         return [
             (one, self.after[one.id].gpu_hours if one.id in self.after else 0.0)
             for one in self.deeds.values()
-            if one.action == "resubmit" and self.step(one.id) in (*OPEN, DONE, UNSURE)
+            if one.action in SUBMITS and self.step(one.id) in (*OPEN, DONE, UNSURE)
         ]
 
     def take_deed(self, deed: Deed, text: str) -> None:
@@ -188,7 +203,7 @@ class Known:
         if after.step in OPEN:
             return
         del self.said[after.id]
-        if deed.action != "resubmit" or after.step in (REFUSED, FAILED):
+        if deed.action not in SUBMITS or after.step in (REFUSED, FAILED):
             self.ended[after.id] = after.step
             del self.deeds[after.id], self.after[after.id]
 
@@ -211,6 +226,8 @@ class Deeds:
             known.seq = max(known.seq, event.seq)
             if event.event == EventKind.ACTION:
                 _take(known, event)
+            elif event.event == EventKind.CANCEL_REQUESTED and event.uid:
+                known.unwanted.add((event.uid, str((event.model_extra or {}).get(RUN, event.job_id))))
         return known
 
 

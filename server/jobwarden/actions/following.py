@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from jobwarden.actions.book import Book
-from jobwarden.actions.deeds import CLAIMED, RULES_OF, RULES_PAUSED, SUBMITTED, After, Deed, Known, note_after, whose
+from jobwarden.actions.deeds import CLAIMED, RULES_OF, RULES_PAUSED, SUBMITTED, After, Deed, Known, note_after
 from jobwarden.actions.errors import NotYetError
 from jobwarden.actions.planning import run_of
 from jobwarden.delivery.news import TOLD
@@ -39,7 +39,7 @@ class _Found:
     text: str
 
 
-async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Host, *, changed: str) -> None:
+async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Host, *, text: str) -> None:
     """Make the new job an attempt of the same record, on the evidence of its own look; the engine decides.
 
     Args:
@@ -48,7 +48,7 @@ async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Ho
         deed: What was done.
         new_id: What it was submitted as.
         host: Where.
-        changed: What was changed, for people.
+        text: Whose doing it is, for people.
 
     Raises:
         NotYetError: It is not seen yet, or no record would follow it.
@@ -59,7 +59,7 @@ async def adopt(book: Book, record: JobRecord, deed: Deed, new_id: str, host: Ho
     seen = (await book.rounds.source(record).observe(host, [Wanted(id=new_id, user=record.user)]))[new_id]
     if not isinstance(seen, Seen):
         raise NotYetError(f"Job {new_id} was submitted and is not seen yet.")
-    found = _Found(new_id, seen, asked_at, f"{whose(deed)} submitted it again as {new_id}{changed}.")
+    found = _Found(new_id, seen, asked_at, text)
 
     def work(transaction: Transaction, known: Known) -> None:
         before = known.after.get(deed.id) or After(id=deed.id, step=CLAIMED, at=asked_at)
@@ -112,7 +112,8 @@ def _cleared(record: JobRecord) -> JobRecord:
     """Take out what is of the earlier run alone; what was seen of that makes no news of this one late."""
     return record.changed(
         log=None, elements=None, absence=None, ended_at=None, cause=None, exit_code=None, signal=None,
-        output_missing_since=None, observed_at=None,
+        output_missing_since=None, observed_at=None, held=None, reason=None,
+        used=None,
     )  # fmt: skip
 
 

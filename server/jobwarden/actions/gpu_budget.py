@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.modifications import seconds_of
+from jobwarden.actions.options import DoubtfulOptionError, head_lines, own_options
 from jobwarden.actions.substitution import Value
 from jobwarden.sources.resubmitting import Original
-from jobwarden.sources.slurm.stored import ALONE, LONG_ALONE
 
 _SHORT = {"N": "nodes", "n": "ntasks", "G": "gpus", "t": "time", "w": "nodelist", "F": "nodefile"}
 _PLAIN = ("nodes", "ntasks", "ntasks-per-node", "gpus", "gpus-per-node", "gpus-per-task", "gres", "time", "exclusive")
@@ -52,46 +51,12 @@ def gpu_hours(original: Original, changes: Mapping[str, Value]) -> float:
 
 
 def _own(original: Original) -> dict[str, str]:
-    lines: list[str] = []
-    for line in original.script.decode("utf-8", "replace").split("\n"):
-        if line.strip() and not line.lstrip().startswith("#"):
-            break
-        if re.match(r"#(?:PBS|BSUB).*(?:gpu|gres)", line, re.IGNORECASE):
-            raise _refused("What its script asks for in GPUs is not written for sbatch")
-        if line.startswith("#SBATCH"):
-            lines += _words(line.removeprefix("#SBATCH"))
-    return dict([*_read(lines), *_read(original.options)])
-
-
-def _words(line: str) -> list[str]:
+    if any(re.match(r"#(?:PBS|BSUB).*(?:gpu|gres)", line, re.IGNORECASE) for line in head_lines(original)):
+        raise _refused("What its script asks for in GPUs is not written for sbatch")
     try:
-        return shlex.split(line, comments=True)
-    except ValueError:
-        return line.split()
-
-
-def _read(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for at, word in enumerate(words):
-        if not word.startswith("-") or word == "-":
-            continue
-        after = words[at + 1] if at + 1 < len(words) and not words[at + 1].startswith("-") else ""
-        if word.startswith("--"):
-            written, equals, value = word[2:].partition("=")
-            yield _long(written), value if equals or written in LONG_ALONE else after
-        else:
-            letters = word[1:].lstrip("".join(ALONE)) or word[-1]  # several may stand in one word
-            value = letters[1:].removeprefix("=")
-            yield _SHORT.get(letters[0], letters[0]), value or ("" if letters[0] in ALONE else after)
-
-
-def _long(written: str) -> str:
-    """Give an option's whole name: sbatch takes any beginning of one."""
-    if written in _NAMES:
-        return written
-    meant = [name for name in _NAMES if len(written) > 2 and name.startswith(written)]
-    if len(meant) > 1:
-        raise _refused(f"It was submitted with --{written}, which cannot be read for certain")
-    return meant[0] if meant else written
+        return own_options(original, _NAMES, _SHORT)
+    except DoubtfulOptionError as error:
+        raise _refused(str(error)) from error
 
 
 def _gpus(given: Given, original: Original) -> int:

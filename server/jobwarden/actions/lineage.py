@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from jobwarden.actions.book import Book
-from jobwarden.actions.deeds import CLAIMED, DONE, SUBMITTED, UNSURE, Deed, whose
+from jobwarden.actions.deeds import CLAIMED, DONE, SUBMITS, SUBMITTED, UNSURE, Deed, whose
 from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.planning import run_of
 from jobwarden_registry.errors import JobwardenError
@@ -17,8 +19,14 @@ def runs_of(record: JobRecord) -> frozenset[str]:
     return frozenset({record.id, run_of(record), *(one.id for one in record.attempts)})
 
 
-async def strangers(book: Book, record: JobRecord, run: str) -> frozenset[str]:
+async def strangers(book: Book, record: JobRecord, run: str, *, begun_before: datetime | None = None) -> frozenset[str]:
     """Give the ids of other watched jobs there: members of a sweep share a name.
+
+    Args:
+        book: The deed's.
+        record: The job.
+        run: Its present run.
+        begun_before: Only of those whose first run was submitted before this.
 
     Raises:
         ActionError: A record that knows this run goes on under another id.
@@ -38,8 +46,13 @@ async def strangers(book: Book, record: JobRecord, run: str) -> frozenset[str]:
     gone_on = next((run_of(one) for one in mine if run in runs_of(one) and run_of(one) != run), None)
     if gone_on is not None:
         raise ActionError(f"It goes on as {gone_on} already.")
-    others = (one for one in watched if one not in mine)
+    others = (one for one in watched if one not in mine and _begun_before(one, begun_before))
     return frozenset(name for one in others for name in (one.id, run_of(one))) - family
+
+
+def _begun_before(record: JobRecord, moment: datetime | None) -> bool:
+    begun = record.attempts[0].submitted_at if record.attempts else record.submitted_at
+    return moment is None or begun is None or begun < moment
 
 
 async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: bool) -> None:
@@ -63,7 +76,7 @@ async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: b
         raise NotYetError(f"Whether somebody else goes on with it cannot be said: {error}") from error
     for each in known:
         for other in tuple(each.deeds.values()):  # another thread may read on meanwhile
-            alike = other.action == "resubmit" and other.run == deed.run and other.id != deed.id
+            alike = other.action in SUBMITS and other.run == deed.run and other.id != deed.id
             step = each.step(other.id)
             if not alike or other.lineage.rpartition(":")[0] not in places or step not in _BEGUN:
                 continue

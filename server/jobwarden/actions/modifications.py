@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.relative import LIKE, RELATIVE, check_relative, is_relative
 from jobwarden.actions.substitution import Value, names_in
 
 _COUNT = r"[1-9]\d{0,6}"
@@ -90,7 +91,9 @@ def check_modifications(given: Value) -> dict[str, Value]:
         filled = names_in(value)
         if filled and (option.fixed or not option.form):
             raise InvalidRuleError(f"{name} may not come from a log.", hint=f"Write a value as {option.like!r}.")
-        if not filled:
+        if not filled and is_relative(name, value):
+            check_relative(name, value)
+        elif not filled:
             _word(name, value)
         if name in checked:
             raise InvalidRuleError(f"{name} is given twice.")
@@ -130,8 +133,10 @@ def _word(name: str, value: Value) -> str:
             raise InvalidRuleError(f"{name} is true or false.", hint=f"Write {name}=true.")
         return option.flag if value else _OFF.get(name, option.flag)
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if re.fullmatch(option.form, text, re.ASCII) is None:
-        raise InvalidRuleError(f"{name} cannot be {str(value)[:60]!r}.", hint=f"Write a value as {option.like!r}.")
+    if re.fullmatch(option.form, text, re.ASCII) is None or is_relative(name, text):
+        more = f"; or {LIKE}" if name in RELATIVE else ""
+        hint = f"Write a value as {option.like!r}{more}."
+        raise InvalidRuleError(f"{name} cannot be {str(value)[:60]!r}.", hint=hint)
     if name == "time" and not seconds_of(text):
         raise InvalidRuleError("time cannot be 0: that is no limit at all.", hint=f"Write a value as {option.like!r}.")
     return f"{option.flag}={text}"

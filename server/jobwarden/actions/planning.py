@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from pydantic import JsonValue
 
 from jobwarden.actions.call import ActionCall, Firing, check_call
-from jobwarden.actions.deeds import DONE, FAILED, INTENDED, KEPT, REFUSED, Deed, Known
+from jobwarden.actions.deeds import DONE, FAILED, INTENDED, KEPT, REFUSED, SUBMITS, Deed, Known
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.grants import Grants
 from jobwarden.actions.modifications import words_of
+from jobwarden.actions.relative import is_relative
 from jobwarden.actions.substitution import Value, harmless, names_in, substituted
 from jobwarden.logs.secrets import mask
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
 
+RESTART = "restart"
 MESSAGES = ("notify", "notify_email", "notify_slack")
-_OF_ONE_RUN = ("cancel_job", "resubmit")
+_OF_ONE_RUN = ("cancel_job", *SUBMITS)
 _OUTSIDE_MOST = 120
 _KEPT_MOST = 1200
 _NEWS_MOST = 60
@@ -84,11 +86,16 @@ def plan(
         arguments = _arguments(call, record, firing, grants)
         deed = deed.model_copy(update={"arguments": arguments, "target": _target(call, arguments)})
         _within_limits(deed, grants, known, now)
+        if call.name == RESTART:
+            deed = _timed(deed, firing, known, now)
+            # What becomes of it is told: the new attempt, or the end.
+            return Plan(deed, f"{deed.who}: {restart_said(deed, 'is to be restarted')}", told=False)
     except ActionError as error:
-        return Plan(deed.model_copy(update={"step": FAILED}), f"{about}{_because(call, firing)}: {error}", True)
+        text = f"{about}{_because(call, firing)}: {error}"
+        return Plan(deed.model_copy(update={"step": FAILED}), text, told=record.held is None)
     except JobwardenError as error:
         text = f"{about}{_because(call, firing)}: refused: {error}"
-        return Plan(deed.model_copy(update={"step": REFUSED}), text, True)
+        return Plan(deed.model_copy(update={"step": REFUSED}), text, told=record.held is None)
     said = _said_of(call, arguments, firing)
     ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
     told = ends and call.name not in KEPT
@@ -123,11 +130,34 @@ def _arguments(call: ActionCall, record: JobRecord, firing: Firing, grants: Gran
     checked = check_call(call, grants, written)
     known = values_of(record, firing)
     filled = {key: substituted(value, known) for key, value in checked.arguments.items()}
-    if call.name == "resubmit":
-        words_of(cast("Mapping[str, Value]", filled["modifications"]))
+    if call.name in SUBMITS:
+        _check_filled(checked, cast("Mapping[str, Value]", filled["modifications"]))
     if call.name == "store_metric":
         filled["value"] = _number(filled["value"])
     return cast("dict[str, JsonValue]", filled)
+
+
+def _check_filled(call: ActionCall, filled: Mapping[str, Value]) -> None:
+    """Check values that came from a log: they are values of their own, and say nothing of what rests on others."""
+    modifications = cast("Mapping[str, Value]", call.arguments["modifications"])
+    own = {name: value for name, value in filled.items() if not is_relative(name, modifications[name])}
+    words_of(own)
+
+
+def _timed(deed: Deed, firing: Firing, known: Known, now: datetime) -> Deed:
+    """Say which restart it is, and when it may begin."""
+    before = len(_mine(deed, known))
+    wait_s, backoff, most_s = (
+        _number(cast("Value", deed.arguments.get(name, 0))) for name in ("wait_s", "backoff", "wait_most_s")
+    )
+    wait_s = min(wait_s * min(backoff, 10.0) ** min(before, 100), most_s)
+    due = now + timedelta(seconds=wait_s) if wait_s > 0 else None
+    return deed.model_copy(update={"due": due, "ended": harmless(firing.line), "number": before + 1})
+
+
+def restart_said(deed: Deed, what: str) -> str:
+    """Say in a line what becomes of a run that has failed."""
+    return f"{deed.ended}, {what} (restart {deed.number} of {deed.arguments['times']})"
 
 
 def _of_the_run_that_is_there(call: ActionCall, record: JobRecord, firing: Firing) -> None:
@@ -164,7 +194,7 @@ def _within_limits(deed: Deed, grants: Grants, known: Known, now: datetime) -> N
         _at_most(known.lately(MESSAGES, now, target=deed.target), grants.notify[deed.target].per_hour)
     elif deed.action == "run_command":
         _at_most(known.lately(("run_command",), now), _OUTSIDE_MOST)
-    elif deed.action == "resubmit":
+    elif deed.action in SUBMITS:
         _within_budget(deed, grants, known)
 
 
@@ -177,16 +207,23 @@ def _within_budget(deed: Deed, grants: Grants, known: Known) -> None:
     if deed.free:
         return
     done = [one for one, _ in known.submissions() if not one.free]
-    mine = sum(one.rule == deed.rule and one.lineage == deed.lineage for one in done)
+    mine = len(_mine(deed, known))
     times = deed.arguments["times"]
     assert isinstance(times, int)  # `check_call` looked
     if mine >= times:
-        raise ActionError(f"It was resubmitted {mine} times by this rule, which allows {times}.", code="action.limit")
+        again = "restarted" if deed.action == RESTART else "resubmitted"
+        raise ActionError(f"It was {again} {mine} times by this rule, which allows {times}.", code="action.limit")
     if len(done) >= grants.resubmissions:
         raise ActionError(
             f"The rules of this session have submitted {len(done)} jobs, and {grants.resubmissions} are allowed.",
             code="action.budget",
         )
+
+
+def _mine(deed: Deed, known: Known) -> list[Deed]:
+    """Give what this rule has submitted of this job, whatever id it had then."""
+    done = (one for one, _ in known.submissions() if not one.free)
+    return [one for one in done if (one.rule, one.lineage) == (deed.rule, deed.lineage)]
 
 
 def _first(record: JobRecord) -> str:
@@ -196,7 +233,7 @@ def _first(record: JobRecord) -> str:
 def _because(call: ActionCall, firing: Firing) -> str:
     """Say which line it was; all of it where nothing else tells the agent."""
     most = None if tells_agent(call) else _LINE_CHARS
-    return f" (on {harmless(mask(firing.line))[:most]!r})" if firing.line else ""
+    return f" (on {harmless(mask(firing.line))[:most]!r})" if firing.line and call.name != RESTART else ""
 
 
 def _said_of(call: ActionCall, arguments: Mapping[str, JsonValue], firing: Firing) -> str:

@@ -37,7 +37,7 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
     (ExitCode.COULD_NOT_ASK, "a host or scheduler gave no answer; a state shown is the last known"),
     (ExitCode.TIME_UP, "wait: the time was up; reconcile: it is not decided yet"),
     (ExitCode.NOT_FOUND, "no watched job has that name, or several have"),
-    (ExitCode.REFUSED, "cancel: refused, or it did not work"),
+    (ExitCode.REFUSED, "cancel, control: refused, or it did not work"),
     (ExitCode.INTERRUPTED, "interrupted with Ctrl-C"),
 )
 """As shown by `jobwarden --help` and the README."""

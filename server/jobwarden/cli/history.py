@@ -49,7 +49,7 @@ _MANY = 1000
 @click.option("--stats", is_flag=True, help="Success rates, durations, waiting, causes, metrics, health.")
 @click.option(
     "--by",
-    type=click.Choice(["name", "series", "type", "host", "tag", "partition", "user"]),
+    type=click.Choice(["name", "series", "type", "host", "tag", "user"]),
     default="name",
     show_default=True,
     help="For --stats: what to group by. series: train-1 and train-2 are one, train-*.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _RUN = (
     "type", "id", "host", "user", "name", "description", "tags", "phase", "status", "exit_code", "signal", "node",
     "submitted_at", "started_at", "ended_at", "waited_s", "ran_s", "runs", "run", "cause", "reason", "result",
-    "metrics", "session",
+    "efficiency", "metrics", "session",
 )  # fmt: skip
 _GROUP = (
     "runs", "attempts", "succeeded", "failed", "cancelled", "lost", "success_rate", "last_success_at",

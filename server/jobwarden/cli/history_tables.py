@@ -108,8 +108,8 @@ def _remark(run: RunView) -> str:
     said += ["it is nowhere any more, and nothing says how it ended"] if run.phase == "lost" else []
     said += [words.clean(run.result)] if run.result else []
     said += [f"{words.clean(name)} {value:g}" for name, value in run.metrics.items()]
-    efficiency = run.facts.get("efficiency")
-    return "; ".join([*said, *([words.clean(efficiency)] if isinstance(efficiency, str) else [])])
+    said += [run.efficiency] if run.efficiency else []
+    return "; ".join(said)
 
 
 def _story(view: TimelineView, now: datetime) -> list[RenderableType]:

@@ -25,7 +25,15 @@ _MOST = click.option("--at-most", type=click.IntRange(min=1), metavar="N", help=
 _NO_WAIT = click.option("--no-wait", is_flag=True, help="Do not wait for submissions whose answer was lost.")
 
 
-@click.group(no_args_is_help=True)
+@click.group(
+    no_args_is_help=True,
+    epilog=examples(
+        "jobwarden plan check sweep.toml",
+        "jobwarden plan submit sweep.toml",
+        "jobwarden plan status sweep --by subject",
+        "jobwarden plan resume sweep --retry failed",
+    ),
+)
 def plan() -> None:
     """Submit, watch and take up again the jobs of a plan file.
 
@@ -176,15 +184,18 @@ def resume(
 @plan.command(epilog=examples("jobwarden plan suspend sweep --reason 'the data set is wrong'"))
 @click.argument("name")
 @click.option("--reason", required=True, help="Shown with the plan.")
+@click.option("--hold", is_flag=True, help="Hold the jobs that wait in the queue, until resume.")
 @_DRY
 @shared_options
 @pass_face
-def suspend(face: Face, *, name: str, reason: str, dry_run: bool, session: str | None, as_json: bool) -> ExitCode:
+def suspend(
+    face: Face, *, name: str, reason: str, hold: bool, dry_run: bool, session: str | None, as_json: bool
+) -> ExitCode:
     """Submit nothing more of a plan, and pause the rules of its jobs, until resume. What runs goes on."""
     return _show(
         face,
         session,
-        lambda service, caller: service.plans.suspend(caller, name, reason=reason, dry_run=dry_run),
+        lambda service, caller: service.plans.suspend(caller, name, reason=reason, hold=hold, dry_run=dry_run),
         as_json=as_json,
     )
 
@@ -212,7 +223,7 @@ def status(
 @pass_face
 def list_(face: Face, *, session: str | None, as_json: bool) -> ExitCode:
     """List the plans of this project."""
-    view = face.ask(session, lambda service, caller: service.plans.list(caller))
+    view = face.ask(session, lambda service, caller: service.plans.listed(caller))
     from jobwarden.cli.plan_tables import list_text
 
     answer(face, view, list_text, as_json=as_json)

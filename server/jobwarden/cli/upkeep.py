@@ -15,6 +15,10 @@ from jobwarden.cli.face import Face, examples, pass_face, shared_options
 if TYPE_CHECKING:
     from jobwarden.identity import Caller
     from jobwarden.service.service import Service
+    from jobwarden.service.views import DoctorView
+
+_RECORD_S = 120.0
+_SELFTEST_S = 600.0
 
 
 class Duration(click.ParamType[float]):
@@ -96,6 +100,7 @@ async def _watch(
         "jobwarden doctor",
         "jobwarden doctor --host cluster-a",
         "jobwarden doctor --host cluster-a --record answers.json --for 10m",
+        "jobwarden doctor --selftest cluster-a --option partition=short",
     )
 )
 @click.option("--host", "hosts", multiple=True, help="Look at this host too; may be given again.")
@@ -105,11 +110,27 @@ async def _watch(
     type=click.Path(path_type=Path),
     help="Look at nothing; record what Slurm answers about your jobs, with all names replaced.",
 )
-@click.option("--for", "for_s", type=Duration(), default="2m", show_default=True, help="How long to record: 90s, 10m.")
+@click.option(
+    "--selftest",
+    metavar="HOST",
+    help="Run five jobs of a few seconds there, interrupt and resume their plan, and clear all of it away.",
+)
+@click.option(
+    "--option", "options", multiple=True, metavar="KEY=VALUE", help="Of sbatch, for --selftest: account=ml; repeatable."
+)
+@click.option("--for", "for_s", type=Duration(), help="How long to record (2m), or the selftest may take (10m).")
 @shared_options
 @pass_face
 def doctor(
-    face: Face, *, hosts: tuple[str, ...], record: Path | None, for_s: float, session: str | None, as_json: bool
+    face: Face,
+    *,
+    hosts: tuple[str, ...],
+    record: Path | None,
+    selftest: str | None,
+    options: tuple[str, ...],
+    for_s: float | None,
+    session: str | None,
+    as_json: bool,
 ) -> ExitCode:
     """Say what would go wrong, and what mends it.
 
@@ -117,8 +138,11 @@ def doctor(
     that is known.
     """
     if record is not None:
-        return _record(face, hosts, record, for_s, session, as_json=as_json)
-    view = face.ask(session, lambda service, caller: service.doctor(caller, hosts=hosts))
+        return _record(face, hosts, record, for_s or _RECORD_S, session, as_json=as_json)
+    if selftest is not None:
+        view = _selftest(face, selftest, options, for_s or _SELFTEST_S, session)
+    else:
+        view = face.ask(session, lambda service, caller: service.doctor(caller, hosts=hosts))
     if as_json:
         click.echo(view.model_dump_json(indent=2))
     else:
@@ -126,6 +150,20 @@ def doctor(
 
         show(doctor_text(view))
     return ExitCode.BROKEN if any(check.outcome == "problem" for check in view.checks) else ExitCode.OK
+
+
+def _selftest(face: Face, host: str, options: tuple[str, ...], for_s: float, session: str | None) -> DoctorView:
+    given = {key: value for key, _, value in (option.partition("=") for option in options)}
+    if not all(given.values()):
+        raise click.UsageError("--option takes KEY=VALUE: --option partition=short")
+
+    async def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    return face.ask(
+        session,
+        lambda service, caller: service.selftest.run(caller, host, options=given, for_s=for_s, say=say),
+    )
 
 
 def _record(

@@ -88,5 +88,7 @@ class Clocks(Section):
     """A job that may hang is told of when it has stood still for this long, over at least `stalled_looks` looks."""
     stalled_looks: int = Field(default=4, ge=2)
     """See `stalled_after_s`."""
+    restart_held_s: Seconds = 10800.0
+    """The end of a run that may be followed by another one is told after this, if nobody has decided about it."""
     offer_after_s: Pause = 60.0
     """How old a job must be that nobody watches before an agent is offered it: a younger one may be registered yet."""

@@ -92,8 +92,7 @@ def _note(job: RunView) -> str:
     said += ["how it ended is not known"] if job.phase == "lost" else []
     said += [job.result] if job.result else []
     said += [f"{name}={value:g}" for name, value in job.metrics.items()]
-    efficiency = job.facts.get("efficiency")
-    said += [efficiency] if isinstance(efficiency, str) else []
+    said += [job.efficiency] if job.efficiency else []
     said += [] if job.mine else [f"of session {job.session[:8]}"]
     return ", ".join(said)
 

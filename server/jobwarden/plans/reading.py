@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.options import flags_of, sbatch_words
+from jobwarden.plans.shapes import is_list, is_table
 from jobwarden.plans.spec import After, JobSpec, Needs, PlanSpec
 from jobwarden_registry.errors import JobwardenError
 
@@ -100,7 +101,7 @@ def read_plan(
     _unknown(reader, "defaults", defaults, _SHARED)
     base = {key: raw[key] for key in ("host", "type") if key in raw} | dict(defaults)
     given = raw.get("jobs", [])
-    written = cast("list[Any]", given) if isinstance(given, list) else []
+    written = given if is_list(given) else []
     if not written:
         reader.wrong("", "There are no jobs.", 'Write [[jobs]] and below it name = "..." and script = "...".')
     if len(written) > _JOBS_MOST:
@@ -113,10 +114,10 @@ def read_plan(
 
 
 def _job(reader: _Reader, at: int, raw: object, base: Mapping[str, Any]) -> JobSpec | None:
-    if not isinstance(raw, dict):
+    if not is_table(raw):
         reader.wrong(f"job {at + 1}", "It is no table.", "Write [[jobs]].")
         return None
-    given = cast("dict[str, Any]", raw)
+    given = raw
     name = given.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         reader.wrong(f"job {at + 1}", f"{str(name)[:60]!r} cannot be a name.", 'Write name = "train-1".')
@@ -208,10 +209,10 @@ def _merged(reader: _Reader, where: str, base: Mapping[str, Any], given: Mapping
     merged = {**base, **given}
     for key in _MERGED:
         one, other = base.get(key), given.get(key)
-        if isinstance(one, dict) and isinstance(other, dict):
-            merged[key] = {**cast("dict[str, Any]", one), **cast("dict[str, Any]", other)}
-        elif isinstance(one, list) and isinstance(other, list):
-            merged[key] = [*cast("list[Any]", one), *cast("list[Any]", other)]
+        if is_table(one) and is_table(other):
+            merged[key] = {**one, **other}
+        elif is_list(one) and is_list(other):
+            merged[key] = [*one, *other]
         elif key in base and key in given:
             reader.wrong(f"{where}: {key}", "Here and in the defaults it is of two kinds.", "Write both as a table.")
     return merged
@@ -226,8 +227,8 @@ def _unknown(reader: _Reader, where: str, given: Mapping[str, Any], known: Colle
 
 
 def _table(reader: _Reader, where: str, value: object) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
+    if is_table(value):
+        return value
     reader.wrong(where, "It is no table.", "Write it as { key = value }.")
     return {}
 
@@ -244,11 +245,11 @@ def _texts(reader: _Reader, where: str, key: str, given: Mapping[str, Any]) -> t
     """Read one text or a list of them, each checked by whoever knows."""
     value = given.get(key, [])
     many = [value] if isinstance(value, str) else value
-    if not isinstance(many, list) or not all(isinstance(one, str) for one in cast("list[Any]", many)):
+    if not is_list(many) or not all(isinstance(one, str) for one in many):
         reader.wrong(f"{where}: {key}", "It is no text and no list of texts.", f"Write {key} = [...].")
         return ()
     kept: list[str] = []
-    for text in cast("list[str]", many):
+    for text in many:
         try:
             check = reader.checks.get("rules" if key == "restart" else key)
             if check is not None:
@@ -306,10 +307,8 @@ def _path(reader: _Reader, where: str, key: str, given: Mapping[str, Any], *, ho
 
 def _arguments(reader: _Reader, where: str, given: Mapping[str, Any]) -> tuple[str, ...]:
     value = given.get("arguments", [])
-    good = isinstance(value, list) and all(
-        isinstance(one, str | int | float) and not isinstance(one, bool) for one in cast("list[Any]", value)
-    )
-    texts = [str(one) for one in cast("list[Any]", value)] if good else []
+    good = is_list(value) and all(isinstance(one, str | int | float) and not isinstance(one, bool) for one in value)
+    texts = [str(one) for one in value] if good else []
     if not good or any("\0" in one or len(one) > _TEXT_CHARS * 10 for one in texts):
         reader.wrong(f"{where}: arguments", "They are no list of texts and numbers.", 'Write arguments = ["a", 1].')
         return ()
@@ -318,13 +317,13 @@ def _arguments(reader: _Reader, where: str, given: Mapping[str, Any]) -> tuple[s
 
 def _tags(reader: _Reader, where: str, value: object) -> tuple[str, ...]:
     """Read a list, or a table whose entries become `key=value`."""
-    if isinstance(value, dict):
-        table = cast("dict[str, Any]", value)
+    if is_table(value):
+        table = value
         tags = [f"{key}={one}" for key, one in table.items()]
         good = all(_TAG_KEY.fullmatch(key) and isinstance(one, str | int | float) for key, one in table.items())
     else:
-        tags = [str(one) for one in cast("list[Any]", value)] if isinstance(value, list) else []
-        good = isinstance(value, list) and all(isinstance(one, str) for one in cast("list[Any]", value))
+        tags = [str(one) for one in value] if is_list(value) else []
+        good = is_list(value) and all(isinstance(one, str) for one in value)
     if not good or len(tags) > 40 or not all(one.strip() and one.isprintable() and len(one) <= 200 for one in tags):
         reader.wrong(f"{where}: tags", "They cannot be tags.", 'Write tags = ["a"] or tags = { subject = "01" }.')
         return ()
@@ -335,11 +334,11 @@ def _after(reader: _Reader, where: str, value: object) -> tuple[After, ...]:
     """Read `"a"`, `["a", "afterany:b"]`, or `{ afterany = ["b"] }`."""
     found: list[After] = []
     items: list[tuple[str, Any]] = []
-    if isinstance(value, dict):
-        for kind, names in cast("dict[str, Any]", value).items():
-            items += [(kind, one) for one in (cast("list[Any]", names) if isinstance(names, list) else [names])]
+    if is_table(value):
+        for kind, names in value.items():
+            items += [(kind, one) for one in (names if is_list(names) else [names])]
     else:
-        for one in cast("list[Any]", value) if isinstance(value, list) else [value]:
+        for one in value if is_list(value) else [value]:
             kind, colon, name = str(one).partition(":")
             items.append((kind, name) if colon else (Needs.OK.value, one))
     for kind, name in items:

@@ -11,10 +11,11 @@ import re
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.reading import FILE_BYTES, Problem
+from jobwarden.plans.shapes import is_list, is_table
 from jobwarden.plans.spec import JobSpec, PlanSpec
 from jobwarden.plans.state import FILE, SUBMITTED, Run
 
@@ -53,24 +54,24 @@ def read_session_file(
         raise PlanError(f"{file} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise PlanError(f"{file} is no JSON: {error}.") from error
-    jobs = cast("dict[str, Any]", raw).get("jobs") if isinstance(raw, dict) else None
-    if not isinstance(jobs, list) or len(cast("list[Any]", jobs)) > _JOBS_MOST or "slurm" not in types:
+    jobs = raw.get("jobs") if is_table(raw) else None
+    if not is_list(jobs) or len(jobs) > _JOBS_MOST or "slurm" not in types:
         raise PlanError(f"{file} is no session file.", hint='It has "session_id" and "jobs": [{"job_id": ...}, ...].')
-    told = cast("dict[str, Any]", raw)
+    told = raw
     name = _plain(told.get("session_id")) or _plain(told.get("project_name")) or _plain(file.stem) or "session"
     specs: list[JobSpec] = []
     runs: dict[str, tuple[Run, ...]] = {}
     problems: list[Problem] = []
-    for at, one in enumerate(cast("list[Any]", jobs), start=1):
-        spec = _job(cast("dict[str, Any]", one), host, told) if isinstance(one, dict) else None
-        job_id = str(cast("dict[str, Any]", one).get("job_id", "")) if isinstance(one, dict) else ""
+    for at, one in enumerate(jobs, start=1):
+        spec = _job(one, host, told) if is_table(one) else None
+        job_id = str(one.get("job_id", "")) if is_table(one) else ""
         if spec is None or not _ID.fullmatch(job_id):
             problems.append(Problem(f"job {at}", f"It has no name, or {job_id[:40]!r} is no job's id."))
         elif any(other.name == spec.name for other in specs):
             problems.append(Problem(f"job {spec.name}", "Another job of the file has this name."))
         else:
             specs.append(spec)
-            before = cast("dict[str, Any]", one).get("attempts")
+            before = one.get("attempts")
             text = f"attempt {before}" if isinstance(before, int) and before > 1 else ""
             runs[spec.name] = (Run(step=SUBMITTED, at=now, how=FILE, id=job_id, text=text),)
     return PlanSpec(name=name[:64], source=str(file), jobs=tuple(specs)), runs, problems

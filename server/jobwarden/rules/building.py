@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from jobwarden.actions.call import ActionCall
+from jobwarden.actions.call import WAIT_MOST_S, ActionCall
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.substitution import Value
 from jobwarden.logs.pattern import Pattern, PatternError
 from jobwarden.rules.condition_reading import ConditionError
 from jobwarden.rules.conditions import BUILT_IN, check_condition
 from jobwarden.rules.model import ANY, END, OUTPUT_TYPES, Kind, OutputType, Rule
+from jobwarden.rules.restarts import RESTART, check_ways, pattern_of, restart_call
 from jobwarden.rules.syntax import Written, read_text
 from jobwarden.sources.nel.words import NelState
 from jobwarden.sources.slurm.vocabulary import Word
@@ -30,7 +31,7 @@ _LONGEST_S = 3e8
 _MOST_FIRES = 1_000_000
 _MOST_CAPTURES = 20
 _PATH_CHARS = 1000
-_KINDS = ("silence", "standstill", "state", "time", "missing_file", "check_failed")
+_KINDS = ("silence", "standstill", "state", "time", "missing_file", "check_failed", "restart")
 _OTHER_WORDS = ("EXITED", "SIGNALED", "STOPPED", "GONE", "SUCCEEDED")
 """Of processes and launchers."""
 _STATES = {word.lower(): str(word) for word in (*_OTHER_WORDS, *NelState, *Word, *Phase, END, ANY)}
@@ -121,7 +122,8 @@ def build(written: Written, *, name: str, limits: RuleLimits, check: Check) -> R
     """
     fields = _Fields(written.fields)
     kind = _kind(written.fields)
-    pattern = fields.text("pattern") if kind in (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE) else ""
+    ways = check_ways(fields.words("restart")) if kind is Kind.RESTART else ()
+    pattern = fields.text("pattern") if kind in (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE) else pattern_of(ways)
     groups = _groups(pattern, limits) if pattern else ()
     captures = _captures(fields.words("captures"), len(groups))
     condition = fields.text("condition")
@@ -135,19 +137,37 @@ def build(written: Written, *, name: str, limits: RuleLimits, check: Check) -> R
         for_s=_time_of(kind, fields),
         counter=_counter(kind, fields, known),
         states=_states(kind, fields),
+        ways=ways,
         path=_path(fields.text("missing_file")) if kind is Kind.MISSING_FILE else "",
         interval_s=max(1.0, fields.seconds("interval", 60.0)),
         max_triggers=fields.whole("max_triggers"),
         cooldown_s=fields.seconds("cooldown", 0.0),
-        output_type=_output_type(fields.text("output_type")),
+        output_type=_output_type(fields.text("output_type") or ("both" if ways else "")),
         at_end=fields.flag("at_end") and kind is Kind.PATTERN,
     )
     _check_condition(condition, known)
     _check_fit(rule, written)
     if len(written.actions) > limits.actions:
         raise InvalidRuleError(f"{len(written.actions)} actions are too many.", hint=f"At most {limits.actions}.")
-    actions = tuple(check(call, known) for call in written.actions)
-    return replace(rule, actions=actions)
+    if any(call.name == RESTART for call in written.actions):
+        raise InvalidRuleError("restart is no action.", hint="Write restart=[TIMEOUT] times=3 in a rule of its own.")
+    calls = [*([_restart(fields)] if ways else []), *written.actions]
+    return replace(rule, actions=tuple(check(call, known) for call in calls))
+
+
+def _restart(fields: _Fields) -> ActionCall:
+    """Give what a rule of the kind `RESTART` does."""
+    times = {"wait": "wait_s", "wait_most": "wait_most_s"}
+    values: dict[str, Value] = {"times": fields.whole("times") or 1, "modifications": fields.table("changes")}
+    values |= {name: fields.seconds(key, 0.0) for key, name in times.items() if fields.has(key)}
+    values |= {"backoff": fields.number("backoff")} if fields.has("backoff") else {}
+    if values.get("wait_s", 0) == 0 and ("backoff" in values or "wait_most_s" in values):
+        raise InvalidRuleError("backoff and wait_most say how a wait grows.", hint="Write wait=60s backoff=2.")
+    most = values.get("wait_most_s", WAIT_MOST_S)
+    assert isinstance(most, int | float)  # `seconds` made it
+    if most > WAIT_MOST_S:
+        raise InvalidRuleError("No restart waits longer than a day.", hint="Write wait_most=24h.")
+    return restart_call(values)
 
 
 def names_of(captures: Sequence[str], groups: Sequence[str]) -> tuple[str, ...]:
@@ -182,6 +202,21 @@ class _Fields:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_FIRES:
             raise InvalidRuleError(f"{key} is a whole number from 1 on, and not {value!r}.")
+        return value
+
+    def has(self, key: str) -> bool:
+        return key in self._fields
+
+    def table(self, key: str) -> Value:
+        value = self._fields.get(key, {})
+        if not isinstance(value, dict):
+            raise InvalidRuleError(f"{key} is a table, and not {value!r}.", hint='Write changes={"mem": "x2"}.')
+        return value
+
+    def number(self, key: str) -> Value:
+        value = self._fields[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidRuleError(f"{key} is a number, and not {value!r}.")
         return value
 
     def seconds(self, key: str, default: float) -> float:
@@ -308,10 +343,17 @@ def _name(text: str) -> str:
     return text
 
 
-_FOREIGN = {
+_FOREIGN: Mapping[str, Collection[Kind]] = {
     "pattern": (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE),
     "captures": (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE),
-    "output_type": (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE),
+    "output_type": (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE, Kind.RESTART),
+    "max_triggers": [kind for kind in Kind if kind is not Kind.RESTART],
+    "cooldown": [kind for kind in Kind if kind is not Kind.RESTART],
+    "times": (Kind.RESTART,),
+    "wait": (Kind.RESTART,),
+    "wait_most": (Kind.RESTART,),
+    "backoff": (Kind.RESTART,),
+    "changes": (Kind.RESTART,),
     "counter": (Kind.STANDSTILL,),
     "within": (Kind.MISSING_FILE,),
     "at_end": (Kind.PATTERN, Kind.STATE),

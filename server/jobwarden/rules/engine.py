@@ -13,12 +13,13 @@ from typing import Final
 from jobwarden.actions.planning import run_of, runs_of
 from jobwarden.logs.pattern import Match, PatternError
 from jobwarden.logs.secrets import mask
-from jobwarden.rules.building import names_of
-from jobwarden.rules.condition_reading import ConditionError, Scalar
+from jobwarden.rules.condition_reading import ConditionError
 from jobwarden.rules.conditions import holds
 from jobwarden.rules.model import ANY, END, Kind, Rule
-from jobwarden.rules.sight import Look, Outcome, Text, captured, compiled, group_of, held_of
+from jobwarden.rules.restarts import way_of
+from jobwarden.rules.sight import Look, Outcome, Text, built_in, captured, compiled, group_of, held_of
 from jobwarden.rules.state import Fired, Held, JobRules, RuleState
+from jobwarden.verdict.holding import may_go_on
 from jobwarden.verdict.outputs import OUTPUT_MISSING
 from jobwarden_registry.phases import Phase
 
@@ -35,6 +36,7 @@ def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
     """Look at all rules of a job."""
     fired: list[Fired] = []
     said: dict[str, str] = {}
+    restarts = False
     run, runs = run_of(look.record), runs_of(look.record)
     again = bool(state.run) and (state.run, state.runs) != (run, runs)
     state = state.model_copy(update={"run": run, "runs": runs})
@@ -42,7 +44,9 @@ def step(rules: Sequence[Rule], state: JobRules, look: Look) -> Outcome:
         if again and rule.kind in (Kind.SILENCE, Kind.STANDSTILL):  # what an earlier run did says nothing of this one
             state = state.with_rule(rule.name, state.of(rule.name).model_copy(update=_BEGUN_ANEW))
         one = _OneRule(rule, state.of(rule.name), look)
+        one.other_restart = restarts
         after = one.run()
+        restarts = restarts or (rule.kind is Kind.RESTART and bool(one.fires))
         for times, held in enumerate(one.fires, start=state.of(rule.name).fired + 1):
             state = state.model_copy(update={"sequence": state.sequence + 1})
             fired.append(fired_as(rule.name, state, look.record.uid, look.now, held, times=times))
@@ -92,6 +96,8 @@ class _OneRule:
         self._matches = state.matches
         self._failed = ""
         self._worked = False
+        self.other_restart = False
+        """Another rule starts this job again already: the first that fits does."""
 
     def run(self) -> RuleState:
         """Give what is to be remembered of it; what fires is in `fires`."""
@@ -122,6 +128,8 @@ class _OneRule:
                 self._missing_file()
             case Kind.CHECK_FAILED:
                 self._check_failed()
+            case Kind.RESTART:
+                self._restart()
 
     # -- the kinds
 
@@ -229,6 +237,23 @@ class _OneRule:
             self._fire_if(Held(line=record.reason or ""))
             self._note(spent="end")
 
+    def _restart(self) -> None:
+        run = f"{run_of(self.look.record)} {runs_of(self.look.record)}"
+        if self.rule.pattern:
+            for found in self._matching():
+                self._matches += 1
+                self._note(held=self._held(found))
+        if not self.look.run_over or self._state.spent == run:
+            return
+        matched = self._state.held
+        mine = matched is not None and (not matched.run or f"{matched.run} {matched.runs}" == run)
+        ended = self.look.record
+        way = way_of(self.rule.ways, ended, cause=self.look.cause, matched=mine) if may_go_on(ended) else None
+        self._note(spent=run, held=None)
+        if way is not None and not self.other_restart:
+            captures = matched.captures if matched is not None and mine else {}
+            self._fire_if(Held(captures=captures, line=f"failed ({ended.last_status})"))
+
     # -- the parts
 
     @property
@@ -282,32 +307,14 @@ class _OneRule:
         if not self.rule.condition:
             self._worked = True
             return True
+        known = built_in(self.rule, self.look, held, count=self._matches, fired=self._state.fired)
         try:
-            holding = holds(self.rule.condition, {**self._built_in(held), **held.captures})
+            holding = holds(self.rule.condition, {**known, **held.captures})
         except ConditionError as error:
             self._failed = f"its condition {self.rule.condition!r} has no value: {error.text}"
             return False
         self._worked = True
         return holding
-
-    def _built_in(self, held: Held) -> dict[str, Scalar]:
-        record = self.look.record
-        names = names_of(self.rule.captures, compiled(self.rule.pattern).groups if self.rule.pattern else ())
-        elapsed = (self.look.now - record.started_at).total_seconds() if record.started_at is not None else 0.0
-        return {
-            "job_id": record.resubmitted_as or record.id,
-            "job_name": record.name or record.job_name or "",
-            "host": record.host,
-            "status": record.last_status,
-            "phase": record.phase.value,
-            "line": held.line,
-            "stream": held.stream,
-            "count": self._matches,
-            "fired": self._state.fired,
-            "attempt": max(1, len(record.attempts)),
-            "elapsed_s": max(0.0, elapsed),
-            **dict.fromkeys(names, ""),
-        }
 
     def _may_fire(self) -> bool:
         """Whether it has not fired often enough, or just now."""

@@ -18,12 +18,14 @@ from jobwarden.actions.planning import tells_agent
 from jobwarden.delivery.news import QUIET
 from jobwarden.logs.allowed import LogRefusedError
 from jobwarden.rules.building import read_rule
+from jobwarden.rules.deciding import cause_of, decided, hopeless, told_or_open, wants_cause
 from jobwarden.rules.engine import file_is_due, step, wait_s
 from jobwarden.rules.job_logs import LogReader, New
-from jobwarden.rules.model import Rule
+from jobwarden.rules.model import Kind, Rule
 from jobwarden.rules.sight import Look, Outcome
 from jobwarden.rules.state import Fired, JobRules
 from jobwarden.rules.store import Change, Tell, change_rules, load_rules
+from jobwarden.verdict.holding import RUN_FAILED, as_it_ended
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.model import JobRecord
@@ -41,6 +43,7 @@ _QUIET = frozenset({"store_metric"})
 """A rule that does nothing else keeps a curve; nobody wants to be told of each of its points."""
 _OPEN_S = 15.0
 _AT_ONCE_S = 0.05
+_CAUSE_GIVE_UP = timedelta(minutes=2)
 _GIVE_UP = timedelta(hours=1)
 """A log of an ended job that cannot be read is given up after this."""
 _RERUN = frozenset({EventKind.ATTEMPT, EventKind.REQUEUED})
@@ -127,16 +130,46 @@ class Looker:
         if known.state.done:
             return await self._close(session, record, version, lease, waits=waits)
         state = known.state
-        if known.over and state.ended_at is None:
-            state = state.model_copy(update={"ended_at": now})
+        if record.held is not None and decided(rules, state, record) and not state.pending:
+            deeds = self._actor.deeds
+            told = await told_or_open(self._rounds, session, deeds, record, lease)
+            return Looked(_AT_ONCE_S if told else self._rounds.config.clocks.rules_least_s, version)
+        over = known.over or record.held is not None
+        if over is (state.ended_at is None):
+            state = state.model_copy(update={"ended_at": now if over else None})
+        look, new, stuck = await self._see(record, rules, state, known)
+        # Beside the loop: hard patterns in a long log would hold up every other session's verdicts.
+        outcome = await to_thread.run_sync(step, rules, _moved(state, new, known), look)
+        if look.last:
+            outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
+        if not await self._note(session, record, rules, known, outcome, lease):
+            return Looked(_AT_ONCE_S)
+        version = await self._do(session, record, rules, lease)
+        if look.run_over:
+            return Looked(_AT_ONCE_S, version)
+        wait_s = self._wait_s(rules, outcome.state, new, ended=over, stuck=stuck)
+        return Looked(min(wait_s, _OPEN_S) if waits else wait_s, version)
+
+    async def _see(
+        self, record: JobRecord, rules: Sequence[Rule], state: JobRules, known: _Known
+    ) -> tuple[Look, New, bool]:
+        """Read and ask what the rules want to know; answers that, and whether it could not be had."""
+        ended, now = as_it_ended(record), self._rounds.clock()  # as rules see it: what is held has ended
         settle = timedelta(seconds=self._rounds.config.clocks.rules_settle_s)
-        settled = state.ended_at is not None and now - state.ended_at >= settle
-        new = await self._read(record, rules, state, last=settled)
+        since = now - (state.ended_at or now)
+        settled = state.ended_at is not None and since >= settle
+        settled = settled or (record.held is not None and hopeless(rules, state, ended))
+        new = await self._read(ended, rules, state, last=settled)
         stuck = bool(new.unread) and new.known
-        given_up = now - (state.ended_at or now) > _GIVE_UP
+        given_up = since > _GIVE_UP
         last = settled and not new.more and (not stuck or given_up)
+        cause = None
+        if last and not decided(rules, state, record) and wants_cause(rules, state, ended):
+            cause = await cause_of(self._rounds, ended)
+            if cause is None and since < _CAUSE_GIVE_UP:
+                last, stuck = False, True
         look = Look(
-            record,
+            ended,
             now,
             texts=new.texts,
             grew=frozenset(new.grew),
@@ -144,23 +177,14 @@ class Looker:
             refused=new.refused,
             words=known.words,
             words_before=known.words_before,
-            last=last,
+            last=last and known.over,
+            run_over=last,
+            cause=cause,
         )
         look = await self._with_files(look, rules, state)
         if last and not given_up and any(rule.path in look.unread for rule in rules):
-            last, stuck = False, True
-            look = replace(look, last=False)
-        # Beside the loop: hard patterns in a long log would hold up every other session's verdicts.
-        outcome = await to_thread.run_sync(step, rules, _moved(state, new, known), look)
-        if last:
-            outcome = replace(outcome, state=outcome.state.model_copy(update={"done": True}))
-        if not await self._note(session, record, rules, known, outcome, lease):
-            return Looked(_AT_ONCE_S)
-        version = await self._do(session, record, rules, lease)
-        if last:
-            return Looked(_AT_ONCE_S, version)
-        wait_s = self._wait_s(rules, outcome.state, new, ended=known.over, stuck=stuck)
-        return Looked(min(wait_s, _OPEN_S) if waits else wait_s, version)
+            return replace(look, last=False, run_over=False), new, True
+        return look, new, stuck
 
     async def _waits(self, session: Session, uid: str, lease: str | None) -> bool:
         """Go on with what a job's rules have begun; answers whether some of it is still to be done."""
@@ -261,9 +285,10 @@ class Looker:
 def fired_event(fired: Fired, rule: Rule) -> Tell:
     """Write the event that tells of a firing.
 
-    It is no news where the rule only keeps a curve, and where its own message tells the agent all of it.
+    It is no news where the rule only keeps a curve, and where its own message tells the agent all of it; of a restart
+    that is the new attempt, or the end.
     """
-    quiet = bool(rule.actions) and {one.name for one in rule.actions} <= _QUIET
+    quiet = (bool(rule.actions) and {one.name for one in rule.actions} <= _QUIET) or rule.kind is Kind.RESTART
     extra: dict[str, JsonValue] = {
         "firing": fired.id,
         "rule": fired.rule,
@@ -351,8 +376,11 @@ def _words(events: Sequence[Event], word: str) -> tuple[list[tuple[Phase, str]],
             before = len(found)
         if not event.new_status or event.phase not in _PHASES:
             continue
-        shown = f"{event.phase} {event.new_status}"
+        phase = Phase.FAILED if (event.model_extra or {}).get(RUN_FAILED) is True else Phase(event.phase)
+        if phase is Phase.PENDING and word == f"{Phase.FAILED} {event.new_status}":
+            continue  # its end is held
+        shown = f"{phase} {event.new_status}"
         if shown != word or event.event in _RERUN:
-            found.append((Phase(event.phase), event.new_status))
+            found.append((phase, event.new_status))
             word = shown
     return found, before, word

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     """The job has run for so long, or has ended, and the file is not there."""
     CHECK_FAILED = "check_failed"
     """The job said that it had succeeded, and what was expected of it is not there."""
+    RESTART = "restart"
+    """A run has failed in one of these ways, and the job is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Rule:
         for_s: Of `SILENCE`, `STANDSTILL`, `TIME`; of `MISSING_FILE` 0: at the end.
         counter: The captured value that may not stand still.
         states: Of `STATE`: phases, the source's own words, `END`, `ANY`.
+        ways: Of `RESTART`: see `jobwarden.rules.restarts`; `pattern` is what its patterns are together.
         path: Of `MISSING_FILE`: absolute, or below the job's working directory.
         interval_s: Between two looks.
         max_triggers: It fires no more often; None: as often as it must.
@@ -66,6 +69,7 @@ class Rule:
     for_s: float = 0.0
     counter: str = ""
     states: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     path: str = ""
     interval_s: float = 60.0
     max_triggers: int | None = None
@@ -76,6 +80,8 @@ class Rule:
     @property
     def reads(self) -> tuple[str, ...]:
         """Which streams it needs."""
-        if self.kind not in (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE):
+        if self.kind not in (Kind.PATTERN, Kind.STANDSTILL, Kind.SILENCE, Kind.RESTART):
+            return ()
+        if self.kind is Kind.RESTART and not self.pattern:
             return ()
         return ("stdout", "stderr") if self.output_type == "both" else (self.output_type,)

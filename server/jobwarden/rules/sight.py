@@ -10,6 +10,8 @@ from typing import Final
 
 from jobwarden.logs.clean import readable
 from jobwarden.logs.pattern import Match, Pattern
+from jobwarden.rules.building import names_of
+from jobwarden.rules.condition_reading import Scalar
 from jobwarden.rules.model import Rule
 from jobwarden.rules.state import Fired, Held, JobRules
 from jobwarden_registry.model import JobRecord
@@ -52,6 +54,8 @@ class Look:
         words_before: So many of them, the first ones, are those of an earlier run.
         missing: By path, whether a file is missing; of a path that is not here nothing is known.
         last: Nothing comes after this: it has ended, and all was read.
+        run_over: Its run has ended, and all of that was read; whether another one follows is to be decided.
+        cause: Why that failed, by the categories of diagnose_job, where a rule wants to know.
     """
 
     record: JobRecord
@@ -64,6 +68,8 @@ class Look:
     words_before: int = 0
     missing: Mapping[str, bool] = field(default_factory=dict[str, bool])
     last: bool = False
+    run_over: bool = False
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +127,24 @@ def held_of(rule: Rule, pattern: Pattern, match: Match, text: Text) -> Held:
     stream = next(stream for stream in text.streams if stream in rule.reads)
     shown = readable(line.decode("utf-8", "replace"))[:LINE_CHARS]
     return Held(captures=captures, line=shown, stream=stream, run=text.run, runs=text.runs)
+
+
+def built_in(rule: Rule, look: Look, held: Held, *, count: int, fired: int) -> dict[str, Scalar]:
+    """Give the names that a condition has beside its captures; a capture without a value is empty."""
+    record = look.record
+    names = names_of(rule.captures, compiled(rule.pattern).groups if rule.pattern else ())
+    elapsed = (look.now - record.started_at).total_seconds() if record.started_at is not None else 0.0
+    return {
+        "job_id": record.resubmitted_as or record.id,
+        "job_name": record.name or record.job_name or "",
+        "host": record.host,
+        "status": record.last_status,
+        "phase": record.phase.value,
+        "line": held.line,
+        "stream": held.stream,
+        "count": count,
+        "fired": fired,
+        "attempt": max(1, len(record.attempts)),
+        "elapsed_s": max(0.0, elapsed),
+        **dict.fromkeys(names, ""),
+    }

@@ -37,10 +37,16 @@ OTHERS = frozenset(
         "time",
         "within",
         "check_failed",
+        "times",
+        "wait",
+        "wait_most",
+        "backoff",
     }
 )
+WAYS = "restart"
+TABLES = frozenset({"changes"})
 _ACTIONS = frozenset({"action", "actions"})
-KEYS = frozenset({"pattern", *TEXTS, *LISTS, *OTHERS, *_ACTIONS})
+KEYS = frozenset({"pattern", WAYS, *TABLES, *TEXTS, *LISTS, *OTHERS, *_ACTIONS})
 TEXT_CHARS = 8000
 """Of one rule as written."""
 SCRIPT_CHARS = 256 * 1024
@@ -172,6 +178,10 @@ def _take(scanner: Scanner, key: str, written: Written) -> None:
         written.fields[key] = plain_quotes(scanner.raw_quoted() if quoted else scanner.to_blank())
     elif key in LISTS:
         written.fields[key] = _list(scanner)
+    elif key == WAYS:
+        written.fields[key] = _ways(scanner)
+    elif key in TABLES:
+        written.fields[key] = scanner.value()
     elif quoted:
         written.fields[key] = scanner.quoted()
     else:
@@ -183,6 +193,23 @@ def _list(scanner: Scanner) -> Value:
     values = scanner.value()
     found = values if isinstance(values, list) else [values]
     return [str(one) for one in found]
+
+
+def _ways(scanner: Scanner) -> Value:
+    """Read ways to fail: words, and `pattern:"..."`, whose quotes hold anything."""
+
+    def way() -> str:
+        scanner.blanks()
+        quoted = scanner.peek() in ('"', "'")
+        word = scanner.quoted() if quoted else scanner.word()
+        if not quoted and word.endswith(":") and scanner.peek() in ('"', "'"):
+            word += plain_quotes(scanner.raw_quoted()) if word == "pattern:" else scanner.quoted()
+        if not word:
+            raise scanner.wrong("A way to fail is missing here", "Write: restart=[TIMEOUT, exit:75]")
+        return word
+
+    scanner.blanks()
+    return [*scanner.listed(way)] if scanner.peek() == "[" else [way()]
 
 
 def _block(lines: Sequence[str], number: int) -> Written:
@@ -225,8 +252,8 @@ def _take_line(key: str, rest: str, written: Written) -> None:
             _check_done(scanner)
         else:
             written.actions.append(_only_call(rest))
-    elif key in LISTS:
-        written.fields[key] = _list(scanner)
+    elif key in LISTS or key == WAYS:
+        written.fields[key] = _ways(scanner) if key == WAYS else _list(scanner)
         _check_done(scanner)
     elif key == "pattern" or key in TEXTS:
         text = _whole(rest, raw=key == "pattern")

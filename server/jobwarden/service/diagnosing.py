@@ -25,6 +25,7 @@ from jobwarden.sources.log_files import JobLogs
 from jobwarden.sources.post_mortem import PostMortem, Step
 from jobwarden.verdict.dissecting import of_slurm, post_mortems, read_all, where_logs_are
 from jobwarden.verdict.efficiency import efficiency
+from jobwarden.verdict.holding import as_it_ended
 from jobwarden.verdict.log_files import logs_of
 from jobwarden.verdict.resolving import SLURM
 from jobwarden.verdict.targets import Target
@@ -69,9 +70,10 @@ async def diagnose_job(desk: Desk, caller: Caller, job: str) -> DiagnoseView:
         one = await find(desk, caller, job)
     if one.record.phase is Phase.SUCCEEDED:
         return await _view(desk, caller, one, _nothing(_SUCCEEDED), Outcome(), await _used(desk, one.record))
-    findings = await _find_out(desk, one.record)
+    ended = as_it_ended(one.record)  # a run that failed has failed, whether or not another one follows
+    findings = await _find_out(desk, ended)
     quiet = min((read.quiet_s for read in findings.gathered.logs), default=None)
-    outcome = outcome_of(one.record, findings.told, quiet_s=quiet)
+    outcome = outcome_of(ended, findings.told, quiet_s=quiet)
     if one.live and one.record.phase is Phase.RUNNING:
         findings.using = await _uses(desk, caller, one)
     if one.record.stalled is not None:

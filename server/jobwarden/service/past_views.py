@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from jobwarden.service.views import Counts, JobView
 from jobwarden_registry.events import Event
@@ -54,7 +54,8 @@ class RunView(_View):
     live: bool = False
     """Whether the job lives again, or may be found again (lost)."""
     result: str | None = None
-    facts: Mapping[str, JsonValue] = {}
+    efficiency: str | None = None
+    """Of an ended job, what its last run used of what it had, in words."""
     metrics: Mapping[str, float] = {}
     """The last value of each that rules stored of the job."""
     session: str
@@ -114,8 +115,6 @@ class TimelineView(_View):
     bookkeeping: int
     """How many more events there are of which nobody is told (values that a rule stored, paths that were found)."""
     metrics: tuple[SeriesView, ...] = ()
-    facts: Mapping[str, JsonValue] = {}
-    """Of the record's facts, those that are for readers, such as `efficiency`."""
     notes: tuple[str, ...] = ()
     news: tuple[Event, ...] = ()
 

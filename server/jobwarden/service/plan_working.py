@@ -6,16 +6,13 @@ that left something on its way is repeated until it is certain what came of that
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 
 from jobwarden.actions.errors import InvalidRuleError
-from jobwarden.identity import Caller
 from jobwarden.plans.deciding import Decision, Do, Known, Standing, current_id, decide, stale_dependencies
-from jobwarden.plans.errors import PlanBusyError, PlanError
+from jobwarden.plans.errors import PlanError
 from jobwarden.plans.places import read_job_script
 from jobwarden.plans.spec import JobSpec
 from jobwarden.plans.state import (
@@ -24,20 +21,16 @@ from jobwarden.plans.state import (
     REFUSED,
     SUBMITTED,
     UNSURE,
-    PlanState,
     Run,
-    change_plan,
     load_plans,
     new_token,
 )
 from jobwarden.rules.syntax import read_text
-from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known as Watched
-from jobwarden.service.plan_hosts import Hosts, There
-from jobwarden.service.plan_pausing import Override
+from jobwarden.service.plan_book import PlanBook
+from jobwarden.service.plan_hosts import There
 from jobwarden.service.plan_records import (
     Rulebook,
-    Shelf,
     chain,
     ids_of,
     is_over,
@@ -54,81 +47,16 @@ from jobwarden.sources.submitting import Submission
 from jobwarden.transport.errors import OutcomeUnknownError, TransportError
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
-from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
-
-log = logging.getLogger(__name__)
 
 _STEPS = 4
 """Decisions about one job in one pass: found, then watched."""
 _WAIT_STEP_S = 1.0
-_Also = Callable[[Transaction], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is wanted of one call.
-
-    Attributes:
-        submit: Whether anything is submitted or waits for something else afterwards.
-        retry: See `plans.deciding.Known`.
-        chosen: Likewise.
-        include_ended: Watch those anew, too, whose end was told.
-        at_most: So many submissions; None: all.
-        wait: Repeat a pass until nothing is on its way.
-        dry_run: Change nothing.
-    """
-
-    submit: bool = True
-    retry: Collection[str] = ()
-    chosen: Sequence[str] | None = None
-    include_ended: bool = False
-    at_most: int | None = None
-    wait: bool = True
-    dry_run: bool = False
 
 
 @dataclass(slots=True)
-class Work:
-    """One process's work at one plan.
-
-    Attributes:
-        state: As it was last written.
-        standings: By job.
-        done: What was done, in order.
-        said: By job, what stands against it.
-        troubles: What could not be asked.
-        notes: What else there is to be said.
-    """
-
-    desk: Desk
-    caller: Caller
-    session: Session
-    state: PlanState
-    order: Order
-    standings: dict[str, Standing] = field(default_factory=dict[str, Standing])
-    done: list[str] = field(default_factory=list[str])
-    said: dict[str, str] = field(default_factory=dict[str, str])
-    troubles: list[str] = field(default_factory=list[str])
-    notes: list[str] = field(default_factory=list[str])
-    overrides: Override = field(default_factory=Override)
-    _hosts: Hosts = field(init=False)
-    _submitted: int = 0
-    _renewed: set[str] = field(default_factory=set[str])
-
-    def __post_init__(self) -> None:
-        self._hosts = Hosts(self.desk)
-
-    @property
-    def name(self) -> str:
-        """The plan's."""
-        return self.state.spec.name
-
-    @property
-    def limit_s(self) -> float:
-        """So long a submission may be on its way: as for those that rules make."""
-        clocks = self.desk.world.config.clocks
-        return 2 * clocks.ask_timeout_s + clocks.connect_timeout_s
+class Work(PlanBook):
+    """One process's work at one plan."""
 
     async def run(self) -> None:
         """Bring it forward as far as it goes now."""
@@ -141,43 +69,21 @@ class Work:
                 return
             await anyio.sleep(min(_WAIT_STEP_S, self.limit_s / 5))
 
-    async def look(self) -> None:
-        """Find out how the jobs stand, out of what is known here."""
-        shelf = Shelf.of(await self.desk.known([self.session]))
-        for spec in self.state.spec.jobs:
-            run = self.state.real(spec.name)
-            self.standings[spec.name] = (
-                Standing() if run is None else shelf.standing(spec, await self._hosts.site_of(spec.host), run)
-            )
-
     # -- one pass
 
     async def _pass(self) -> bool:
         """Decide about each job once, and do it; answers whether one is on its way."""
         await self.look()
         waiting = False
-        async with self._hosts.opened():
-            for spec in self._specs():
+        async with self.hosts.opened():
+            for spec in self.specs():
                 try:
                     waiting = await self._job(spec) or waiting
                 except (TransportError, SourceError) as error:
-                    self._trouble(spec, error)
+                    self.trouble(spec, error)
             if self.order.submit:
                 await self._renew_dependencies()
         return waiting
-
-    def _specs(self) -> list[JobSpec]:
-        """Give the jobs in order, with what this call says of them instead of the plan."""
-        said, chosen = self.overrides, self.order.chosen
-        told = {
-            key: value
-            for key, value in (("rules", said.rules), ("expect", said.expect), ("ready", said.ready))
-            if value is not None
-        }
-        return [
-            one.model_copy(update=told) if chosen is None or one.name in chosen else one
-            for one in self.state.spec.in_order()
-        ]
 
     async def _job(self, spec: JobSpec) -> bool:
         self.said.pop(spec.name, None)
@@ -202,17 +108,17 @@ class Work:
     def _narrowed(self, spec: JobSpec, decision: Decision) -> Decision:
         """Leave out what this call is not to do; and take up what has ended, where that is wanted."""
         standing, order = self.standings[spec.name], self.order
-        if decision.do is Do.NOTHING and order.include_ended and is_over(standing) and spec.name not in self._renewed:
-            self._renewed.add(spec.name)
+        if decision.do is Do.NOTHING and order.include_ended and is_over(standing) and spec.name not in self.renewed:
+            self.renewed.add(spec.name)
             return Decision(Do.WATCH, "watched anew")
         if decision.do is Do.SUBMIT and not order.submit:
             return Decision(Do.BLOCKED, "It is not submitted; `jobwarden plan resume` submits what is missing.")
-        if decision.do is Do.SUBMIT and order.at_most is not None and self._submitted >= order.at_most:
+        if decision.do is Do.SUBMIT and order.at_most is not None and self.submitted >= order.at_most:
             return Decision(Do.BLOCKED, f"{order.at_most} were submitted now; `jobwarden plan resume` goes on.")
         return decision
 
     async def _known(self, spec: JobSpec) -> Known | None:
-        there = await self._hosts.at(spec, self._specs(), within_s=self._window_s())
+        there = await self.hosts.at(spec, self.specs(), within_s=self.window_s())
         if there is None:
             self.said[spec.name] = f"{spec.host} could not be asked."
             return None
@@ -224,7 +130,7 @@ class Work:
         elsewhere, here = dict[str, str](), dict[str, str]()
         if there.listing.living(spec.known_as, folders):
             plans = await self.desk.world.sessions.call(self.session, load_plans)
-            site = await self._hosts.site_of(spec.host)
+            site = await self.hosts.site_of(spec.host)
             elsewhere, here = await watched_there(self.desk, self.session, spec, site, plans, self.name)
         return Known(
             state=self.state,
@@ -238,13 +144,6 @@ class Work:
             retry=self.order.retry,
             chosen=self.order.chosen,
         )
-
-    def _window_s(self) -> float:
-        """Say how far back accounting is asked: to the oldest submission of which no end is known."""
-        now = self.desk.world.clock()
-        latest = [self.state.latest(name) for name in self.state.runs]
-        begun = [run.at for run in latest if run is not None and run.step in (INTENDED, UNSURE)]
-        return max(((now - at).total_seconds() for at in begun), default=0.0) + self.limit_s
 
     # -- doing
 
@@ -289,13 +188,13 @@ class Work:
             return
         if step != NEVER:
             self.said[spec.name] = text
-        await self._write(spec, after, f"{spec.name}: {text}", instead=True)
+        await self.write(spec, after, f"{spec.name}: {text}", instead=True)
 
     async def _taken(self, spec: JobSpec, run: Run, text: str, *, instead: bool | None) -> None:
         """Note a run of which there is a job, and watch it; `instead` None: the run was noted before."""
         if self.order.dry_run:
             self.standings[spec.name] = Standing()
-            await self._write(spec, run, text, instead=instead)
+            await self.write(spec, run, text, instead=instead)
             return
         rules = await self._rules(spec)
         before = self._before(spec, run)
@@ -307,7 +206,7 @@ class Work:
         def register(transaction: Transaction) -> None:
             taken.append(take(transaction, alone, chained, before, f"of the plan {self.name}"))
 
-        await self._write(spec, run, text, instead=instead, also=register)
+        await self.write(spec, run, text, instead=instead, also=register)
         ((record, created),) = taken
         if not created and rules.rules:
             written = [one for rule in rules.rules for one in read_text(rule)]
@@ -322,7 +221,7 @@ class Work:
     async def _rules(self, spec: JobSpec) -> Rulebook:
         """Read the rules for a job that runs already: its script is read if that can be done now."""
         script = b""
-        there = self._hosts.known(spec)
+        there = self.hosts.known(spec)
         try:
             if there is not None and spec.can_be_submitted:
                 script = await read_job_script(spec, there.host.transport)
@@ -335,7 +234,7 @@ class Work:
             return Rulebook(())
 
     async def _submit(self, spec: JobSpec, decision: Decision) -> None:
-        there = self._hosts.known(spec)
+        there = self.hosts.known(spec)
         folder = there.folders.get(spec.work_dir) if there is not None else None
         assert there is not None
         assert folder is not None  # `_known` looked
@@ -348,15 +247,15 @@ class Work:
             return
         how = "retried" if decision.again else SUBMITTED
         run = Run(step=INTENDED, at=self.desk.world.clock(), how=how, token=new_token(), after=decision.after)
-        self._submitted += 1
+        self.submitted += 1
         waits = f", after {', '.join(decision.words)}" if decision.words else ""
         if self.order.dry_run:
-            await self._write(
+            await self.write(
                 spec, run.model_copy(update={"step": SUBMITTED, "id": "(new)"}), f"{spec.name}: submitted{waits}"
             )
             self.standings[spec.name] = Standing()
             return
-        await self._write(spec, run, "")
+        await self.write(spec, run, "")
         if (self.desk.world.clock() - run.at).total_seconds() > self.desk.world.config.clocks.ask_timeout_s:
             return  # a machine that slept meanwhile: whoever looks next may have given it up
         submission = Submission(
@@ -378,10 +277,10 @@ class Work:
             self.troubles.append(f"{spec.name}: {error}")
             await self._settle(spec, run, REFUSED, str(error))
         except (OutcomeUnknownError, SourceError) as error:
-            self._trouble(spec, error)
+            self.trouble(spec, error)
         except TransportError as error:  # nothing was sent
             await self._settle(spec, run, NEVER, str(error))
-            self._trouble(spec, error)
+            self.trouble(spec, error)
         else:
             if new_id:
                 await self._settle(spec, run, SUBMITTED, SUBMITTED, job_id=new_id)
@@ -397,7 +296,7 @@ class Work:
             try:
                 known = await self._known(spec)
                 renewed = None if known is None else stale_dependencies(spec, known)
-                there = self._hosts.known(spec)
+                there = self.hosts.known(spec)
                 if renewed is None or there is None:
                     continue
                 after, words = renewed
@@ -407,51 +306,6 @@ class Work:
                         await there.source.wait_for(there.host, job_id, words)
                 fresh = run.model_copy(update={"after": after})
                 text = f"{spec.name}: {job_id} waits for {', '.join(words) or 'nothing'} now"
-                await self._write(spec, fresh, text, instead=True)
+                await self.write(spec, fresh, text, instead=True)
             except (TransportError, SourceError) as error:
-                self._trouble(spec, error)
-
-    def _trouble(self, spec: JobSpec, error: JobwardenError) -> None:
-        self.said[spec.name] = str(error)
-        self.troubles.append(f"{spec.name} on {spec.host}: {error}")
-        log.info("plan %s: %s: %s", self.name, spec.name, error)
-
-    # -- writing
-
-    async def _write(
-        self,
-        spec: JobSpec,
-        run: Run,
-        text: str,
-        *,
-        instead: bool | None = False,
-        also: _Also | None = None,
-    ) -> None:
-        """Write one attempt of a job, unless somebody has written one meanwhile; with what else becomes true then."""
-        if text:
-            self.done.append(text)
-        if self.order.dry_run:
-            if instead is not None:
-                self.state = self.state.with_run(spec.name, run, instead=instead)
-            return
-        expected, name = self.state.of(spec.name), self.name
-
-        def change(state: PlanState | None, transaction: Transaction) -> PlanState:
-            if (
-                state is None
-                or state.of(spec.name) != expected
-                or (run.step == INTENDED and state.suspended is not None)
-            ):
-                raise PlanBusyError(f"The plan {name} was changed meanwhile.", hint="Try again.")
-            if also is not None:
-                also(transaction)
-            return state if instead is None else state.with_run(spec.name, run, instead=instead)
-
-        about = {"type": spec.type, "host": spec.host, "job_id": run.id, "name": spec.name}
-        said = f"plan {name}: {text}" if text else f"plan {name}: {spec.name} is about to be submitted"
-        written = await self.desk.world.sessions.call(
-            self.session,
-            lambda session: change_plan(session, name, change, text=said, about={k: v for k, v in about.items() if v}),
-        )
-        assert written is not None
-        self.state = written
+                self.trouble(spec, error)

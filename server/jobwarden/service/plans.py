@@ -6,26 +6,25 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-
-from anyio import to_thread
+from typing import Literal
 
 from jobwarden.identity import Caller
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.places import plan_lock
-from jobwarden.plans.session_file import is_session_file, read_session_file
-from jobwarden.plans.spec import PlanSpec
-from jobwarden.plans.state import PlanState, Run, change_plan, load_plans
+from jobwarden.plans.state import PlanState, change_plan, load_plans
+from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
-from jobwarden.service.plan_checking import check_plan, overrides_of, read_good, submitting_types
+from jobwarden.service.plan_book import Order
+from jobwarden.service.plan_checking import check_plan, overrides_of, read_good
+from jobwarden.service.plan_finding import change_fields, find_plan, own_session, read_meant, write_plan
 from jobwarden.service.plan_pausing import Override, override, pause_rules, unpause_rules
 from jobwarden.service.plan_records import chosen_names
 from jobwarden.service.plan_showing import counted, groups, plan_row, planned_view
 from jobwarden.service.plan_views import PlanCheckView, PlanListView, PlanRow, PlanView
-from jobwarden.service.plan_working import Order, Work
-from jobwarden_registry.errors import JobNotFoundError
+from jobwarden.service.plan_working import Work
 from jobwarden_registry.model import JobRecord
+from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
-from jobwarden_registry.transaction import Transaction
 
 RETRIED = ("failed", "cancelled", "lost", "unsure")
 _REASON_CHARS = 300
@@ -69,8 +68,8 @@ class Plans:
         spec = await read_good(self._desk, caller, file)
         order = Order(at_most=at_most, wait=wait, dry_run=dry_run)
         async with self._working(caller, spec.name):
-            session = await self._own(caller, spec.name)
-            state = await self._write(session, spec, {}, dry_run=dry_run)
+            session = await own_session(self._desk, caller, spec.name)
+            state = await write_plan(self._desk, session, spec, {}, dry_run=dry_run)
             return await self._bring_forward(caller, Work(self._desk, caller, session, state, order))
 
     async def watch(
@@ -86,10 +85,10 @@ class Plans:
             dry_run: Only say what would be done.
         """
         order = Order(submit=False, include_ended=include_ended, wait=False, dry_run=dry_run)
-        spec, runs = await self._meant(caller, plan, host)
+        spec, runs = await read_meant(self._desk, caller, plan, host)
         async with self._working(caller, spec.name):
-            session = await self._own(caller, spec.name)
-            state = await self._write(session, spec, runs, dry_run=dry_run)
+            session = await own_session(self._desk, caller, spec.name)
+            state = await write_plan(self._desk, session, spec, runs, dry_run=dry_run)
             return await self._bring_forward(caller, Work(self._desk, caller, session, state, order), twice=True)
 
     async def resume(
@@ -128,18 +127,22 @@ class Plans:
         for one in retry:
             if one not in RETRIED:
                 raise PlanError(f"{one[:40]!r} cannot be submitted again.", hint=f"There is: {', '.join(RETRIED)}.")
-        spec, runs = await self._meant(caller, plan, "")
+        spec, runs = await read_meant(self._desk, caller, plan, "")
         chosen = chosen_names(spec.jobs, names, tags)
         order = Order(
             retry=retry, chosen=chosen, include_ended=include_ended, at_most=at_most, wait=wait, dry_run=dry_run
         )
         async with self._working(caller, spec.name):
-            session = await self._own(caller, spec.name)
+            session = await own_session(self._desk, caller, spec.name)
             said = await overrides_of(self._desk, caller, overrides or {})
-            state = await self._write(session, spec, runs, dry_run=dry_run)
+            state = await write_plan(self._desk, session, spec, runs, dry_run=dry_run)
+            held = state.held
             state, done = await self._lifted(session, state, dry_run=dry_run)
             await self._desk.refresh([session], max_age_s=0.0)
             work = Work(self._desk, caller, session, state, order, done=done, overrides=said)
+            if held and not dry_run:
+                await work.look()
+                await self._control(caller, work, held, "release", "the plan is resumed")
             await self._override(work)
             return await self._bring_forward(caller, work, twice=True)
 
@@ -155,33 +158,33 @@ class Plans:
             hold: Hold the jobs in the queue that wait there.
             dry_run: Only say what would be done.
         """
-        if hold:
-            raise PlanError("Waiting jobs cannot be held yet.", hint="Leave it out.")
         text = " ".join(reason.split())[:_REASON_CHARS]
         if not text:
             raise PlanError("A suspension needs a reason.", hint="Say why: it is shown with the plan.")
-        session, state = await self._find(caller, name)
+        session, state = await find_plan(self._desk, caller, name)
         work = Work(self._desk, caller, session, state, Order(submit=False, dry_run=dry_run))
         await work.look()
         if not dry_run:
             now = self._desk.world.clock()
             suspended = {"suspended": text, "suspended_at": now, "changed_at": now}
-            work.state = await self._change(session, name, suspended, f"plan {name}: suspended: {text}")
+            work.state = await change_fields(self._desk, session, name, suspended, f"plan {name}: suspended: {text}")
             paused = await pause_rules(self._desk, session, _living(work))
             both = {uid: (*work.state.paused.get(uid, ()), *names) for uid, names in paused.items()}
-            work.state = await self._change(session, name, {"paused": {**work.state.paused, **both}}, "")
+            work.state = await change_fields(self._desk, session, name, {"paused": {**work.state.paused, **both}}, "")
         work.done.append(f"{name} is suspended: {text}")
+        if hold:
+            await self._hold(caller, work, text)
         return await self._view(caller, work)
 
     async def status(self, caller: Caller, name: str, *, by: Sequence[str] = (), refresh: bool = True) -> PlanView:
         """Say how a plan stands, with a count for each tag, or for each combination of the keys in `by`."""
-        session, state = await self._find(caller, name)
+        session, state = await find_plan(self._desk, caller, name)
         work = Work(self._desk, caller, session, state, Order(submit=False))
         if refresh:
             work.notes += (await self._desk.refresh([session])).notes()
         return await self._view(caller, work, by=by)
 
-    async def list(self, caller: Caller) -> PlanListView:
+    async def listed(self, caller: Caller) -> PlanListView:
         """List the plans of the caller's project."""
         rows: list[PlanRow] = []
         for session in await self._desk.in_scope(caller, project=True):
@@ -193,7 +196,7 @@ class Plans:
 
     async def forget(self, caller: Caller, name: str) -> None:
         """Forget a plan; its jobs stay as they are."""
-        session, state = await self._find(caller, name)
+        session, state = await find_plan(self._desk, caller, name)
         await unpause_rules(self._desk, session, state.paused)
         await self._desk.world.sessions.call(
             session, partial(change_plan, name=name, change=lambda _state, _: None, text=f"plan {name}: forgotten")
@@ -208,88 +211,6 @@ class Plans:
         async with plan_lock(world.places, caller.project, name, timeout_s=world.config.clocks.lock_timeout_s):
             yield
 
-    async def _own(self, caller: Caller, name: str) -> Session:
-        """Give the caller's session, unless another one of the project has a plan of this name.
-
-        Raises:
-            PlanError: It has.
-        """
-        session = await self._desk.session(caller, create=True)
-        assert session is not None  # create=True
-        if name in await self._desk.world.sessions.call(session, load_plans):
-            return session
-        for other in await self._desk.in_scope(caller, project=True):
-            if other is not session and name in await self._desk.world.sessions.call(other, load_plans):
-                raise _elsewhere(name, other)
-        return session
-
-    async def _find(self, caller: Caller, name: str) -> tuple[Session, PlanState]:
-        """Find a plan in the caller's own session.
-
-        Raises:
-            JobNotFoundError: There is none; the hint says what there is, and where.
-        """
-        names: list[str] = []
-        own = await self._desk.session(caller)
-        for session in await self._desk.in_scope(caller, project=True):
-            plans = await self._desk.world.sessions.call(session, load_plans)
-            if name in plans:
-                if own is None or session.entry.session_id != own.entry.session_id:
-                    raise _elsewhere(name, session)
-                return session, plans[name]
-            names += plans
-        known = f"There is: {', '.join(sorted(names))}." if names else "jobwarden plan submit FILE makes one."
-        raise JobNotFoundError(f"There is no plan {name[:64]!r} here.", hint=known)
-
-    async def _meant(
-        self, caller: Caller, plan: Path | str, host: str
-    ) -> tuple[PlanSpec, Mapping[str, tuple[Run, ...]]]:
-        """Read a plan's file, or a session file, or give the plan that is known by a name."""
-        if isinstance(plan, str):
-            return (await self._find(caller, plan))[1].spec, {}
-        if not is_session_file(plan):
-            return await read_good(self._desk, caller, plan), {}
-        world = self._desk.world
-        read = partial(
-            read_session_file, plan, host=host or "localhost", now=world.clock(), types=submitting_types(self._desk)
-        )
-        spec, runs, problems = await to_thread.run_sync(read)
-        if problems:
-            raise PlanError(
-                f"{plan} cannot be used: " + "; ".join(one.line() for one in problems[:20]), hint="Mend these entries."
-            )
-        return spec, runs
-
-    async def _write(
-        self, session: Session, spec: PlanSpec, runs: Mapping[str, tuple[Run, ...]], *, dry_run: bool
-    ) -> PlanState:
-        """Write what the file says now; runs that a session file names are those of jobs of which none is known."""
-        now = self._desk.world.clock()
-
-        def change(state: PlanState | None, _: Transaction | None) -> PlanState:
-            after = PlanState(spec=spec, created_at=now, changed_at=now)
-            if state is not None:
-                after = state if state.spec == spec else state.with_spec(spec, now)
-            fresh = {job: told for job, told in runs.items() if not after.of(job)}
-            return after.model_copy(update={"runs": {**after.runs, **fresh}}) if fresh else after
-
-        call = self._desk.world.sessions.call
-        if dry_run:
-            return change((await call(session, load_plans)).get(spec.name), None)
-        written = await call(session, partial(change_plan, name=spec.name, change=change))
-        assert written is not None
-        return written
-
-    async def _change(self, session: Session, name: str, fields: Mapping[str, object], text: str) -> PlanState:
-        def change(state: PlanState | None, _: Transaction) -> PlanState:
-            if state is None:
-                raise JobNotFoundError(f"The plan {name} was forgotten meanwhile.")
-            return state.model_copy(update=dict(fields))
-
-        after = await self._desk.world.sessions.call(session, partial(change_plan, name=name, change=change, text=text))
-        assert after is not None
-        return after
-
     async def _lifted(self, session: Session, state: PlanState, *, dry_run: bool) -> tuple[PlanState, list[str]]:
         """Lift a suspension."""
         if state.suspended is None:
@@ -300,7 +221,30 @@ class Plans:
         if dry_run:
             return state.model_copy(update=lifted), done
         await unpause_rules(self._desk, session, state.paused)
-        return await self._change(session, name, lifted, f"plan {name}: suspended no more"), done
+        return await change_fields(self._desk, session, name, lifted, f"plan {name}: suspended no more"), done
+
+    async def _hold(self, caller: Caller, work: Work, reason: str) -> None:
+        """Hold what waits in the queue; what does not get held runs, and that is said."""
+        waiting = [one for one in _living(work) if one.phase is Phase.PENDING]
+        if work.order.dry_run:
+            work.done += [f"{one.name or one.id}: held" for one in waiting]
+        elif waiting:
+            held = await self._control(caller, work, [one.id for one in waiting], "hold", reason)
+            both = tuple(dict.fromkeys((*work.state.held, *held)))
+            work.state = await change_fields(self._desk, work.session, work.name, {"held": both}, "")
+
+    async def _control(
+        self, caller: Caller, work: Work, ids: Sequence[str], action: Literal["hold", "release"], reason: str
+    ) -> list[str]:
+        """Do this to living jobs of the plan; answers of which it was accepted."""
+        types = {one.id: one.type for one in _living(work)}
+        jobs = [f"{types[one]}:{one}" for one in ids if one in types]
+        if not jobs:
+            return []
+        view = await Controlling(self._desk).control(caller, jobs=jobs, action=action, reason=reason)
+        for row in view.rows:
+            work.done.append(f"{row.job.name or row.job.id}: {action}: {row.outcome}")
+        return [row.job.id for row in view.rows if row.outcome in ("done", "accepted")]
 
     async def _override(self, work: Work) -> None:
         """Have living jobs watched as this call says."""
@@ -316,10 +260,16 @@ class Plans:
         await work.run()
         if not work.order.dry_run:
             asked = await self._desk.refresh([work.session], about=await self._uids(work))
-            if twice:
-                await work.run()
+            if twice and await self._again(work):
+                asked = await self._desk.refresh([work.session], about=await self._uids(work), max_age_s=0.0)
             work.notes += asked.notes()
         return await self._view(caller, work)
+
+    async def _again(self, work: Work) -> bool:
+        """Go over it once more, with what was seen; answers whether there was anything to be done."""
+        before = len(work.done)
+        await work.run()
+        return len(work.done) > before
 
     async def _uids(self, work: Work) -> set[str]:
         await work.look()
@@ -359,10 +309,3 @@ def _living(work: Work, chosen: Sequence[str] | None = None) -> list[JobRecord]:
         for name, one in work.standings.items()
         if one.live and one.record is not None and (chosen is None or name in chosen)
     ]
-
-
-def _elsewhere(name: str, session: Session) -> PlanError:
-    other = session.entry.session_id
-    return PlanError(
-        f"The plan {name} is session {other}'s.", hint=f"Act for that session: --session {other}", code="plan.elsewhere"
-    )

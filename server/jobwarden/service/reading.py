@@ -5,10 +5,10 @@ from __future__ import annotations
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known, find_job
+from jobwarden.service.past.story import events_of
 from jobwarden.service.views import ExplainView
 from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.events import Event, EventKind
-from jobwarden_registry.session import Session
 
 _STALENESS = {"stale_since", "stale_because"}
 
@@ -16,7 +16,7 @@ _STALENESS = {"stale_since", "stale_because"}
 async def explain(desk: Desk, caller: Caller, job: str) -> ExplainView:
     """See `Service.explain`."""
     one = await find(desk, caller, job)
-    events = await desk.world.sessions.call(one.session, lambda session: _about(session, one.record.uid))
+    events = await desk.world.sessions.call(one.session, lambda session: events_of(session, one.record.uid))
     now = next((event.evidence for event in reversed(events) if _decides(event)), None)
     return ExplainView(job=await desk.view(one, caller), events=events, now=now)
 
@@ -38,7 +38,3 @@ def _decides(event: Event) -> bool:
     if event.evidence is None:
         return False
     return event.event != EventKind.UPDATED or not set(event.change or {}) <= _STALENESS
-
-
-def _about(session: Session, uid: str) -> tuple[Event, ...]:
-    return tuple(event for event in session.journal.read() if event.uid == uid)

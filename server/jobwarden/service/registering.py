@@ -20,7 +20,7 @@ from jobwarden.service.looking import paused_notes
 from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
 from jobwarden.service.readying import read_readiness
-from jobwarden.service.ruling import add_at_registration, limits_and_check
+from jobwarden.service.ruling import add_at_registration, check_restarts, limits_and_check
 from jobwarden.service.script_rules import add_from_scripts, tell_later
 from jobwarden.service.taking_over import orphans, take_over
 from jobwarden.service.views import RegisterView
@@ -82,7 +82,10 @@ async def _take_with_rules(
     session = await desk.session(caller, create=True)
     assert session is not None  # create=True
     limits, check = await limits_and_check(desk, session)
-    read_rules(asked.rules, limits=limits, check=check)  # what cannot be is refused before anything is written
+    # What cannot be is refused before anything is written.
+    rules = read_rules(asked.rules, limits=limits, check=check)
+    for record in records:
+        check_restarts(rules, record.type, record.id)
     before = None if asked.again else await look_before(desk, session, records)
     session, taken, notes = await _take(desk, caller, records, before)
     notes += await add_at_registration(desk, session, taken, asked.rules)

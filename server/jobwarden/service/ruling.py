@@ -14,7 +14,8 @@ from jobwarden.identity import Caller
 from jobwarden.rules.building import Check, RuleLimits, build_all, read_rule, read_rules
 from jobwarden.rules.engine import fired_as
 from jobwarden.rules.looking import fired_event
-from jobwarden.rules.model import Rule
+from jobwarden.rules.model import Kind, Rule
+from jobwarden.rules.restarts import check_job
 from jobwarden.rules.state import Held, JobRules
 from jobwarden.rules.store import Change, Tell, change_rules, load_rules
 from jobwarden.rules.syntax import Written, read_text
@@ -101,6 +102,7 @@ async def add_rules(
             rules = build_all(fresh, taken=[rule.name for rule in had], limits=limits, check=check)
             if not rules:
                 return []
+            check_restarts(rules, record.type, record.id)
             after = state or _first(session, record, from_start=from_start)
             edit = partial(_put, uid=record.uid, rules=(*record.rules, *map(write_rule, rules)), source=source)
             # With the rule itself, lest the watcher looks at it before it is known where to begin.
@@ -110,6 +112,16 @@ async def add_rules(
         raise _busy()
 
     return await desk.world.sessions.call(one.session, work)
+
+
+def check_restarts(rules: Sequence[Rule], job_type: str, job_id: str) -> None:
+    """Refuse what is to start a job again that nobody here may start.
+
+    Raises:
+        InvalidRuleError: Which, and why.
+    """
+    if any(rule.kind is Kind.RESTART for rule in rules):
+        check_job(job_type, job_id)
 
 
 async def add_at_registration(
@@ -205,7 +217,8 @@ def _put(transaction: Transaction, *, uid: str, rules: tuple[str, ...], source: 
     if record is None:
         raise InvalidIdError("It has just ended.")
     text = f"rules: {len(record.rules)} -> {len(rules)}{source}"
-    transaction.change(uid, record.changed(rules=rules), EventKind.UPDATED, text=text)
+    restarts = any(read_rule(one).kind is Kind.RESTART for one in rules)
+    transaction.change(uid, record.changed(rules=rules, restarts=restarts), EventKind.UPDATED, text=text)
 
 
 def _first(session: Session, record: JobRecord, *, from_start: bool) -> JobRules:

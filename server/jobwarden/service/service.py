@@ -34,6 +34,7 @@ from jobwarden.service.looking import Scope
 from jobwarden.service.past.area import Past
 from jobwarden.service.plans import Plans
 from jobwarden.service.reconciling import Reconciling
+from jobwarden.service.selftest import SelfTest
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
 from jobwarden.service.tickets import Answer, Ticket
@@ -84,6 +85,7 @@ class Service:
         self._desk = desk
         self._long_waits = LongWaits(desk)
         self.plans = Plans(desk)
+        self.selftest = SelfTest(desk, self.plans)
         self.reconciling = Reconciling(desk)
         self.past = Past(desk)
         self.control = Controlling(desk)

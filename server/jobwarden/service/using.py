@@ -37,11 +37,13 @@ class Using:
         """
         await self._desk.registrations(caller)
         chosen = await self._chosen(caller, jobs)
-        rows, troubles = await self.of(caller, [one for one in chosen if one.record.phase is Phase.RUNNING])
-        resting = [one for one in chosen if one.record.phase is not Phase.RUNNING] if jobs else []
-        rows += [
-            UseRow(job=await self._desk.view(one, caller), measured_at=None, note="It does not run.") for one in resting
-        ]
+        running = [one for one in chosen if one.record.phase is Phase.RUNNING]
+        # Who names a paused job wants to know of that one; else what is paused is left alone.
+        paused = set[str]() if jobs else {one.record.uid for one in await self._desk.paused(running)}
+        rows, troubles = await self.of(caller, [one for one in running if one.record.uid not in paused])
+        rest = [(one, "Its watching is paused.") for one in running if one.record.uid in paused]
+        rest += [(one, "It does not run.") for one in chosen if jobs and one.record.phase is not Phase.RUNNING]
+        rows += [UseRow(job=await self._desk.view(one, caller), measured_at=None, note=why) for one, why in rest]
         async with self._desk.news.telling(await self._desk.session(caller), caller) as news:
             return UseView(rows=tuple(rows), troubles=tuple(troubles), news=news)
 

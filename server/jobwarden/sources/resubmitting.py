@@ -33,6 +33,7 @@ class Original:
         twins: Living jobs that nobody watches, with its name and folder, that were submitted after it.
         gpus: How many it asked for in all.
         nodes: How many it asked for.
+        memory_mib: How much it asked for in all; 0 where that is not known.
         time_limit_s: None where it has none.
         question: The commands that were run.
     """
@@ -48,6 +49,7 @@ class Original:
     twins: tuple[str, ...] = ()
     gpus: int = 0
     nodes: int = 1
+    memory_mib: float = 0.0
     time_limit_s: float | None = None
     question: tuple[str, ...] = ()
 

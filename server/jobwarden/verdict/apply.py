@@ -15,6 +15,7 @@ from jobwarden.sources.base import Seen
 from jobwarden.verdict.efficiency import remark
 from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
+from jobwarden.verdict.holding import as_it_ended
 from jobwarden.verdict.judgement import Draft, Judgement
 from jobwarden.verdict.pausing import is_paused
 from jobwarden.verdict.staleness import is_catching_up, is_late, unanswered
@@ -165,8 +166,12 @@ def endings(session: Session, answer: Answer) -> list[JobRecord]:
     """
     over = ended(answer.snapshot)
     records = [record for record in session.load() if record.id in over and answer.concerns(record)]
-    judgements = [answer.judge(record) for record in records]
-    return [judgement.record for judgement in judgements if judgement.finished]
+    judged = [(record, answer.judge(record)) for record in records]
+    return [
+        as_it_ended(judgement.record)
+        for record, judgement in judged
+        if judgement.finished or (judgement.record.held is not None and record.held is None)
+    ]
 
 
 def _brings_news(answer: Answer, records: Iterable[JobRecord], quiet: Quiet) -> bool:
@@ -221,9 +226,12 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
     uid = draft.record.uid
     if draft.kind is EventKind.FINISHED:
         bad = draft.record.phase in (Phase.FAILED, Phase.CANCELLED)
-        # A cause that stands there already was written by hand.
-        used = causes.used.get(uid)
-        record = draft.record.changed(cause=causes.why.get(uid) if bad else None, used=used)
+        before = transaction.jobs.get(uid)
+        held = before.held if before is not None else None
+        # A cause that stands there already was written by hand, but for what was found out when the end was held.
+        used = causes.used.get(uid, before.used if before is not None and held is not None else None)
+        why = causes.why.get(uid, held.cause if held is not None else None)
+        record = draft.record.changed(cause=why if bad else None, used=used)
         text, asked = draft.text, who_asked(record)
         if asked and record.phase is Phase.CANCELLED:
             record = record.changed(cause=f"cancelled by {asked}")
@@ -231,8 +239,12 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
             text = " ".join(filter(None, (text, f"Its end was asked for by {asked}.")))
         text = " ".join(filter(None, (text, remark(used) if used is not None else ""))) or None
         transaction.finish(uid, record, evidence=draft.evidence, text=text, extra=draft.extra)
-    else:
-        transaction.change(uid, draft.record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
+        return
+    record = draft.record
+    if record.held is not None and record.held.cause is None and uid in {*causes.why, *causes.used}:
+        end = record.held.model_copy(update={"cause": causes.why.get(uid)})
+        record = record.changed(held=end, used=causes.used.get(uid))
+    transaction.change(uid, record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
 
 
 def who_asked(record: JobRecord) -> str:

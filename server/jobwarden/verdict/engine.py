@@ -10,7 +10,8 @@ The rules:
    expected output is there. A job that lives on under another id is followed there (verdict.following).
 5. Who could not be asked changes no state (verdict.staleness).
 6. A word that the source does not know is shown, told once, and is no end.
-7. What a source wants to be told next time (`facts`) is kept with any answer; it decides nothing here.
+7. The end of a run after which the job may be started again is held until that is decided (verdict.holding).
+8. What a source wants to be told next time (`facts`) is kept with any answer; it decides nothing here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from jobwarden.sources.base import Absent, CouldNotAsk, DependsOn, Seen, Sightin
 from jobwarden.verdict.absence import absent, in_grace
 from jobwarden.verdict.attempts import Run, first_submission, is_of_replaced, merged, which_run
 from jobwarden.verdict.following import observed_late, said_of, successor, told_of
+from jobwarden.verdict.holding import held, may_go_on, still_held
 from jobwarden.verdict.judgement import Draft, Judgement
 from jobwarden.verdict.outputs import with_outputs
 from jobwarden.verdict.staleness import answered, is_late, unanswered
@@ -56,6 +58,11 @@ def judge(record: JobRecord, sighting: Sighting, *, asked_at: datetime, now: dat
         return Judgement(record)
     if isinstance(sighting, Seen):
         sighting = sighting.as_of(asked_at)
+    if record.held is not None:
+        still = still_held(record, sighting, now, clocks)
+        if isinstance(still, Judgement):
+            return still
+        record = still
     told = record.changed(facts={**record.facts, **sighting.facts})
     if told == record:
         return _judge(record, sighting, asked_at, now, clocks)
@@ -115,7 +122,11 @@ def _present(record: JobRecord, seen: Seen, run: Run, asked_at: datetime, now: d
     if word_is_news:
         drafts = [_with_word(drafts[0], seen.status), *drafts[1:]]
     if seen.phase.final:
-        drafts.append(_finish(after, seen, asked_at, clocks))
+        finish = _finish(after, seen, asked_at, clocks)
+        if may_go_on(after):
+            kept = held(finish, asked_at)
+            return Judgement(kept.record, (*drafts, *kept.drafts))
+        drafts.append(finish)
     return Judgement(after, tuple(drafts), finished=seen.phase.final)
 
 

@@ -119,6 +119,9 @@ class Measures:
             if not ids:
                 continue
             slurm = await self._rounds.slurm_target(name or target.host)
+            if (await self._rounds.paused()).of_host(name or target.host, slurm.key.site) is not None:
+                troubles[f"The watching of {name or target.host} is paused."] = None
+                continue
             try:
                 told = await self._ask(slurm, [Wanted(id=one) for one in ids])
             except JobwardenError as error:

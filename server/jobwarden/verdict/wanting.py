@@ -27,6 +27,7 @@ def wanted_of(record: JobRecord) -> Wanted:
         work_dir=record.work_dir,
         expect=record.expect,
         elements=record.elements,
+        after_end=record.held is not None,
         absent_since=record.absence.since if record.absence is not None else None,
     )
 

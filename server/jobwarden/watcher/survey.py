@@ -158,6 +158,8 @@ class Surveyor:
         left to that one.
         """
         records, kept = await self._records(session)
+        if not records and not kept:
+            return _Share(session)
         rounds = self._world.rounds
         paused, session_id = await rounds.paused(), session.entry.session_id
         if session_id in paused.sessions:
@@ -207,10 +209,12 @@ def _ruled(records: Sequence[JobRecord], kept: Kept) -> dict[str, Stamp]:
     """Give those that have rules, each with what says that it must be looked at now."""
     return {
         record.uid: Stamp(
-            kept[record.uid].version if record.uid in kept else 0, record.phase.value, len(record.attempts)
+            kept[record.uid].version if record.uid in kept else 0,
+            "held" if record.held is not None else record.phase.value,
+            len(record.attempts),
         )
         for record in records
-        if record.rules
+        if record.rules or record.held is not None
     }
 
 

@@ -26,6 +26,7 @@ from jobwarden.sources.base import (
     Sighting,
     Wanted,
 )
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.launcher.source import LauncherSource
 from jobwarden.transport.local import LocalTransport
 from jobwarden_registry.errors import InvalidIdError
@@ -332,3 +333,12 @@ async def test_an_experiment_that_is_not_there_is_refused_with_what_to_give(site
     with pytest.raises(InvalidIdError) as caught:
         await prepared(site, TWO_ON_SLURM)
     assert "log_path" in caught.value.hint
+
+
+async def test_controlling_an_experiment_is_left_to_the_slurm_jobs_of_its_tasks(two: Site) -> None:
+    facts = dict((await depends(two)).facts)
+    source = LauncherSource()
+    wanted = [Wanted(id=TWO_ON_SLURM, facts={**facts, "home": str(two.home)})]
+    outcome = (await source.control(two.host(), wanted, Change(Control.HOLD)))[TWO_ON_SLURM]
+    assert outcome.depends is not None
+    assert outcome.depends.slurm_ids == JOBS

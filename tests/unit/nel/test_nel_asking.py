@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobwarden.sources.base import CouldNotAsk, DependsOn, Wanted
+from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.nel.answers import read_runs
 from jobwarden.sources.nel.program import Nel, find_program, list_runs
 from support.nel_paper import DATA, INVOCATION, PaperNel
@@ -152,3 +153,14 @@ async def test_cancelling_a_run_on_slurm_is_left_to_slurm_and_nel_kill_is_not_ca
     looked = (await nel.source.look_there(nel.host, {TASK: outcome.depends}))[TASK]
     assert looked.slurm_ids == ("10", "12", "13")
     assert not any(call.startswith("kill") for call in nel.calls)
+
+
+async def test_controlling_a_run_on_slurm_is_left_to_slurm_but_for_what_its_own_chain_would_undo(nel: PaperNel) -> None:
+    nel.says([nel.task()])
+    outcome = (await nel.source.control(nel.host, [Wanted(id=TASK)], Change(Control.HOLD)))[TASK]
+    assert outcome.depends is not None
+    assert outcome.depends.slurm_ids == ("10",)
+    killed = (await nel.source.control(nel.host, [Wanted(id=TASK)], Change(Control.SIGNAL, "B:KILL")))[TASK]
+    assert (killed.accepted, "cancel it" in killed.text) == (False, True)
+    assert "two of them" in nel.source.cannot[Control.REQUEUE]
+    assert Control.REQUEUE not in nel.source.controls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,12 +38,13 @@ def record(job_id: str, phase: Phase = Phase.RUNNING, *, now_as: str | None = No
 
 
 def listed(job_id: str, phase: Phase = Phase.RUNNING, **more: Any) -> Listed:
-    return Listed(job_id, phase=phase, **{"name": "prep", "work_dir": "/home", **more})
+    told: dict[str, Any] = {"name": "prep", "work_dir": "/home", **more}
+    return Listed(job_id, phase=phase, **told)
 
 
 def known(
-    runs: dict[str, tuple[Run, ...]] | None = None,
-    records: dict[str, JobRecord] | None = None,
+    runs: Mapping[str, tuple[Run, ...]] | None = None,
+    records: Mapping[str, JobRecord] | None = None,
     *jobs: Listed,
     **more: Any,
 ) -> Known:

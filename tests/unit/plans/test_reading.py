@@ -11,12 +11,17 @@ from hypothesis import strategies as st
 from jobwarden.actions.modifications import OPTIONS
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.options import sbatch_words
-from jobwarden.plans.reading import Problem, read_plan, read_plan_file
+from jobwarden.plans.reading import Checks, Problem, read_plan, read_plan_file
 from jobwarden.plans.spec import After, JobSpec, Needs, PlanSpec
 from jobwarden.rules.building import read_rules
 from jobwarden.service.expecting import read_expectation
 
-CHECKS = {"rules": lambda text: read_rules([text]), "expect": read_expectation}
+
+def check_rule(text: str) -> object:
+    return read_rules([text])
+
+
+CHECKS: Checks = {"rules": check_rule, "expect": read_expectation}
 TYPES = ("slurm",)
 
 

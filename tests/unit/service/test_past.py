@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -14,7 +15,7 @@ from pydantic import JsonValue
 from jobwarden.mcp_server.history import history_text, stats_text
 from jobwarden.service.past.choosing import Query
 from jobwarden.service.past.index import INDEX
-from jobwarden.service.past_views import HistoryView, StatsView, TimelineView
+from jobwarden.service.past_views import GroupView, HistoryView, StatsView, TimelineView
 from jobwarden.service.service import Service, open_service
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.rawjson import Raw, write_json
@@ -62,6 +63,11 @@ async def told(service: Service, home: Household, by: str = "name", **query: obj
     return await service.past.statistics(home.caller(), Query(**query), by=by)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a query's own fields
 
 
+async def told_of(service: Service, home: Household) -> GroupView:
+    (group,) = (await told(service, home)).groups
+    return group
+
+
 def ids(view: HistoryView) -> list[str]:
     return [job.id for job in view.jobs]
 
@@ -72,13 +78,15 @@ def ids(view: HistoryView) -> list[str]:
 async def test_ended_jobs_are_listed_newest_first_with_their_causes(service: Service, home: Household) -> None:
     writer = Writer()
     writer.job("11")
-    writer.job("12", status="FAILED", ran_s=90.0, waited_s=7.0)
+    used: JsonValue = {"cpu_s": 90.0, "core_s": 180.0, "elapsed_s": 90.0}
+    writer.job("12", status="FAILED", ran_s=90.0, waited_s=7.0, used=used)
     writer.write(home)
     view = await listed(service, home)
     assert ids(view) == ["12", "11"]
     failed = view.jobs[0]
     assert (failed.phase, failed.status, failed.exit_code) == ("failed", "FAILED", 1)
     assert (failed.ran_s, failed.waited_s) == (90.0, 7.0)
+    assert failed.efficiency == "CPU 50 % of 2.0 cores"
     assert failed.cause is not None
     assert "out of memory" in failed.cause
     assert (view.counts.total, view.counts.succeeded, view.counts.failed) == (2, 1, 1)
@@ -164,22 +172,23 @@ async def test_a_session_that_cannot_be_read_costs_only_itself_and_is_told(servi
     journal = folder / "events.jsonl"
     journal.unlink()
     journal.symlink_to("/etc/hostname")
-    view = await listed(service, home, scope="project")
-    assert ids(view) == ["11"]
-    assert any("session-2" in trouble for trouble in view.troubles)
+    for scope in ("project", "user"):
+        view = await listed(service, home, scope=scope)
+        assert ids(view) == ["11"]
+        assert any("session-2" in trouble for trouble in view.troubles)
 
 
 async def test_single_runs_are_listed_with_their_own_ends(service: Service, home: Household) -> None:
     writer = Writer()
     first: JsonValue = {
         "id": "11", "submitted_at": "2026-11-20T10:00:00Z", "started_at": "2026-11-20T10:00:10Z",
-        "ended_at": "2026-11-20T10:01:00Z", "status": "NODE_FAIL", "phase": "failed",
+        "ended_at": "2026-11-20T10:01:00Z", "status": "REQUEUED", "phase": "pending",
     }  # fmt: skip
     second: JsonValue = {
         "id": "11", "submitted_at": "2026-11-20T10:02:00Z", "started_at": "2026-11-20T10:02:30Z",
         "ended_at": "2026-11-20T10:05:00Z", "status": "COMPLETED", "phase": "succeeded",
     }  # fmt: skip
-    times: dict[str, JsonValue] = {"started_at": "2026-11-20T10:02:30Z", "ended_at": "2026-11-20T10:05:00Z"}
+    times: dict[str, Any] = {"started_at": "2026-11-20T10:02:30Z", "ended_at": "2026-11-20T10:05:00Z"}
     writer.job("11", attempts=[first, second], **times)
     writer.write(home)
     (job,) = (await listed(service, home)).jobs
@@ -187,10 +196,24 @@ async def test_single_runs_are_listed_with_their_own_ends(service: Service, home
     runs = (await listed(service, home, singly=True)).jobs
     assert [(run.status, run.run, run.ran_s, run.waited_s) for run in runs] == [
         ("COMPLETED", 2, 150.0, 30.0),
-        ("NODE_FAIL", 1, 50.0, 10.0),
+        ("REQUEUED", 1, 50.0, 10.0),
     ]
     (group,) = (await told(service, home)).groups
     assert (group.runs, group.attempts, group.success_rate) == (1, 2, 1.0)
+
+
+async def test_what_was_cancelled_while_it_waited_never_started(service: Service, home: Household) -> None:
+    """A fact of Slurm 22.05.8: sacct may give such a job its end as its start."""
+    moment = "2026-11-20T10:00:30Z"
+    run: dict[str, JsonValue] = {"id": "11", "submitted_at": "2026-11-20T10:00:00Z", "phase": "cancelled"}
+    run |= {"started_at": moment, "ended_at": moment, "status": "CANCELLED by 0"}
+    writer = Writer()
+    times: dict[str, Any] = {"started_at": moment, "ended_at": moment, "node": None}
+    writer.job("11", status="CANCELLED by 1001", attempts=[run], **times)
+    writer.write(home)
+    (job,) = (await listed(service, home)).jobs
+    assert (job.started_at, job.ran_s, job.waited_s) == (None, None, None)
+    assert (await told_of(service, home)).waited is None
 
 
 # -- one job
@@ -409,9 +432,12 @@ async def test_an_index_of_another_journal_is_not_believed(home: Household) -> N
     await everything(home)
     kept = (folder / INDEX).read_bytes()
     shorter = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)[: 5 * 100]
-    for replaced in (b"".join(shorter), b"".join(shorter[:5] * 400)):
-        (folder / "events.jsonl").unlink()
-        (folder / "events.jsonl").write_bytes(replaced)
+    journal = folder / "events.jsonl"
+    other = journal.read_bytes().replace(b"COMPLETED", b"CANCELLED")
+    for replaced, in_place in ((other, True), (b"".join(shorter), False), (b"".join(shorter[:5] * 400), False)):
+        if not in_place:
+            journal.unlink()
+        journal.write_bytes(replaced)
         (folder / INDEX).write_bytes(kept)
         with_it = await everything(home)
         (folder / INDEX).unlink()
@@ -434,6 +460,23 @@ async def test_what_is_journaled_later_is_read_on_from_the_index(home: Household
         view = await service.past.history(home.caller(), Query(job="9999"))
         assert isinstance(view, TimelineView)
         assert view.job.phase == "failed"
+
+
+async def test_of_an_end_that_was_journaled_twice_the_later_counts(service: Service, home: Household) -> None:
+    """Two machines that both held the lock for a moment may do that."""
+    writer = Writer()
+    writer.job("11")
+    folder = writer.write(home)
+    first = await service.past.history(home.caller(), Query(job="11"))
+    assert isinstance(first, TimelineView)
+    again = {**writer.events[-1], "seq": 9}
+    again["record"] = {**writer.events[-1]["record"], "phase": "failed", "last_status": "FAILED"}  # type: ignore[dict-item]  # pyright: ignore[reportGeneralTypeIssues] -- an object, as written above
+    with (folder / "events.jsonl").open("ab") as journal:
+        journal.write(write_json(again) + b"\n")
+    second = await service.past.history(home.caller(), Query(job="11"))
+    assert isinstance(second, TimelineView)
+    assert (first.job.phase, second.job.phase) == ("succeeded", "failed")
+    assert [job.status for job in (await listed(service, home)).jobs] == ["FAILED"]
 
 
 async def test_where_nothing_can_be_written_the_journal_is_read_each_time(

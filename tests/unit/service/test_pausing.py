@@ -49,8 +49,7 @@ async def test_a_paused_job_is_not_asked_about_and_its_end_is_told_when_watching
     service: Service, home: Household, paper: Paper
 ) -> None:
     await register(service, home, paper, "1")
-    view = await pause(service, home, "1")
-    assert [row.outcome for row in view.rows] == ["done"]
+    assert [row.outcome for row in (await pause(service, home, "1")).rows] == ["done"]
     paper.states["1"] = "FAILED"
     assert await asks(service, home, paper) == []
     view = await service.status(home.caller())
@@ -59,8 +58,7 @@ async def test_a_paused_job_is_not_asked_about_and_its_end_is_told_when_watching
     assert "the site is down (by claude-code session session-1)" in str(job.paused_because)
     assert any("not watched since" in note for note in view.notes)
     assert not view.news
-    view = await resume(service, home, "1")
-    assert [event.event for event in view.news] == ["finished"]
+    assert [event.event for event in (await resume(service, home, "1")).news] == ["finished"]
     assert [one.text for one in home.journal() if one.event == "control"] == [
         "watching of paper 1 paused by claude-code session session-1: the site is down",
         "watching of paper 1 resumed by claude-code session session-1: no reason given",

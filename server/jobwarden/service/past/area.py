@@ -13,7 +13,7 @@ from jobwarden.service.names import Known
 from jobwarden.service.past import choosing, statistics, story
 from jobwarden.service.past.choosing import By, Filter, Query
 from jobwarden.service.past.reading import WIDER, JobThen, PastOf, find_in, read_past
-from jobwarden.service.past.rows import Run, at, last_run, maybe_at, ran_s, row_of_record, runs_of, waited_s
+from jobwarden.service.past.rows import Run, at, last_run, maybe_at, ran_s, row_of_record, runs_of, started_of, waited_s
 from jobwarden.service.past_views import HistoryView, RunView, StaleView, StatsView, TimelineView
 from jobwarden.service.views import Counts
 from jobwarden_registry.phases import Phase
@@ -134,7 +134,6 @@ class Past:
                 left_out=max(0, len(told) - limit),
                 bookkeeping=len(events) - len(told),
                 metrics=story.series([point for point in past.points if point.uid == uid]),
-                facts=row.facts,
                 news=news,
             )
 
@@ -223,7 +222,7 @@ def _view(job: JobThen, run: Run, number: int | None, values: statistics.Values,
         signal=run.signal,
         node=run.node,
         submitted_at=maybe_at(run.submitted),
-        started_at=maybe_at(run.started),
+        started_at=maybe_at(started_of(run)),
         ended_at=maybe_at(run.ended),
         journaled_at=at(row.at),
         ran_s=ran_s(run),
@@ -232,7 +231,7 @@ def _view(job: JobThen, run: Run, number: int | None, values: statistics.Values,
         run=number,
         live=job.live,
         result=row.result if last else None,
-        facts=row.facts if last else {},
+        efficiency=row.efficiency if last else None,
         metrics=values.get(row.uid, {}),
         session=job.session.entry.session_id,
         mine=job.session.entry.session_id == caller.session_id,

@@ -14,7 +14,7 @@ from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.phases import Phase
 
 SCOPES = ("session", "project", "user")
-By = Literal["name", "series", "type", "host", "tag", "partition", "user"]
+By = Literal["name", "series", "type", "host", "tag", "user"]
 
 USUAL = 20
 MOST = 1000
@@ -152,9 +152,6 @@ def keys_of(row: Row, by: By) -> Sequence[str]:
         return (_DIGITS.sub("*", row.title),)
     if by == "tag":
         return row.tags or ("(no tag)",)
-    if by == "partition":
-        partition = row.facts.get("partition")
-        return (partition if isinstance(partition, str) else "(not known)",)
     return ({"type": row.type, "host": row.host, "user": row.user or "(not known)"}[by],)
 
 

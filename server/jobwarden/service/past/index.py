@@ -13,14 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from jobwarden.service.past.rows import SHOWN_FACTS, Point, Row, Run
+from jobwarden.service.past.rows import Point, Row, Run
 from jobwarden_registry.disk import Folder, Opened
 from jobwarden_registry.errors import RegistryError
 
 INDEX = "history.idx"
 _VERSION = 1
 _MARK_BYTES = 4096
-_FORM = [_VERSION, list(Row._fields), list(Run._fields), list(Point._fields), list(SHOWN_FACTS)]
+_FORM = [_VERSION, list(Row._fields), list(Run._fields), list(Point._fields)]
 """Another form, and it is made anew."""
 
 

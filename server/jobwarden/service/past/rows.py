@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from jobwarden.actions.deeds import DEED, DONE
 from jobwarden.sources.base import RESULT
-from jobwarden_registry.model import JobRecord
+from jobwarden.verdict.efficiency import efficiency
+from jobwarden_registry.model import JobRecord, Used
 from jobwarden_registry.phases import Phase
 
 _METRIC = "store_metric"
@@ -64,8 +65,8 @@ class Row(NamedTuple):
     ended: float | None
     resubmitted_as: str | None
     result: str | None
-    facts: dict[str, JsonValue]
-    """What is shown of the record's facts."""
+    efficiency: str | None
+    """What its last run used of what it had."""
     runs: Sequence[Run]
 
     @property
@@ -86,9 +87,6 @@ class Point(NamedTuple):
     name: str
     at: float
     value: float
-
-
-SHOWN_FACTS = ("efficiency", "partition")
 
 
 def runs_of(row: Row) -> list[Run]:
@@ -115,14 +113,25 @@ def last_run(row: Row) -> Run:
     )
 
 
+def started_of(run: Run) -> float | None:
+    """Say when a run started; None where it ended without that.
+
+    Of a job that was cancelled while it waited, sacct 22.05.8 may give the end as the start.
+    """
+    waited = run.started == run.ended and run.node is None and run.phase == Phase.CANCELLED.value
+    return None if waited else run.started
+
+
 def ran_s(run: Run) -> float | None:
-    """Say how long a run took; None where its source does not tell."""
-    return None if run.started is None or run.ended is None else max(0.0, run.ended - run.started)
+    """Say how long a run took; None where it never started, or its source does not tell."""
+    started = started_of(run)
+    return None if started is None or run.ended is None else max(0.0, run.ended - started)
 
 
 def waited_s(run: Run) -> float | None:
-    """Say how long a run waited, from its submission to its start."""
-    return None if run.started is None or run.submitted is None else max(0.0, run.started - run.submitted)
+    """Say how long a run waited, from its submission to its start; None as above."""
+    started = started_of(run)
+    return None if started is None or run.submitted is None else max(0.0, started - run.submitted)
 
 
 def row_of_record(record: JobRecord, *, at: float) -> Row:
@@ -204,7 +213,7 @@ def _row(record: Mapping[str, JsonValue], uid: str, seq: int, start: int, length
         ended=moment(record.get("ended_at")),
         resubmitted_as=_word(record.get("resubmitted_as")),
         result=_word(result),
-        facts={key: facts[key] for key in SHOWN_FACTS if key in facts},
+        efficiency=_efficiency(record.get("used")),
         runs=[_run(run) for run in runs if isinstance(run, dict)] if isinstance(runs, list) else [],
     )
 
@@ -221,6 +230,15 @@ def _run(run: Mapping[str, JsonValue]) -> Run:
         _number(run.get("signal")),
         _word(run.get("node")),
     )
+
+
+def _efficiency(used: JsonValue) -> str | None:
+    if not isinstance(used, dict):
+        return None
+    try:
+        return efficiency(Used.model_validate(used)) or None
+    except ValidationError:  # another version's
+        return None
 
 
 def _phase(value: JsonValue) -> str:

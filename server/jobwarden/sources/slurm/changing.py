@@ -101,6 +101,7 @@ class Changing:
             else:
                 outcomes[name] = refused
         before, after = self._looks(parts, "before"), self._looks(parts, "after")
+        outcomes = {name: self._in_part(one, before, after, jobs[name]) for name, one in outcomes.items()}
         for wait_s in _LOOKS_S:
             if all(self._seen(before, after, job) is not False for job in done.values()):
                 break
@@ -109,12 +110,20 @@ class Changing:
                 after = read_looks(required(await self._run(done, None), "before"))
         return outcomes | {name: self._outcome(before, after, job) for name, job in done.items()}
 
+    def _in_part(
+        self, refused: CancelOutcome, before: Sequence[Look], after: Sequence[Look], job: SlurmId
+    ) -> CancelOutcome:
+        """Say so where it was refused for some elements of an array, and done to others."""
+        was, now = self._of(before, job), self._of(after, job)
+        if (len(was) < 2 and len(now) < 2) or {one.standing for one in was} == {one.standing for one in now}:
+            return refused
+        text = f"Not done to all of it. {refused.text} Now {_told(now)}."
+        return CancelOutcome(accepted=True, text=text, seen=False)
+
     def _outcome(self, before: Sequence[Look], after: Sequence[Look], job: SlurmId) -> CancelOutcome:
         seen, mine = self._seen(before, after, job), self._of(after, job)
-        told = "; ".join((f"{_name(look)}: " if len(mine) > 1 else "") + look.told() for look in mine[:_TOLD])
-        more = f"; and {len(mine) - _TOLD} more rows" if len(mine) > _TOLD else ""
         said = "Slurm took it" + (", but it does not show yet" if seen is False else "")
-        text = f"{said}. Now {told}{more}." if mine else f"{said}. The queue shows it no more."
+        text = f"{said}. Now {_told(mine)}." if mine else f"{said}. The queue shows it no more."
         return CancelOutcome(accepted=True, text=text, seen=seen)
 
     def _seen(self, before: Sequence[Look], after: Sequence[Look], job: SlurmId) -> bool | None:
@@ -143,6 +152,11 @@ class Changing:
             limit_s=limit_of(self.host),
         )
         return await run_parts(self.host, argv, nonce)
+
+
+def _told(looks: Sequence[Look]) -> str:
+    told = "; ".join((f"{_name(look)}: " if len(looks) > 1 else "") + look.told() for look in looks[:_TOLD])
+    return f"{told}; and {len(looks) - _TOLD} more rows" if len(looks) > _TOLD else told
 
 
 def _name(look: Look) -> str:

@@ -46,7 +46,7 @@ if [ "$action" != look ]; then look after; fi
 jw_done
 """
 
-_HELD = ("JobHeldUser", "JobHeldAdmin", "job requeued in held state", "job_requeued_in_held_state")
+_HELD = ("JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue", "job requeued in held state", "job_requeued_in_held_state")
 _WHOLE = ("STOP", "CONT", "KILL")
 """Signals that must reach all of a job or nothing of it."""
 
@@ -90,6 +90,11 @@ class Look:
     nice: str
     restarts: str
     used: str
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """What a change changes, and time alone does not."""
+        return (str(self.id), self.state, self.reason, self.time_limit, self.priority, self.restarts)
 
     @property
     def held(self) -> bool:
@@ -192,9 +197,15 @@ def not_now(change: Change, rows: Sequence[Row], looks: Sequence[Look], *, has_s
         )
     if change.action is Control.TIME_LIMIT:
         return _wrong_limit(change, looks)
+    if change.action is Control.SIGNAL and change.value != "KILL" and not any(_runs(row) for row in rows):
+        return "It waits: nothing of it runs that could get a signal."
     if change.action is Control.SIGNAL and change.value not in _WHOLE and not has_steps:
         return "" if change.value.startswith("B:") else _NO_STEPS.format(change.value)
     return ""
+
+
+def _runs(row: Row) -> bool:
+    return row.alive and row.state.phase is not Phase.PENDING
 
 
 def _wrong_limit(change: Change, looks: Sequence[Look]) -> str:

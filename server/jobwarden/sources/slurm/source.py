@@ -294,10 +294,13 @@ class SlurmSource:
         return replace(asked, by_id=_joined(answers), host_names=names, unlisted=unlisted)
 
     async def _scancel(self, host: Host, accepted: Mapping[str, str]) -> dict[str, CancelOutcome]:
-        nonce = new_nonce()
-        argv = commands.cancel_argv(nonce, ids=list(accepted.values()), cluster=host.cluster, limit_s=limit_of(host))
-        parts = await run_parts(host, argv, nonce)
-        return read_outcomes(required(parts, "scancel"), accepted)
+        names, outcomes = list(accepted), dict[str, CancelOutcome]()
+        for at in range(0, len(names), IDS_PER_QUESTION):
+            chunk = {name: accepted[name] for name in names[at : at + IDS_PER_QUESTION]}
+            nonce = new_nonce()
+            argv = commands.cancel_argv(nonce, ids=list(chunk.values()), cluster=host.cluster, limit_s=limit_of(host))
+            outcomes |= read_outcomes(required(await run_parts(host, argv, nonce), "scancel"), chunk)
+        return outcomes
 
 
 def _chunks(ids: Sequence[int]) -> list[Sequence[int]]:

@@ -60,6 +60,8 @@ jw_done
 """
 
 _COMMAND = re.compile(r"^ +Command=(?P<text>.*)$", re.MULTILINE)
+_MEMORY = re.compile(r"(?:^|,)mem=(?P<number>\d+(?:\.\d+)?)(?P<unit>[KMGTPkmgtp]?)(?:,|$)")
+_MIB = {"": 1.0, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
 _ID = re.compile(r"(?P<id>[1-9]\d{0,9})(?:;[\w.-]+)?\s*\Z")
 
 
@@ -147,6 +149,7 @@ def read_original(
         twins=tuple(twins),
         gpus=max(_gpus(row["ReqTRES"]), _gpus(row["AllocTRES"])),  # a whole node is given more than was asked for
         nodes=_resource(row["ReqTRES"], "node") or 1,
+        memory_mib=_memory_mib(row["ReqTRES"]),
         time_limit_s=float(minutes) * 60 if minutes.isdigit() else None,
         question=(commands.question("sacct", "-j", str(job), "-o", ",".join(FIELDS)),),
     )
@@ -232,6 +235,11 @@ def _gpus(tres: str) -> int:
     """Count them; a site may count each of its types, and not all of them together."""
     types = {one.partition("=")[0] for one in tres.split(",") if one.startswith("gres/gpu:")}
     return max(_resource(tres, "gres/gpu"), sum(_resource(tres, one) for one in types))
+
+
+def _memory_mib(tres: str) -> float:
+    found = _MEMORY.search(tres)
+    return 0.0 if found is None else float(found["number"]) * _MIB[found["unit"].upper()]
 
 
 def _resource(tres: str, name: str) -> int:
