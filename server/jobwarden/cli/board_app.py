@@ -151,7 +151,9 @@ class BoardApp(App[None]):
             return
         note = f" | {words.clean(view.notes[0])}" if view.notes else ""
         showing = f" [{self._show}]" if self._show != "all" else ""
-        self._say("summary", board_words.summary(view) + showing + note, "" if view.watcher.running else "yellow")
+        self._say(
+            "summary", board_words.summary(view) + showing + note, "yellow" if board_words.is_unwatched(view) else ""
+        )
         self._say("hosts", "\n".join(_host_lines(view)))
         self._fill_table(view)
         self._fill_detail()

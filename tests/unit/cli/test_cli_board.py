@@ -282,6 +282,8 @@ def test_the_summary_says_when_nobody_watches() -> None:
     view = board_view(board_job("1"), watcher=WatcherView(running=False, log_path="/l"), left_out=3)
     assert summary(view) == "1 running, 1 session, 3 not shown, NOT WATCHED"
     assert summary(board_view()) == "no jobs, 0 sessions, watched"
+    nobody = WatcherView(running=False, log_path="/l")
+    assert summary(board_view(watcher=nobody)) == "no jobs, 0 sessions", "nothing is left to watch"
     assert host_line(view.hosts[0]) == "cluster-a slurm: 1 job, answered <1m ago"
 
 
