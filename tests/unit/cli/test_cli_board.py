@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Log, Static
 
 from jobwarden.cli.board_app import BoardApp
+from jobwarden.cli.board_table import JobTable
 from jobwarden.cli.board_words import chosen, coarse, host_line, said, summary
 from jobwarden.identity import Caller
 from jobwarden.service.views import WatcherView
@@ -53,6 +54,10 @@ async def until_done(pilot: Pilot[None], board: FakeBoard, deeds: int) -> None:
     with anyio.fail_after(20):
         while len(board.controlled) < deeds:
             await pilot.pause(0.05)
+
+
+def jobs_of(app: BoardApp) -> JobTable:
+    return app.query_one(JobTable)
 
 
 def note_painting(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
@@ -133,11 +138,11 @@ async def test_the_cursor_stays_on_its_job_when_others_come_and_go() -> None:
         app = pilot.app
         assert isinstance(app, BoardApp)
         await pilot.press("down")
-        assert app.chosen_uid == "uid2"
+        assert jobs_of(app).chosen_uid == "uid2"
         board.view = board_view(board_job("9", name="new"), board_job("1", name="a"), board_job("2", name="b"))
         await app.look()
         await pilot.pause()
-        assert app.chosen_uid == "uid2"
+        assert jobs_of(app).chosen_uid == "uid2"
 
 
 async def test_hostile_names_logs_and_causes_stay_text() -> None:
