@@ -59,7 +59,7 @@ async def change(desk: QuietDesk, session_id: str, uid: str, **fields: object) -
 async def test_it_shows_all_sessions_of_the_user_what_ended_badly_first_and_asks_nobody(
     service: Service, home: Household, paper: Paper
 ) -> None:
-    asked = len(paper.asked)
+    asked, counted = len(paper.asked), (await service.board.metrics()).counts
     view = await service.board.look(home.caller())
     assert [(one.job.id, one.session, one.job.phase) for one in view.jobs] == [
         ("3", "session-2", "failed"),
@@ -71,6 +71,9 @@ async def test_it_shows_all_sessions_of_the_user_what_ended_badly_first_and_asks
     assert {one.project for one in view.jobs} == {str(home.project), str(home.root / "other")}
     assert [(one.session, one.living, one.ended) for one in view.sessions] == [("session-2", 1, 1), ("session-1", 1, 0)]
     assert len(paper.asked) == asked, "the watcher asks; the board never does"
+    async with paper_service(home, paper) as (another, _desk):
+        await another.board.look(home.caller())
+    assert (await service.board.metrics()).counts == counted, "nor does it run or read anything on a host"
 
 
 @pytest.mark.usefixtures("two_sessions")
