@@ -2,11 +2,13 @@
 
 100,000 events of 60 sessions, as the product itself writes them: registrations, changes with evidence, ends with whole
 records, values that rules stored. Cold is a new process' first question, with the index and without; warm is the next
-one of the same process. `naive` reads each journal whole and parses every event, as it was done before.
+one of the same process. `naive` reads each journal whole and parses every event, as the product did before. `status`
+reads the whole record of every ended job.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import sys
@@ -96,6 +98,9 @@ async def main() -> None:
             assert isinstance(view, TimelineView)
             return view
 
+        async def status(service: Service) -> object:
+            return await service.status(caller, refresh=False, scope="project")
+
         parsed: list[float] = []
         for _ in range(3):
             began = time.perf_counter()
@@ -110,13 +115,15 @@ async def main() -> None:
             without.append(await cold(home, listed))
         report("list, no index yet (makes it)", statistics.median(without), usual)
         index = sum(path.stat().st_size for path in (home.places.state / "sessions").glob(f"*/{INDEX}"))
-        for name, work in (("list", listed), ("statistics", told), ("one job's story", story)):
+        for name, work in (("list", listed), ("statistics", told), ("one job's story", story), ("status", status)):
             first = statistics.median([await cold(home, work) for _ in range(ROUNDS)])
             report(f"{name}, cold", first, usual)
             async with open_service(home.env) as service:
                 await work(service)
                 again = statistics.median([await timed(lambda: work(service)) for _ in range(ROUNDS)])  # noqa: B023 -- awaited here
             report(f"{name}, warm", again, usual)
+        load = os.getloadavg()[0]
+        print(f"load average {load:.1f} on {os.cpu_count()} cores")
         print(f"indexes: {index / 1e6:.1f} MB")
 
 

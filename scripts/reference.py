@@ -17,7 +17,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import click
 from pydantic import BaseModel
@@ -177,8 +177,7 @@ def _texts(model: type[BaseModel]) -> dict[str, str]:
 
 def _toml(value: object) -> str:
     if isinstance(value, tuple | list):
-        several: Sequence[object] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- of anything
-        return f"[{', '.join(_toml(one) for one in several)}]"
+        return f"[{', '.join(map(_toml, cast('Sequence[object]', value)))}]"
     return json.dumps(value)
 
 

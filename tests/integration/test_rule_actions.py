@@ -168,9 +168,11 @@ async def test_the_watcher_replaces_what_diverges_and_gives_more_memory_to_what_
         assert [run["id"] for run in record["attempts"]] == [old, new]
         assert f"submitted again as {new} with {flag}" in told(watched)
     old, new = named(cluster, "diverges")
-    states = cluster.sacct("-X", "-n", "-P", "-j", f"{old},{new}", "-o", "JobIDRaw,State,Timelimit").split("\n")
-    assert any(line.startswith(f"{old}|CANCELLED") for line in states), states
-    assert f"{new}|COMPLETED|00:07:00" in states
+    words = ("-X", "-n", "-P", "-j", f"{old},{new}", "-o", "JobIDRaw,State,Timelimit")
+    wanted = re.compile(rf"{old}\|CANCELLED by \d+\|00:05:00\n{new}\|COMPLETED\|00:07:00\s*")
+    await watched.until(
+        lambda: wanted.fullmatch(cluster.sacct(*words)), f"accounting, which lags, has {wanted.pattern}"
+    )
     assert "loss = 12.5" in told(watched)
     assert "loss = 2" not in told(watched)
 

@@ -25,7 +25,7 @@ from jobwarden.verdict.world import open_world
 from support.cluster import Cluster
 from support.household import Household, household
 from support.paper import QuietDesk
-from support.watched import HOST, use_cluster
+from support.watched import HOST, Watched, use_cluster
 
 HOLD = "python3 -c 'x = bytearray(60 * 2**20); import time; time.sleep(5)'"
 BURN = "timeout 300 sh -c 'until [ -e {gate} ]; do :; done'; " + HOLD
@@ -112,6 +112,38 @@ async def test_a_burner_a_sleeper_and_an_array_are_measured_and_the_end_tells_wh
 
 def _measured(rows: Mapping[str, UseRow], *jobs: str) -> bool:
     return all(job in rows and rows[job].cpu_s is not None for job in jobs) and (rows[jobs[0]].cpu_s or 0) >= 2
+
+
+@pytest.mark.slurm
+@pytest.mark.sshd
+async def test_the_watcher_tells_of_a_job_that_may_hang_and_when_it_goes_on(
+    cluster: Cluster, clean_environment: Path
+) -> None:
+    clocks = {"use_s": 4.0, "use_after_s": 1.0, "stalled_after_s": 8.0, "stalled_looks": 3}
+    fifo = cluster.home() / "goes-on"
+    cluster.run(["mkfifo", str(fifo)])
+    script = f"#!/bin/bash\necho waiting for a lock\nread -r line <{fifo}\nwhile :; do :; done\n"
+    job = cluster.sbatch(script=script)
+    try:
+        with household(clean_environment, clocks) as lent:
+            use_cluster(lent, cluster)
+            watched = Watched(lent)
+            await watched.register(job)
+            await watched.until(lambda: "stalled" in watched.kinds(), "a suspicion", within_s=120)
+            [told] = [event for event in lent.journal("one") if event.event == "stalled"]
+            assert "its CPU time has stood at 0 s" in (told.text or "")
+            assert (told.new_status, told.phase) == ("RUNNING", "running")
+            shown = (await watched.status()).jobs[0]
+            assert shown.phase == "running"
+            assert shown.stalled is not None
+            await to_thread.run_sync(lambda: cluster.run(["sh", "-c", f"echo go >{fifo}"]))
+
+            def goes_on() -> bool:
+                return any("it goes on" in (event.text or "") for event in lent.journal("one"))
+
+            await watched.until(goes_on, "its end", within_s=120)
+    finally:
+        cluster.slurm("scancel", job)
 
 
 @pytest.mark.slurm

@@ -92,14 +92,21 @@ def _happenings(events: Sequence[Event]) -> list[str]:
     said: list[str] = []
     for event in events:
         word = _ending(event) if event.event == EventKind.FINISHED else _word(event.event)
-        most = _MESSAGE_CHARS if event.event == EventKind.ACTION else _TEXT_CHARS
-        parts = [word, cell(event.text, most) if event.text else ""]
+        parts = [word, _told(event)]
         text = ": ".join(part for part in parts if part)
         if (event.model_extra or {}).get("observed_late"):
             text = f"{text} (seen late)".strip()
         if text and text not in said:
             said.append(text)
     return said
+
+
+def _told(event: Event) -> str:
+    text = event.text or ""
+    if event.event != EventKind.ACTION or len(shown := cell(text)) <= _MESSAGE_CHARS:
+        return cell(text, _TEXT_CHARS if event.event != EventKind.ACTION else 0)
+    half = _MESSAGE_CHARS // 2  # the rule and its message stand at the beginning, and its line at the end
+    return f"{shown[:half]}…{shown[-half:]}"
 
 
 def _word(kind: EventKind | str) -> str:

@@ -73,6 +73,16 @@ async def test_all_of_a_long_line_is_told_with_the_message(stage: Stage) -> None
     assert LONG.strip() in text
 
 
+async def test_of_a_long_message_the_agent_sees_the_beginning_and_the_line(stage: Stage) -> None:
+    told = await look(
+        stage, "loss: 12.5\n", f'name=bad pattern=loss action=notify(message="Look at {"all of this " * 90}")'
+    )
+    (line,) = news_lines(told, stage.clock(), 5000)[1:]
+    assert "rule bad: Look at all of this" in line
+    assert line.endswith("(on 'loss: 12.5')")
+    assert len(line) < 550
+
+
 async def test_a_message_that_cannot_be_written_is_told_with_its_line(stage: Stage) -> None:
     rule = 'name=bad pattern="loss(: x)?" action=notify(message="It is ${1}")'
     (text,) = texts(await look(stage, "loss at last\n", rule))

@@ -15,8 +15,10 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
 from jobwarden.sources.controls import Change, Control
+from jobwarden.verdict.apply import who_asked
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
-from support.deeds import Clock, Press
+from jobwarden_registry.model import Attempt, EndAsked, JobRecord
+from support.deeds import BEGIN, Clock, Press
 from support.household import Household, household
 from support.paper import Paper, QuietDesk, paper_service
 
@@ -196,3 +198,11 @@ async def nothing(*_: object, **__: object) -> None:
 
 def texts(home: Household) -> str:
     return "\n".join(event.text or "" for event in home.journal())
+
+
+async def test_who_asked_for_the_end_of_one_run_has_no_part_in_that_of_the_next() -> None:
+    asked = EndAsked(by="codex session s1", reason="wrong data", at=BEGIN, run="7", runs=1)
+    first = JobRecord(type="slurm", id="7", end_asked=asked, attempts=(Attempt(id="7"),))
+    assert who_asked(first) == "codex session s1: wrong data"
+    assert who_asked(first.changed(attempts=(Attempt(id="7"), Attempt(id="7")))) == ""
+    assert who_asked(first.changed(resubmitted_as="8")) == ""

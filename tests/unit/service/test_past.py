@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
@@ -414,12 +415,17 @@ def lying(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"COMPLETED", b"FAILED"))
 
 
+def forged(path: Path) -> None:
+    data = path.read_bytes().partition(b"\n")[2].replace(b'"rows":[[', b'"rows":[[[],')
+    path.write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+
+
 def a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("damage", [cut, flipped, emptied, lying, a_folder, Path.unlink])
+@pytest.mark.parametrize("damage", [cut, flipped, emptied, lying, forged, a_folder, Path.unlink])
 async def test_a_damaged_index_is_made_anew_from_the_journal(home: Household, damage: Callable[[Path], None]) -> None:
     _, folder = long_past(home)
     before = await everything(home)

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from jobwarden.rules.looking import Looker
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
 from jobwarden_registry.clock import utc_now
@@ -204,3 +205,21 @@ async def test_nothing_but_paused_jobs_starts_no_watcher(
     desk.watcher_trouble = "started"
     assert "started" not in (await service.status(home.caller())).notes
     assert "started" in (await resume(service, home)).notes
+
+
+async def test_the_rules_of_what_is_paused_rest_and_go_on_after(
+    service: Service, desk: QuietDesk, home: Household, paper: Paper
+) -> None:
+    paper.states["1"] = "RUNNING"
+    await service.register(home.caller(), type="paper", ids=["1"], rules=["state=[running] action=notify"])
+    await service.status(home.caller())
+    await pause(service, home)
+    session = await desk.session(home.caller())
+    assert session is not None
+    (record,) = await desk.world.sessions.call(session, Session.load)
+    looker = Looker(desk.world.rounds, home.env)
+    assert (await looker.look(session, record.uid, lease=None)).wait_s is not None
+    assert "rule_fired" not in home.kinds()
+    await resume(service, home)
+    await looker.look(session, record.uid, lease=None)
+    assert "rule_fired" in home.kinds()

@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from pydantic_core import from_json
+
 from jobwarden.service.past.rows import Point, Row, Run
 from jobwarden_registry.disk import Folder, Opened
 from jobwarden_registry.errors import RegistryError
@@ -60,11 +62,11 @@ def mark_of(journal: Opened, end: int) -> str:
 
 def load(folder: Folder) -> Contents | None:
     """Read the index; None where there is none that can be used."""
-    with suppress(RegistryError):
+    with suppress(RegistryError, ValueError, TypeError, LookupError):
         checked, _, data = (folder.read(INDEX) or b"").partition(b"\n")
         if hashlib.sha256(data).hexdigest().encode() != checked:
             return None
-        told = cast("dict[str, Any]", json.loads(data))
+        told = cast("dict[str, Any]", from_json(data))
         if told.get("form") != _FORM:
             return None
         rows = (Row(*row) for row in told["rows"])

@@ -15,6 +15,7 @@ from jobwarden_registry.model import JobRecord, Used
 from jobwarden_registry.phases import Phase
 
 _METRIC = "store_metric"
+_CANCELLED = Phase.CANCELLED.value
 _PHASES = frozenset(phase.value for phase in Phase)
 
 
@@ -118,7 +119,7 @@ def started_of(run: Run) -> float | None:
 
     Of a job that was cancelled while it waited, sacct 22.05.8 may give the end as the start.
     """
-    waited = run.started == run.ended and run.node is None and run.phase == Phase.CANCELLED.value
+    waited = run.started == run.ended and run.node is None and run.phase == _CANCELLED
     return None if waited else run.started
 
 

@@ -31,6 +31,9 @@ LATEST = 3
 BEFORE_LEAST, BEFORE_MOST = 5, 30
 SLOWER_RATIO, SLOWER_S = 1.25, 10.0
 
+# An enumeration's members cost a look-up at each use, and there are tens of thousands.
+_SUCCEEDED, _FAILED = Phase.SUCCEEDED.value, Phase.FAILED.value
+_CANCELLED, _LOST = Phase.CANCELLED.value, Phase.LOST.value
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
 
 Values = Mapping[str, Mapping[str, float]]
@@ -59,8 +62,8 @@ def group_of(key: str, rows: Iterable[Row], values: Values) -> GroupView:
     """Give the statistics of jobs, in whatever order they come."""
     rows = sorted(rows, key=lambda row: (row.when, row.seq))
     ends = [(row, last_run(row)) for row in rows]
-    good = [(row, run) for row, run in ends if row.phase == Phase.SUCCEEDED.value]
-    bad = [(row, run) for row, run in ends if row.phase == Phase.FAILED.value]
+    good = [(row, run) for row, run in ends if row.phase == _SUCCEEDED]
+    bad = [(row, run) for row, run in ends if row.phase == _FAILED]
     took = [seconds for _, run in good if (seconds := ran_s(run)) is not None]
     failure = bad[-1][0] if bad else None
     return GroupView(
@@ -69,8 +72,8 @@ def group_of(key: str, rows: Iterable[Row], values: Values) -> GroupView:
         attempts=sum(max(1, len(row.runs)) for row in rows),
         succeeded=len(good),
         failed=len(bad),
-        cancelled=sum(row.phase == Phase.CANCELLED.value for row in rows),
-        lost=sum(row.phase == Phase.LOST.value for row in rows),
+        cancelled=sum(row.phase == _CANCELLED for row in rows),
+        lost=sum(row.phase == _LOST for row in rows),
         success_rate=len(good) / (len(good) + len(bad)) if good or bad else None,
         duration=spread(took),
         failed_after=spread(_known(ran_s(run) for _, run in bad)),
@@ -145,9 +148,9 @@ def _metrics(rows: Sequence[Row], values: Values) -> tuple[MetricView, ...]:
 def _failing(rows: Sequence[Row]) -> int:
     count = 0
     for row in reversed(rows):
-        if row.phase == Phase.FAILED.value:
+        if row.phase == _FAILED:
             count += 1
-        elif row.phase == Phase.SUCCEEDED.value:
+        elif row.phase == _SUCCEEDED:
             break
     return count if count > 1 else 0
 
