@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -334,3 +335,12 @@ def test_an_error_is_told_as_everywhere(terminal: Terminal, answers: Answers) ->
     answers.board = a_morning()
     answers.board.error = JobNotFoundError("gone")
     assert terminal("board", "--once").code == 6
+
+
+def test_an_address_is_printed_alone_and_a_server_that_is_not_there_is_said(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        ran = terminal("board", "--web", "--port", port)
+        assert ran.out.startswith(f"http://127.0.0.1:{port}/board?login=")
+        assert (ran.code, ran.err, ran.out.count("\n")) == (0, "", 1)
+    assert f"jobwarden serve --http --port {port}" in terminal("board", "--web", "--port", port).err
