@@ -243,6 +243,22 @@ async def test_what_is_paused_is_said_at_its_session_and_host_and_needs_no_watch
     assert "not watched since" in {one.host: one.notes for one in view.hosts}["far"][0]
 
 
+@pytest.mark.usefixtures("two_sessions")
+async def test_a_halt_is_said_at_its_session_and_above_all_until_it_is_lifted(
+    service: Service, home: Household, desk: QuietDesk
+) -> None:
+    own = await desk.in_scope(home.caller(), project=False)
+    await service.halting.stop(home.caller(), own, reason="wrong data")
+    view = await service.board.look(home.caller())
+    assert "The rules of 1 session(s) are halted: session-1." in view.notes
+    notes = {one.session: one.notes for one in view.sessions}
+    assert notes["session-2"] == ()
+    assert "halted by" in notes["session-1"][0]
+    assert "wrong data" in notes["session-1"][0]
+    await service.halting.lift(home.caller(), own)
+    assert not any("halted" in note for note in (await service.board.look(home.caller())).notes)
+
+
 async def test_a_broken_session_keeps_nobody_from_cancelling_in_another(
     service: Service, home: Household, paper: Paper
 ) -> None:
