@@ -168,10 +168,7 @@ async def test_a_job_that_traps_what_ends_it_is_not_restarted_when_its_end_was_a
     job.fail("FAILED", exit_code=75)
     await job.look()
     assert job.made() == []
-    assert job.ends()[0].text == (
-        "rule rule-1: restart was not done: Its end was asked for, so it is not started again. "
-        "Its end was asked for by codex session 1: enough."
-    )
+    assert job.ends()[0].text == "Its end was asked for by codex session 1: enough."
 
 
 async def test_cancelling_a_job_whose_restart_is_under_way_calls_that_off(job: Job) -> None:
