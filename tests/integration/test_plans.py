@@ -147,8 +147,9 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         assert state(failed, "life-waits").state == "pending"
         waiting = state(failed, "life-waits").id
         assert "Dependency" in cluster.squeue("-h", "-j", waiting, "-o", "%r")
-        # Suspended: nothing is submitted, also by another process; and its rules are paused.
-        await service.plans.suspend(caller, "life", reason="the data is wrong")
+        # Suspended: nothing is submitted, also by another process; its rules are paused, and what waits is held.
+        await service.plans.suspend(caller, "life", reason="the data is wrong", hold=True)
+        assert "Held" in cluster.squeue("-h", "-j", waiting, "-o", "%r")
     async with open_service(watched.home.env) as service:
         held = await service.plans.submit(caller, file)
         assert held.suspended == "the data is wrong"

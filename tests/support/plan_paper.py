@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from jobwarden.service.service import Service
-from jobwarden.sources.base import Host, Seen, Sighting
+from jobwarden.sources.base import Host, Seen, Sighting, Wanted
 from jobwarden.sources.resubmitting import NotAgainError
 from jobwarden.sources.submitting import Listed, Listing, Submission
 from jobwarden.transport.errors import OutcomeUnknownError
@@ -78,6 +78,9 @@ class Printer(Paper):
 
     async def wait_for(self, host: Host, job_id: str, after: Sequence[str]) -> None:  # noqa: ARG002 -- the contract's
         self.waits[job_id] = tuple(after)
+
+    async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:  # noqa: ARG002 -- the contract's
+        return {one.id: self._sighting(one.resubmitted_as or one.id) for one in wanted}
 
     def names(self) -> list[str]:
         """Give the name of each job that was made, in order."""

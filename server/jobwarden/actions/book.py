@@ -93,7 +93,7 @@ class Book:
         if after is not None:
             made = after.model_copy(update={"step": step})
         text = f"{deed.who}: {text}"
-        await self.write(lambda transaction, _: note_after(transaction, deed, made, text, told=told))
+        await self.write(lambda transaction, _: note_after(transaction, deed, made, text, told=told and not deed.quiet))
         self.said[deed.id] = text
 
     async def bar(self, deed: Deed) -> Halt | None:

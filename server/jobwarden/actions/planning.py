@@ -87,6 +87,7 @@ def plan(
         about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
         by=firing.by,
         free=firing.free,
+        quiet=firing.quiet,
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )
@@ -102,10 +103,10 @@ def plan(
             return Plan(deed, f"{deed.who}: {restart_said(deed, 'is to be restarted')}", told=False)
     except ActionError as error:
         text = f"{about}{_because(call, firing)}: {error}"
-        return Plan(deed.model_copy(update={"step": FAILED}), text, told=record.held is None)
+        return Plan(deed.model_copy(update={"step": FAILED}), text, told=record.held is None and not firing.quiet)
     except JobwardenError as error:
         text = f"{about}{_because(call, firing)}: refused: {error}"
-        return Plan(deed.model_copy(update={"step": REFUSED}), text, told=record.held is None)
+        return Plan(deed.model_copy(update={"step": REFUSED}), text, told=record.held is None and not firing.quiet)
     said = _said_of(call, arguments, firing)
     ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
     if halt is not None and not ends:

@@ -40,12 +40,15 @@ def plan_text(view: PlanView, now: datetime) -> list[RenderableType]:
     if view.suspended is not None:
         since = f" since {words.moment(view.suspended_at, now)}" if view.suspended_at else ""
         parts += _lines([f"SUSPENDED{since}: {view.suspended}", f"  jobwarden plan resume {view.name} goes on."])
+    if view.dry_run:
+        parts += _lines([] if view.done else ["would do: nothing"])
+        stands = [f"{one.name}: {one.text}" for one in view.jobs if not one.id and one.text]
+        return [*parts, *_lines(stands), *_lines(view.troubles), *_lines(view.notes)]
     not_yet = f", {view.planned} not submitted" if view.planned else ""
     parts += _lines([f"{view.name}: {words.counted(view.counts)}{not_yet}"])
     if len(view.groups) > 1:
         parts.append(_group_table(view.groups))
-    if not view.dry_run:
-        parts.append(_job_table(view.jobs))
+    parts.append(_job_table(view.jobs))
     return [*parts, *_lines(view.troubles), *_lines(view.notes)]
 
 
@@ -88,7 +91,7 @@ def _job_table(jobs: Sequence[PlannedView]) -> RenderableType:
 
 def _attempts(job: PlannedView) -> str:
     ids = [run.id for run in job.runs if run.id]
-    return " ".join(ids) if len(ids) > 1 else ("" if not ids else "1")
+    return f"{len(ids)} ({', '.join(ids)})" if len(ids) > 1 else str(len(ids))
 
 
 def _lines(lines: Iterable[str]) -> list[RenderableType]:

@@ -207,6 +207,8 @@ def dependency(after: After, known: Known) -> str:
         good = after.needs is Needs.ANY or (after.needs is Needs.OK) == (record.phase is Phase.SUCCEEDED)
         word = record.last_status or record.phase.value
         return "" if good else f"It waits for {after.job} ({after.needs}), which ended as {word}."
+    if record is not None and record.held is not None:
+        return f"It waits for {after.job}, which failed; whether it is started again is being decided."
     listed = known.listing.of_id(job_id)
     if listed is not None and listed.queued:
         return _BY_ID + job_id
@@ -256,7 +258,8 @@ def _number(job_id: str) -> int:
 
 def is_pending(standing: Standing) -> bool:
     """Whether a job waits in the queue, as it was last seen."""
-    return standing.live and standing.phase in (Phase.PENDING, Phase.UNKNOWN)
+    held = standing.record is not None and standing.record.held is not None  # its run is over, not the job
+    return standing.live and not held and standing.phase in (Phase.PENDING, Phase.UNKNOWN)
 
 
 def stale_dependencies(spec: JobSpec, known: Known) -> tuple[dict[str, str], tuple[str, ...]] | None:

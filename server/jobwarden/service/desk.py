@@ -20,7 +20,7 @@ from jobwarden.delivery import news
 from jobwarden.identity import Caller
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.compose import job_view
-from jobwarden.service.names import Known
+from jobwarden.service.names import Known, without_earlier_runs
 from jobwarden.service.newsroom import Newsroom
 from jobwarden.service.past.history import History
 from jobwarden.service.views import JobView
@@ -185,7 +185,7 @@ class Desk:
         }
         return [
             one
-            for one in await self.known(sessions)
+            for one in without_earlier_runs(await self.known(sessions))
             if one.live
             or one.seq > seen[one.session.entry.session_id]
             or (one.record.ended_at or one.record.observed_at or horizon) > horizon

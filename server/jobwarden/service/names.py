@@ -61,6 +61,29 @@ def find_jobs(known: Sequence[Known], texts: Iterable[str]) -> list[Known]:
     return list(found.values())
 
 
+def without_earlier_runs(known: Sequence[Known]) -> list[Known]:
+    """Leave out records that a later one goes on with: the same job, submitted again after its end.
+
+    Args:
+        known: Of each job the earlier records first.
+    """
+    gone_on = {
+        (one.session.entry.session_id, one.record.key, run.id)
+        for one in known
+        if one.record.resubmitted_as is not None
+        for run in one.record.attempts[:-1]
+    }
+    return [
+        one
+        for one in known
+        if one.live or (one.session.entry.session_id, one.record.key, _latest_id(one.record)) not in gone_on
+    ]
+
+
+def _latest_id(record: JobRecord) -> str:
+    return record.attempts[-1].id if record.attempts else record.id
+
+
 def describe(record: JobRecord) -> str:
     """Name a job so that `find_job` finds it again, with its host for the reader."""
     name = f" ({record.name})" if record.name else ""

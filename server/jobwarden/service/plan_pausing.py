@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobwarden.rules.building import read_rule
+from jobwarden.rules.model import Kind
 from jobwarden.rules.state import JobRules
 from jobwarden.rules.store import Change, Tell, change_rules, load_rules
 from jobwarden.service.desk import Desk
@@ -105,6 +106,7 @@ def _laid_over(record: JobRecord, said: Override) -> JobRecord:
     changed: dict[str, object] = {}
     if said.rules is not None:
         changed["rules"] = said.rules
+        changed["restarts"] = any(read_rule(one).kind is Kind.RESTART for one in said.rules)
     if said.expect is not None:
         changed["expect"] = tuple(read_expectation(text) for text in said.expect)
     if said.ready is not None:

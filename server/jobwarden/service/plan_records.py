@@ -11,8 +11,8 @@ from jobwarden.identity import Caller
 from jobwarden.plans.deciding import Standing
 from jobwarden.plans.spec import JobSpec
 from jobwarden.plans.state import FILE, PlanState, Run
-from jobwarden.rules.building import Check, RuleLimits, build_all
-from jobwarden.rules.model import Rule
+from jobwarden.rules.building import Check, RuleLimits, build_all, read_rule
+from jobwarden.rules.model import Kind, Rule
 from jobwarden.rules.syntax import Written, read_script, read_text
 from jobwarden.rules.writing import write_rule
 from jobwarden.service.desk import Desk
@@ -96,7 +96,12 @@ async def record_of(
         ready=spec.ready or None,
     )
     (made,) = await recorded(desk, caller, asked)
-    return made.changed(rules=tuple(rules))
+    return made.changed(rules=tuple(rules), restarts=may_restart(rules))
+
+
+def may_restart(rules: Sequence[str]) -> bool:
+    """Whether one of these rules, as a record keeps them, starts a job again that has failed."""
+    return any(read_rule(one).kind is Kind.RESTART for one in rules)
 
 
 def chain(before: JobRecord, made: JobRecord) -> JobRecord:

@@ -46,6 +46,8 @@ def _text(latest: Run | None, record: JobRecord | None) -> str:
         return latest.text
     if record is None:
         return ""
+    if record.phase.closed and record.exit_code:
+        return f"exit code {record.exit_code}" + (f"; cause: {record.cause}" if record.cause else "")
     return record.stuck or (record.cause if record.phase.closed else None) or record.reason or ""
 
 

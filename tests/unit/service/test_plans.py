@@ -40,6 +40,11 @@ def _rest(job: str) -> str:
     return "\n".join(job.split("|")[1:])
 
 
+def grant(home: Household) -> None:
+    config = Path(home.env["JOBWARDEN_CONFIG"])
+    config.write_text(config.read_text(encoding="utf-8") + "\n[grants]\nresubmissions = 5\n", encoding="utf-8")
+
+
 def four(home: Household) -> Path:
     return plan_file(home, "a", "b|after = ['a']", "c", "d|after = ['b', 'afterany:c']")
 
@@ -162,9 +167,9 @@ async def test_without_accounting_what_is_nowhere_is_left_to_the_person(home: Ho
         printer.forgets = set(printer.taken)  # it ran, and the queue has forgotten it
         printer.lose_answers = False
         printer.clock.later(seconds=1000)
-        for _ in range(2):
-            view = await service.plans.resume(caller, "p", wait=False)
-            assert states(view) == {"a": "unsure"}
+        await service.plans.resume(caller, "p", wait=False)
+        view = await service.plans.resume(caller, "p", wait=False)
+        assert states(view) == {"a": "unsure"}
         assert "--retry unsure" in one(view, "a").text
         await service.plans.resume(caller, "p", retry=["unsure"], wait=False)
         assert printer.names() == ["a", "a"]  # the person said so
@@ -303,3 +308,35 @@ async def test_what_the_journal_says_counts_where_the_plans_own_file_is_older(
     async with open_world(home.env) as world:
         (session,) = await world.sessions.known()
         assert set(load_plans(session)["p"].runs) == {"a", "b"}
+
+
+async def test_a_job_that_was_submitted_again_counts_once_with_its_latest_run(
+    home: Household, printer: Printer
+) -> None:
+    file, caller = plan_file(home, "a", "b"), home.caller()
+    async with printing(home, printer) as service:
+        await service.plans.submit(caller, file)
+        printer.states["100"] = "FAILED"
+        assert (await service.status(caller)).counts.failed == 1
+        view = await service.plans.resume(caller, "p", retry=["failed"], names=["a*"])
+        assert [run.how for run in one(view, "a").runs] == ["submitted", "retried"]
+        counts = (await service.status(caller)).counts
+        assert (counts.total, counts.failed, counts.pending) == (2, 0, 2)
+        printer.states["102"] = "COMPLETED"
+        counts = (await service.status(caller)).counts
+        assert (counts.total, counts.failed, counts.succeeded) == (2, 0, 1)
+
+
+async def test_a_restart_policy_of_a_plan_holds_the_end_of_a_run_that_failed(home: Household, printer: Printer) -> None:
+    """As one that `rules add` gave: before it is decided the job has not ended, and what waits for it waits on."""
+    grant(home)
+    file, caller = plan_file(home, "a|restart = 'restart=[failed]'", "b|after = ['a']"), home.caller()
+    async with printing(home, printer) as service:
+        await service.plans.submit(caller, file, at_most=1)
+        assert home.active()[0]["restarts"] is True
+        printer.states["100"] = "FAILED"
+        view = await service.plans.resume(caller, "p", retry=["failed"], wait=False)
+        assert states(view) == {"a": "pending", "b": "planned"}
+        assert "being decided" in one(view, "b").text
+        assert printer.names() == ["a"]
+        assert "finished" not in home.kinds()
