@@ -252,3 +252,10 @@ async def test_what_a_rule_sees_of_a_stopped_job_after_the_lifting_brings_it_not
     firing = replace(stage.firing(7), at=stage.clock())
     (done,) = await stage.actor().carry_out(stage.session, record, firing, [RESUBMIT])
     assert (done.outcome, stage.press.made()) == ("refused", [])
+
+
+async def test_a_restart_is_refused_like_any_other_submission(stage: Stage) -> None:
+    stop_here(stage)
+    (done,) = await stage.do(call("restart"))
+    assert (done.outcome, stage.press.made()) == ("refused", [])
+    assert "halted by person" in done.text
