@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from anyio import to_thread
 from pydantic import JsonValue
 
+from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
 from jobwarden.actions.cancel import Order
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.identity import Caller
@@ -61,7 +62,8 @@ class _Doing:
 
     def audit(self, what: str) -> dict[str, JsonValue]:
         action = "pause_watching" if self.wish.pause else "resume_watching"
-        return {"action": action, "value": what, BY_SESSION: self.order.session_id}
+        told: dict[str, JsonValue] = {DID: action, BY: self.order.by, WHY: self.order.reason, RESULT: "done"}
+        return {**told, "action": action, "value": what, BY_SESSION: self.order.session_id}
 
     def text(self, what: str) -> str:
         return f"watching of {what} {self.verb} by {self.order.by}: {self.order.reason or 'no reason given'}"
