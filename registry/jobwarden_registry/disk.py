@@ -273,6 +273,11 @@ class Folder:
                 raise
             self.create(new, self.read(old) or b"", sync=False)
 
+    def settle(self) -> None:
+        """Make last which names there are."""
+        self._steps.before("fsync folder")
+        os.fsync(self._fd)
+
     def unlink(self, name: str) -> None:
         """Remove a name."""
         self._steps.before(f"unlink {name}")

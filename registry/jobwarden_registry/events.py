@@ -48,7 +48,7 @@ _SILENT = frozenset({EventKind.UPDATED, EventKind.ACTION})
 
 
 class Event(BaseModel):
-    """One line of the journal. `seq` counts from 1 within a session, without gaps."""
+    """One line of the journal. `seq` counts from 1 within a session; only a compaction leaves gaps."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

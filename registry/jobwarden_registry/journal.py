@@ -24,6 +24,7 @@ class Line(NamedTuple):
     """One whole, readable line."""
 
     raw: Raw
+    text: bytes
     end: int
     """Where the next line begins, in bytes."""
 
@@ -55,7 +56,7 @@ def split_lines(data: bytes, start: int) -> Lines:
         at += len(text) + 1
         raw = read_line(text)
         if raw is not None:
-            lines.append(Line(raw, at))
+            lines.append(Line(raw, text, at))
     return Lines(start, tuple(lines), end, torn)
 
 
@@ -135,14 +136,27 @@ def _mend(folder: Folder, known: Lines, now: datetime) -> int:
     return known.end
 
 
+class _Mark(NamedTuple):
+    """A place where reading can go on: after one line, by which the place is known again."""
+
+    highest: int = 0
+    """Of the numbers so far."""
+    end: int = 0
+    text: bytes = b""
+    """That line."""
+
+
+_BEGINNING = _Mark()
+
+
 class Journal:
     """Reads a session's events; what was read once is not read again. Safe in several threads."""
 
     def __init__(self, opened: Callable[[], Folder | None]) -> None:
         self._opened = opened
         self._mutex = threading.Lock()
-        self._marks: list[tuple[int, int]] = [(0, 0)]
-        """(highest number so far, where the next line begins), both growing."""
+        self._marks: list[_Mark] = [_BEGINNING]
+        """`highest` and `end` grow."""
 
     def read(self, after_seq: int = 0, *, limit: int | None = None) -> tuple[Event, ...]:
         """Give the events numbered above `after_seq`, in their order, at most `limit` of them."""
@@ -151,9 +165,9 @@ class Journal:
     def last_seq(self) -> int:
         """Give the highest number so far; 0 for an empty journal."""
         with self._mutex:
-            for _ in self._walk(self._marks[-1][0]):
+            for _ in self._walk(self._marks[-1].highest):
                 pass
-            return self._marks[-1][0]
+            return self._marks[-1].highest
 
     def tail(self, limit: int) -> tuple[Event, ...]:
         """Give the last events, at most `limit` of them, in their order."""
@@ -188,26 +202,39 @@ class Journal:
     def _walk(self, after_seq: int) -> Iterator[Raw]:
         folder = self._opened()
         if folder is None:
-            self._marks = [(0, 0)]
+            self._marks = [_BEGINNING]
             return
         with folder:
-            index = bisect_right(self._marks, after_seq, key=lambda mark: mark[0]) - 1
-            highest, offset = self._marks[max(index, 0)]
-            found = lines_from(folder, offset)
-        if found.start != offset:
-            highest = 0
-        if found.start != offset or found.end < self._marks[-1][1]:
-            self._marks = [(0, 0)]  # it was cut or replaced
+            index = bisect_right(self._marks, after_seq, key=lambda mark: mark.highest) - 1
+            mark = self._marks[max(index, 0)]
+            found = _lines_after(folder, mark)
+        highest = mark.highest if found.start == mark.end else 0
+        if found.start != mark.end or found.end < self._marks[-1].end:
+            self._marks = [_BEGINNING]  # it was cut or replaced
         for number, line in enumerate(found.lines, start=1):
             seq = seq_of(line.raw)
             highest = max(highest, seq)
-            if line.end > self._marks[-1][1] and (number % _MARK_EVERY == 0 or number == len(found.lines)):
-                self._note(highest, line.end)
+            if line.end > self._marks[-1].end and (number % _MARK_EVERY == 0 or number == len(found.lines)):
+                self._note(_Mark(highest, line.end, line.text))
             if seq > after_seq:
                 yield line.raw
 
-    def _note(self, highest: int, end: int) -> None:
+    def _note(self, mark: _Mark) -> None:
         # The end of the journal moves at every read: of the marks close together only the last is kept.
-        if len(self._marks) > 1 and highest - self._marks[-2][0] < _MARK_EVERY:
+        if len(self._marks) > 1 and mark.highest - self._marks[-2].highest < _MARK_EVERY:
             self._marks.pop()
-        self._marks.append((highest, end))
+        self._marks.append(mark)
+
+
+def _lines_after(folder: Folder, mark: _Mark) -> Lines:
+    """Read on from a mark; from the beginning where its line stands there no more: the journal was compacted or cut.
+
+    That some line begins there is not enough: in a compacted journal it may be a later one.
+    """
+    if mark.end == 0:
+        return split_lines(folder.read(EVENTS) or b"", 0)
+    known = mark.text + b"\n"
+    data = folder.read(EVENTS, start=mark.end - len(known)) or b""
+    if not data.startswith(known):
+        return split_lines(folder.read(EVENTS) or b"", 0)
+    return split_lines(data[len(known) :], mark.end)

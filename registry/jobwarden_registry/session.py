@@ -234,7 +234,7 @@ class Session:
         if self._finished[0] != end:
             lines = lines_from(folder, 0).lines
             ended = EventKind.FINISHED.value
-            self._finished = (end, {str(raw.get("uid")): job_of(raw) for raw, _ in lines if raw["event"] == ended})
+            self._finished = (end, {str(raw.get("uid")): job_of(raw) for raw, *_ in lines if raw["event"] == ended})
         return self._finished[1]
 
     def _begin(self, view: _View, held: Held) -> Transaction:

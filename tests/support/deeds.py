@@ -143,6 +143,19 @@ class Press(Paper):
             outcomes[one.id] = CancelOutcome(accepted=True, text="taken")
         return outcomes
 
+    async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
+        seen = dict(await super().observe(host, wanted))
+        # A job that goes on under another id is told by that one's state.
+        return seen | {one.id: self._going_on(one) for one in wanted if one.resubmitted_as and one.id in seen}
+
+    def _going_on(self, wanted: Wanted) -> Sighting:
+        now = wanted.resubmitted_as or wanted.id
+        seen = self._sighting(now)
+        if not isinstance(seen, Seen):
+            return seen
+        run = Attempt(id=now, submitted_at=seen.submitted_at, phase=seen.phase, status=seen.status)
+        return seen.model_copy(update={"attempts": (run,)})
+
     def _sighting(self, job_id: str) -> Sighting:
         seen = super()._sighting(job_id)
         number = int(job_id) if job_id.isdigit() else 0

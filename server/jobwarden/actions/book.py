@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobwarden.actions.deeds import OPEN, After, Deed, Deeds, Known, note_after
+from jobwarden.actions.errors import HaltedError
+from jobwarden.actions.halting import Halt, bar_of
 from jobwarden.verdict.rounds import Rounds
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import JobRecord
@@ -66,12 +68,17 @@ class Book:
 
         Returns:
             False when somebody has gone on with it meanwhile.
+
+        Raises:
+            HaltedError: The session is halted; nothing was begun. A halt that comes later finds the claim.
         """
         claimed = False
 
         def work(transaction: Transaction, known: Known) -> None:
             nonlocal claimed
             if known.step(deed.id) in OPEN and known.after.get(deed.id) == seen:
+                if (halt := bar_of(self.session, deed.at)) is not None:
+                    raise HaltedError(f"The rules' actions are {halt.said()}.")
                 check(known)
                 note_after(transaction, deed, claim, f"{deed.who}: {deed.action} begins", told=False)
                 claimed = True
@@ -86,8 +93,21 @@ class Book:
         if after is not None:
             made = after.model_copy(update={"step": step})
         text = f"{deed.who}: {text}"
-        await self.write(lambda transaction, _: note_after(transaction, deed, made, text, told=told))
+        await self.write(lambda transaction, _: note_after(transaction, deed, made, text, told=told and not deed.quiet))
         self.said[deed.id] = text
+
+    async def bar(self, deed: Deed) -> Halt | None:
+        """Give the halt for which a deed is not to be done, holding or lifted since; None: there is none."""
+        return await self.rounds.sessions.call(self.session, lambda session: bar_of(session, deed.at))
+
+    async def refuse_halted(self, deed: Deed) -> None:
+        """Raise what stands against beginning a deed.
+
+        Raises:
+            HaltedError: The session is halted, or was since it was asked for.
+        """
+        if (halt := await self.bar(deed)) is not None:
+            raise HaltedError(f"The rules' actions are {halt.said()}.")
 
     async def record(self, uid: str) -> JobRecord | None:
         """Give a job as it is watched, or as it ended."""

@@ -55,6 +55,7 @@ class Firing:
         times: Which of the rule's own firings it is; 0: by hand, or not known.
         by: Who asks for it, where it is no rule's.
         free: See `Deed.free`.
+        quiet: See `Deed.quiet`.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Firing:
     times: int = 0
     by: str = ""
     free: bool = False
+    quiet: bool = False
 
     @property
     def how(self) -> str:

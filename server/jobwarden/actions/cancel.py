@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 from pydantic import JsonValue
 
+from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
 from jobwarden.actions.deeds import RUN
 from jobwarden.actions.hanging import Ask, done_in_slurm
 from jobwarden.delivery.news import BY_SESSION
@@ -134,22 +135,24 @@ async def carry_request(
         lease: The watcher's token; a lost lease asks for nothing.
     """
     reports: Reports = {}
-    groups: dict[Target, list[Doomed]] = {}
+    able: list[Doomed] = []
     for asked in doomed:
-        uid = asked.record.uid
         one, called_off = await _called_off(rounds, asked, order, request, lease)
+        refusal = None if called_off else await why_not(rounds, one.record, request)
         if called_off:
-            reports[uid] = CancelReport("accepted", "Its run has ended; it is not started again.")
-            continue
-        refusal = await why_not(rounds, one.record, request) or await _note_intent(rounds, one, order, request, lease)
-        if refusal is not None:
-            reports[uid] = CancelReport("refused", refusal)
-            continue
-        groups.setdefault(await rounds.target(one.record), []).append(one)
+            reports[one.record.uid] = CancelReport("accepted", "Its run has ended; it is not started again.")
+        elif refusal is not None:
+            reports[one.record.uid] = CancelReport("refused", refusal)
+        else:
+            able.append(one)
+    reports |= await _note_intents(rounds, able, order, request, lease)
+    groups: dict[Target, list[Doomed]] = {}
+    for one in able:
+        if one.record.uid not in reports:
+            groups.setdefault(await rounds.target(one.record), []).append(one)
     for target, group in groups.items():
         made = await _ask_group(rounds, target, group, request)
-        for one in group:
-            reports[one.record.uid] = await _note_outcome(rounds, one, order, request, lease, made[one.record.uid])
+        reports |= await _note_outcomes(rounds, group, order, request, lease, made)
     return [reports[one.record.uid] for one in doomed]
 
 
@@ -184,7 +187,7 @@ async def _called_off(
     rounds: Rounds, one: Doomed, order: Order, request: Request, lease: str | None
 ) -> tuple[Doomed, bool]:
     """Note that a job whose run has failed is not to be started again; answers the job as it stands, and whether so."""
-    if not request.ends or one.record.held is None or await _note_intent(rounds, one, order, request, lease):
+    if not request.ends or one.record.held is None or await _note_intents(rounds, [one], order, request, lease):
         return one, False
     uid = one.record.uid
     now = await rounds.sessions.call(
@@ -193,19 +196,22 @@ async def _called_off(
     return Doomed(one.session, now or one.record), now is not None and now.held is not None
 
 
-async def _note_intent(rounds: Rounds, one: Doomed, order: Order, request: Request, lease: str | None) -> str | None:
-    """Journal what is going to be done; answers why nothing may be done when that cannot be."""
+async def _note_intents(
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, request: Request, lease: str | None
+) -> Reports:
+    """Journal what is going to be done, a session's jobs at once; answers refusals where that cannot be."""
     text = f"by {order.by}: {order.reason or 'no reason given'}"
     if request.kind is EventKind.CONTROL:
         text = f"{request.verb} {text}"
-    extra: dict[str, JsonValue] = {**request.extra, BY_SESSION: order.session_id}
-    if request.ends:
-        extra[RUN] = _run(one.record)
-    asked = EndAsked(by=order.by, reason=order.reason, at=rounds.clock(), run=_run(one.record), runs=_runs(one.record))
+    now = rounds.clock()
 
-    def work(transaction: Transaction) -> None:
+    def note(transaction: Transaction, one: Doomed) -> None:
         record = transaction.jobs.get(one.record.uid)
+        extra: dict[str, JsonValue] = {**request.extra, **_about(order, request)}
+        if request.ends:
+            extra[RUN] = _run(one.record)
         if record is not None and request.ends:
+            asked = EndAsked(by=order.by, reason=order.reason, at=now, run=_run(one.record), runs=_runs(one.record))
             try:
                 after = record.changed(end_asked=asked)
                 transaction.change(record.uid, after, request.kind, text=text, extra=extra)
@@ -215,21 +221,24 @@ async def _note_intent(rounds: Rounds, one: Doomed, order: Order, request: Reque
                 return
         transaction.note(text, kind=request.kind, uid=one.record.uid, extra=extra)
 
-    try:
-        await _write(rounds, one, lease, work)
-    except JobwardenError as error:
-        return f"It cannot be noted who asked for it, so nothing was done: {error}"
-    return None
+    refused: Reports = {}
+    for group in _by_session(doomed):
+        try:
+            await _write(rounds, group, lease, note)
+        except JobwardenError as error:
+            why = f"It cannot be noted who asked for it, so nothing was done: {error}"
+            refused |= {one.record.uid: CancelReport("refused", why) for one in group}
+    return refused
 
 
-async def _note_outcome(
-    rounds: Rounds, one: Doomed, order: Order, request: Request, lease: str | None, report: CancelReport
-) -> CancelReport:
-    text = f"{request.verb} by {order.by}: {report.outcome}: {report.text}"
-
-    def work(transaction: Transaction) -> None:
+async def _note_outcomes(
+    rounds: Rounds, doomed: Sequence[Doomed], order: Order, request: Request, lease: str | None, made: Reports
+) -> Reports:
+    def note(transaction: Transaction, one: Doomed) -> None:
+        report = made[one.record.uid]
+        text = f"{request.verb} by {order.by}: {report.outcome}: {report.text}"
         record = transaction.jobs.get(one.record.uid)
-        extra: dict[str, JsonValue] = {BY_SESSION: order.session_id}
+        extra: dict[str, JsonValue] = {**_about(order, request), RESULT: report.outcome}
         refused = request.ends and report.outcome == "refused"
         if refused and record is not None and record.end_asked is not None and record.end_asked.by == order.by:
             after = record.changed(end_asked=None)
@@ -237,12 +246,27 @@ async def _note_outcome(
             return
         transaction.note(text, kind=EventKind.ACTION, uid=one.record.uid, extra=extra)
 
-    try:
-        await _write(rounds, one, lease, work)
-    except JobwardenError as error:  # it is done; to say that it failed would be wrong
-        log.warning("session %s: %s", one.session.entry.session_id, error)
-        return CancelReport(report.outcome, f"{report.text} (That could not be journaled: {error.text})", report.seen)
-    return report
+    noted = dict(made)
+    for group in _by_session(doomed):
+        try:
+            await _write(rounds, group, lease, note)
+        except JobwardenError as error:  # it is done; to say that it failed would be wrong
+            log.warning("session %s: %s", group[0].session.entry.session_id, error)
+            for uid in (one.record.uid for one in group):
+                text = f"{made[uid].text} (That could not be journaled: {error.text})"
+                noted[uid] = replace(made[uid], text=text)
+    return noted
+
+
+def _about(order: Order, request: Request) -> dict[str, JsonValue]:
+    return {BY_SESSION: order.session_id, DID: request.verb, BY: order.by, WHY: order.reason}
+
+
+def _by_session(doomed: Sequence[Doomed]) -> list[list[Doomed]]:
+    groups: dict[str, list[Doomed]] = {}
+    for one in doomed:
+        groups.setdefault(one.session.entry.session_id, []).append(one)
+    return list(groups.values())
 
 
 def _run(record: JobRecord) -> str:
@@ -253,9 +277,14 @@ def _runs(record: JobRecord) -> int:
     return max(1, len(record.attempts))
 
 
-async def _write(rounds: Rounds, one: Doomed, lease: str | None, work: Callable[[Transaction], None]) -> None:
+async def _write(
+    rounds: Rounds, group: Sequence[Doomed], lease: str | None, note: Callable[[Transaction, Doomed], None]
+) -> None:
+    """Write about all of these jobs of one session at once: a hundred are one write."""
+
     def write(session: Session) -> None:
         with session.transaction(lease=lease, own=False) as transaction:
-            work(transaction)
+            for one in group:
+                note(transaction, one)
 
-    await rounds.sessions.call(one.session, write)
+    await rounds.sessions.call(group[0].session, write)

@@ -29,8 +29,9 @@ from jobwarden.actions.deeds import (
     Known,
     intend,
 )
-from jobwarden.actions.errors import ActionError
+from jobwarden.actions.errors import ActionError, HaltedError
 from jobwarden.actions.grants import Grants, granted_in
+from jobwarden.actions.halting import Halt, bar_of
 from jobwarden.actions.planning import MESSAGES, Plan, plan
 from jobwarden.actions.restarting import is_told, note_restart, refuse_restart
 from jobwarden.actions.resubmit import resubmit
@@ -139,13 +140,20 @@ class Actor:
         grants = grants or await self._grants(session)
         if dry_run:
             plans = await self._rounds.sessions.call(
-                session, lambda one: self._plans(record, firing, calls, grants, self.deeds.of(one))
+                session,
+                lambda one: self._plans(
+                    record, firing, calls, grants, self.deeds.of(one), bar_of(one, _asked_at(record, firing))
+                ),
             )
             return [Done(one.deed.action, "dry_run", one.text) for one in plans]
         noted: dict[str, Plan] = {}
         async with self._lane(session, record.uid).guard:
             await book.write(
-                lambda transaction, known: noted.update(self._intend(transaction, known, record, firing, calls, grants))
+                lambda transaction, known: noted.update(
+                    self._intend(
+                        transaction, known, record, firing, calls, grants, bar_of(session, _asked_at(record, firing))
+                    )
+                )
             )
             mine = await book.open(firing=firing.id)
             # A cancel means the run that was there: what is submitted in its place comes first, and waits for its end.
@@ -223,11 +231,17 @@ class Actor:
         return grants
 
     def _plans(
-        self, record: JobRecord, firing: Firing, calls: Sequence[ActionCall], grants: Grants, known: Known
+        self,
+        record: JobRecord,
+        firing: Firing,
+        calls: Sequence[ActionCall],
+        grants: Grants,
+        known: Known,
+        halt: Halt | None,
     ) -> list[Plan]:
         now = self._rounds.clock()
         return [
-            plan(call, place, record=record, firing=firing, grants=grants, known=known, now=now)
+            plan(call, place, record=record, firing=firing, grants=grants, known=known, now=now, halt=halt)
             for place, call in enumerate(calls)
         ]
 
@@ -239,9 +253,10 @@ class Actor:
         firing: Firing,
         calls: Sequence[ActionCall],
         grants: Grants,
+        halt: Halt | None,
     ) -> dict[str, Plan]:
         """Note what a firing asks for; answers what was noted now."""
-        plans = self._plans(record, firing, calls, grants, known)
+        plans = self._plans(record, firing, calls, grants, known, halt)
         if any(known.is_noted(one.deed) for one in plans):
             return {}
         for one in plans:
@@ -253,16 +268,11 @@ class Actor:
         """Do one deed, or as much of it as can be done now. Its fault is its own, however it fails."""
         waits = self._lane(book.session, deed.uid).waits
         try:
-            if deed.action in SUBMITS:
-                await self._submit(book, record, deed, grants)
-            elif deed.action == "cancel_job":
-                await self._cancel(book, record, deed, grants, again=again)
-            elif deed.action in MESSAGES:
-                await self._tell(book, record, deed, grants)
-            else:
-                await self._run(book, deed, grants)
+            await self._deed(book, record, deed, grants, again=again)
         except (ActionError, NotAgainError, InvalidIdError) as error:
             await book.note(deed, FAILED, f"{deed.action} was not done: {error}", told=await is_told(book, deed))
+        except HaltedError as error:  # news to nobody: the halt itself is
+            await book.note(deed, REFUSED, f"{deed.action} was not done: {error}", told=False)
         except _CANNOT_NOTE:
             raise
         except JobwardenError as error:
@@ -277,6 +287,18 @@ class Actor:
             await self._later(book, deed, said)
         else:
             waits.pop(deed.id, None)
+
+    async def _deed(self, book: Book, record: JobRecord, deed: Deed, grants: Grants, *, again: bool) -> None:
+        if (await book.known()).step(deed.id) == INTENDED:
+            await book.refuse_halted(deed)
+        if deed.action in SUBMITS:
+            await self._submit(book, record, deed, grants)
+        elif deed.action == "cancel_job":
+            await self._cancel(book, record, deed, grants, again=again)
+        elif deed.action in MESSAGES:
+            await self._tell(book, record, deed, grants)
+        else:
+            await self._run(book, deed, grants)
 
     async def _submit(self, book: Book, record: JobRecord, deed: Deed, grants: Grants) -> None:
         await refuse_restart(book, deed)
@@ -338,6 +360,12 @@ class Actor:
         grace_s = self._rounds.config.clocks.cancel_grace_s
         ran = await run_named(name, grants.commands[name], values, self._env, grace_s=grace_s)
         await book.note(deed, DONE if ran.ok else FAILED, f"run_command: {ran.text}")
+
+
+def _asked_at(record: JobRecord, firing: Firing) -> datetime:
+    """Say when a deed was asked for: a job that was stopped may be found to have ended long after."""
+    ended_at = record.ended_at or record.observed_at
+    return min(firing.at, ended_at) if record.phase.closed and ended_at is not None else firing.at
 
 
 def _as_granted(deed: Deed, grants: Grants) -> Deed:

@@ -80,6 +80,8 @@ class Deed(BaseModel):
     """Who asked for it; empty: its rule did."""
     free: bool = False
     """A person's own act: it needs no grant and uses up none, and nobody but who asks for it goes on with it."""
+    quiet: bool = False
+    """Whoever asked for it is answered: what comes of it is no news."""
     step: str = INTENDED
     at: datetime
     due: datetime | None = None

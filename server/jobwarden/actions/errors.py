@@ -18,6 +18,12 @@ class ActionError(JobwardenError):
     code: str = "action.failed"
 
 
+class HaltedError(JobwardenError):
+    """The rules of the session are halted: nothing was done, nor will be when that is lifted."""
+
+    code: str = "action.halted"
+
+
 class NotYetError(SourceUnavailableError):
     """Whether it was submitted, or may be, cannot be said yet: it is looked for again later."""
 

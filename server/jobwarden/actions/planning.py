@@ -14,6 +14,7 @@ from jobwarden.actions.call import ActionCall, Firing, check_call
 from jobwarden.actions.deeds import DONE, FAILED, INTENDED, KEPT, REFUSED, SUBMITS, Deed, Known
 from jobwarden.actions.errors import ActionError
 from jobwarden.actions.grants import Grants
+from jobwarden.actions.halting import Halt
 from jobwarden.actions.modifications import words_of
 from jobwarden.actions.relative import is_relative
 from jobwarden.actions.substitution import Value, harmless, names_in, substituted
@@ -53,7 +54,15 @@ class Plan:
 
 
 def plan(
-    call: ActionCall, place: int, *, record: JobRecord, firing: Firing, grants: Grants, known: Known, now: datetime
+    call: ActionCall,
+    place: int,
+    *,
+    record: JobRecord,
+    firing: Firing,
+    grants: Grants,
+    known: Known,
+    now: datetime,
+    halt: Halt | None = None,
 ) -> Plan:
     """Fill in a call and check it once more: what was allowed when it was written may not be allowed now.
 
@@ -65,6 +74,7 @@ def plan(
         grants: As they stand now.
         known: The session's deeds, for the limits.
         now: The present.
+        halt: While it holds only what is done by being noted may be done.
     """
     deed = Deed(
         id=f"{firing.id}#{place}",
@@ -77,6 +87,7 @@ def plan(
         about={"type": record.type, "host": record.host, "job_id": record.id, "name": record.name},
         by=firing.by,
         free=firing.free,
+        quiet=firing.quiet,
         lineage=f"{record.type}:{record.site or record.host}:{_first(record)}",
         at=now,
     )
@@ -92,12 +103,14 @@ def plan(
             return Plan(deed, f"{deed.who}: {restart_said(deed, 'is to be restarted')}", told=False)
     except ActionError as error:
         text = f"{about}{_because(call, firing)}: {error}"
-        return Plan(deed.model_copy(update={"step": FAILED}), text, told=record.held is None)
+        return Plan(deed.model_copy(update={"step": FAILED}), text, told=record.held is None and not firing.quiet)
     except JobwardenError as error:
         text = f"{about}{_because(call, firing)}: refused: {error}"
-        return Plan(deed.model_copy(update={"step": REFUSED}), text, told=record.held is None)
+        return Plan(deed.model_copy(update={"step": REFUSED}), text, told=record.held is None and not firing.quiet)
     said = _said_of(call, arguments, firing)
     ends = call.name in (*KEPT, "pause") or (call.name in MESSAGES and not deed.target)
+    if halt is not None and not ends:
+        return Plan(deed.model_copy(update={"step": REFUSED}), f"{about}: refused: {halt.said()}", told=False)
     told = ends and call.name not in KEPT
     text = f"{deed.who}{firing.how}: {said}"
     return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), text, told)

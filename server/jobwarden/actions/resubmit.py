@@ -24,6 +24,7 @@ from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.following import adopt
 from jobwarden.actions.gpu_budget import gpu_hours
 from jobwarden.actions.grants import CONFIG, Grants
+from jobwarden.actions.halting import Halt
 from jobwarden.actions.lineage import refuse_rivals, strangers
 from jobwarden.actions.modifications import words_of
 from jobwarden.actions.planning import RESTART, restart_said, run_of
@@ -74,7 +75,9 @@ async def resubmit(book: Book, record: JobRecord, deed: Deed, grants: Grants) ->
             new_id = after.new_id
     said = _said(deed, new_id, await _changed(book, deed))
     refused = ""
-    if deed.action == RESTART and (deed.uid, deed.run) in (await book.known()).unwanted:
+    if (halt := await book.bar(deed)) is not None:  # it was begun before that
+        said += await _stop(book, new_id, halt)
+    elif deed.action == RESTART and (deed.uid, deed.run) in (await book.known()).unwanted:
         refused = await _called_off(book, record, deed, new_id)
         said += refused
     if deed.arguments.get("cancel_original"):
@@ -102,6 +105,7 @@ async def _submitted(book: Book, record: JobRecord, deed: Deed, grants: Grants, 
             return found
         if age_s <= limit_s:  # the command that was sent may still be on its way
             raise NotYetError("Its submission was begun, and nothing is seen of it yet.")
+    await book.refuse_halted(deed)
     original = await _original(book, record, deed, host, source)
     wanted = cast("dict[str, Value]", deed.arguments["modifications"])
     made = resolve(wanted, original, _node(await book.record(deed.uid) or record, deed.run))
@@ -117,6 +121,7 @@ async def _submitted(book: Book, record: JobRecord, deed: Deed, grants: Grants, 
     await refuse_rivals(book, record, deed, claimed=True)
     if (book.rounds.clock() - now).total_seconds() > clocks.ask_timeout_s:
         raise NotYetError("It took too long to note that it begins.")  # a machine that slept meanwhile
+    await book.refuse_halted(deed)
     new_id = await source.submit(host, original, words, token)
     found = new_id or await source.submitted(host, token, within_s=limit_s)
     if found is None:
@@ -192,6 +197,19 @@ async def _replace(book: Book, record: JobRecord, deed: Deed) -> tuple[str, str]
     if report.outcome == "accepted":
         return f"; {deed.run} cancelled", ""
     return "", f"; {deed.run} was not cancelled: {report.text}"
+
+
+async def _stop(book: Book, new_id: str, halt: Halt) -> str:
+    """Cancel a job that was submitted before a halt and seen after it; answers what came of it."""
+    alive = await book.rounds.sessions.call(book.session, lambda session: session.load())
+    mine = next((one for one in alive if run_of(one) == new_id), None)
+    if mine is None:
+        return f"; {new_id} has ended"
+    order = Order(by=halt.by, session_id=book.session.entry.session_id, reason=halt.said())
+    (report,) = await request_cancel(book.rounds, [Doomed(book.session, mine)], order, lease=book.lease)
+    if report.outcome == "failed":
+        raise SourceUnavailableError(report.text)
+    return f"; {new_id}: cancel {report.outcome}: {report.text}"
 
 
 async def _note_end(book: Book, old: JobRecord, deed: Deed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,4 +84,8 @@ def _address(face: Face, port: int, token_file: Path | None, *, read_only: bool)
 
     now = face.clock()
     click.echo(login_url(face.env, now, port=port, read_only=read_only, token_file=token_file))
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except OSError:
+        click.echo(f"Nothing listens there yet: jobwarden serve --http --port {port}", err=True)
     return ExitCode.OK

@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 
 from jobwarden.cli import board_words, words
 from jobwarden.cli.board_screens import Confirm, LogScreen
-from jobwarden.cli.tables import PHASE_STYLES
+from jobwarden.cli.board_table import JobTable
 from jobwarden.identity import Caller
 from jobwarden.service.board import Board, Deed
 from jobwarden.service.board_views import BoardHost, BoardJob, BoardView
@@ -35,11 +35,6 @@ _REST_S = 0.3
 """How long the cursor must rest on a job before its log is read."""
 _LOG_LINES = 6
 _HOSTS = 3
-_COLUMNS = (("STATE", 13), ("JOB", 20), ("ID", 13), ("HOST", 11), ("TIME", 6), ("AGE", 5))
-_PAD = 2
-_WIDE = sum(width + _PAD for _, width in _COLUMNS)
-_LEAST_SAID = 15
-"""A column of remarks narrower than this is left out; the lines below the table say it."""
 
 
 class BoardApp(App[None]):
@@ -77,12 +72,9 @@ class BoardApp(App[None]):
         self.caller = caller
         self.clock = clock
         self.view: BoardView | None = None
-        self._table = DataTable[Text](id="jobs", cursor_type="row")
-        self._rows: dict[str, tuple[str, ...]] = {}
-        """By uid in the table's order, what its cells say."""
+        self._table = JobTable(clock)
         self._said: dict[str, str] = {}
         """By widget, what it says."""
-        self._said_width = 0
         self._filter = ""
         self._show: board_words.Show = "all"
         self._tail: tuple[str, str] = ("", "")
@@ -107,27 +99,15 @@ class BoardApp(App[None]):
         """Show the first snapshot before anything else is painted."""
         self.query_one(Input).cursor_blink = False
         self._table.focus()
-        self._lay_out(self.size.width)
+        self._table.lay_out(self.size.width)
         await self.look()
         self.set_interval(LOOK_S, self.look_again)
         self.set_interval(LOG_S, self._read_log)
 
     def on_resize(self, event: Resize) -> None:
         """Use the width that there is."""
-        if self._lay_out(event.size.width):
+        if self._table.lay_out(event.size.width):
             self._fill()
-
-    def _lay_out(self, width: int) -> bool:
-        left = width - _WIDE - _PAD - 1
-        said = left if left >= _LEAST_SAID else 0
-        if said == self._said_width and self._table.columns:
-            return False
-        self._said_width = said
-        self._rows = {}
-        self._table.clear(columns=True)
-        for name, wide in (*_COLUMNS, *((("SAYS", said),) if said else ())):
-            self._table.add_column(name, key=name, width=wide)
-        return True
 
     # -- looking
 
@@ -151,43 +131,17 @@ class BoardApp(App[None]):
             return
         note = f" | {words.clean(view.notes[0])}" if view.notes else ""
         showing = f" [{self._show}]" if self._show != "all" else ""
-        self._say("summary", board_words.summary(view) + showing + note, "" if view.watcher.running else "yellow")
+        self._say(
+            "summary", board_words.summary(view) + showing + note, "yellow" if board_words.is_unwatched(view) else ""
+        )
         self._say("hosts", "\n".join(_host_lines(view)))
-        self._fill_table(view)
+        self._table.fill(board_words.chosen(view, text=self._filter, show=self._show))
         self._fill_detail()
-
-    def _fill_table(self, view: BoardView) -> None:
-        shown = {one.uid: one for one in board_words.chosen(view, text=self._filter, show=self._show)}
-        cells = {uid: self._cells(one) for uid, one in shown.items()}
-        table = self._table
-        if list(cells) == list(self._rows):
-            for one in shown.values():
-                before = self._rows[one.uid]
-                for column, old, new in zip(table.columns, before, cells[one.uid], strict=True):
-                    if old != new:
-                        table.update_cell(one.uid, column, _styled(one, str(column.value), new))
-        else:
-            at = self.chosen_uid
-            table.clear()
-            for one in shown.values():
-                names = [str(column.value) for column in table.columns]
-                row = [_styled(one, name, text) for name, text in zip(names, cells[one.uid], strict=True)]
-                table.add_row(*row, key=one.uid)
-            if at in cells:
-                table.move_cursor(row=list(cells).index(at), animate=False)
-        self._rows = cells
-
-    def _cells(self, one: BoardJob) -> tuple[str, ...]:
-        job, now = one.job, self.clock()
-        name = words.clean(job.id if job.type == "slurm" else f"{job.type}:{job.id}")
-        cells = (words.state(job), words.title(job), name, words.clean(job.host))
-        told = (*cells, board_words.coarse(job.elapsed_s) if job.elapsed_s is not None else "", board_words.age(one))
-        return (*told, board_words.said(one, now)) if self._said_width else told
 
     def _fill_detail(self) -> None:
         one = self.chosen
         if one is None:
-            told = ("No job is chosen." if self._rows else "Nothing to show.", "", "")
+            told = ("No job is chosen." if self._table.row_count else "Nothing to show.", "", "")
             for widget, text in zip(("head", "said", "log"), told, strict=True):
                 self._say(widget, text)
             return
@@ -205,16 +159,9 @@ class BoardApp(App[None]):
     # -- what is chosen
 
     @property
-    def chosen_uid(self) -> str:
-        """Name the job under the cursor; empty where there is none."""
-        at = self._table.cursor_row
-        names = list(self._rows)
-        return names[at] if 0 <= at < len(names) else ""
-
-    @property
     def chosen(self) -> BoardJob | None:
         """Give the job under the cursor."""
-        uid = self.chosen_uid
+        uid = self._table.chosen_uid
         return next((one for one in self.view.jobs if one.uid == uid), None) if self.view is not None else None
 
     @on(DataTable.RowHighlighted)
@@ -303,8 +250,7 @@ class BoardApp(App[None]):
     def _tell(self, rows: Sequence[CancelRow] | Sequence[ControlRow]) -> None:
         for row in rows:
             told = words.clean(f"{words.title(row.job)}: {row.outcome}. {row.text}")
-            severity = "information" if row.outcome in _GOOD else "error"
-            self.notify(told, severity=severity, markup=False)
+            self.notify(told, severity="information" if row.outcome in _GOOD else "error", markup=False)
 
     def action_show(self) -> None:
         """Show all, the living, or what went wrong."""
@@ -344,9 +290,3 @@ def _host_lines(view: BoardView) -> list[str]:
     lines = [board_words.host_line(host) for host in hosts[:_HOSTS]]
     more = len(hosts) - _HOSTS
     return [*lines[:-1], f"{lines[-1]}; and {more} more"] if more > 0 else lines
-
-
-def _styled(one: BoardJob, column: str, text: str) -> Text:
-    style = PHASE_STYLES.get(one.job.phase, "") if column == "STATE" else "yellow" if text in ("stale", "off") else ""
-    numbers = column in ("TIME", "AGE")
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis", justify="right" if numbers else "left")

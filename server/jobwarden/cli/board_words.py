@@ -71,9 +71,20 @@ def summary(view: BoardView) -> str:
     names = ("failed", "lost", "unknown", "running", "suspended", "pending", "cancelled", "succeeded")
     told = [f"{counts[name]} {name}" for name in names if counts[name]] or ["no jobs"]
     sessions = f"{len(view.sessions)} session{'s' * (len(view.sessions) != 1)}"
-    watcher = "watched" if view.watcher.running else "NOT WATCHED"
     left = [f"{view.left_out} not shown"] if view.left_out else []
-    return ", ".join([*told, sessions, *left, watcher])
+    return ", ".join([*told, sessions, *left, *_watching(view)])
+
+
+def _watching(view: BoardView) -> list[str]:
+    if view.watcher.running:
+        return ["watched"]
+    return ["NOT WATCHED"] if is_unwatched(view) else []
+
+
+def is_unwatched(view: BoardView) -> bool:
+    """Whether something lives that nobody looks at."""
+    ended = view.counts.succeeded + view.counts.failed + view.counts.cancelled
+    return not view.watcher.running and ended < view.counts.total
 
 
 def host_line(host: BoardHost) -> str:

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobwarden.service.once_views import OnceView
     from jobwarden.service.plan_views import PlanView
     from jobwarden.service.reconciling_views import ReconcileView
     from jobwarden.service.told import Ended
@@ -25,6 +26,7 @@ class ExitCode(IntEnum):
     TIME_UP = 5
     NOT_FOUND = 6
     REFUSED = 7
+    CHANGED = 8
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
@@ -37,7 +39,8 @@ MEANINGS: tuple[tuple[ExitCode, str], ...] = (
     (ExitCode.COULD_NOT_ASK, "a host or scheduler gave no answer; a state shown is the last known"),
     (ExitCode.TIME_UP, "wait: the time was up; reconcile: it is not decided yet"),
     (ExitCode.NOT_FOUND, "no watched job has that name, or several have"),
-    (ExitCode.REFUSED, "cancel, control: refused, or it did not work"),
+    (ExitCode.REFUSED, "cancel, control, stop-all: refused, or it did not work"),
+    (ExitCode.CHANGED, "watch --once: something has changed"),
     (ExitCode.INTERRUPTED, "interrupted with Ctrl-C"),
 )
 """As shown by `jobwarden --help` and the README."""
@@ -100,6 +103,13 @@ def of_follow(ends: Sequence[Ended]) -> ExitCode:
         return ExitCode.JOB_FAILED
     unknown = any(end.unread or not end.view.phase.closed for end in ends)
     return ExitCode.COULD_NOT_ASK if unknown else ExitCode.OK
+
+
+def of_once(view: OnceView) -> ExitCode:
+    """Give the exit code of one pass: a change first, then what could not be asked."""
+    if view.changes:
+        return ExitCode.CHANGED
+    return ExitCode.COULD_NOT_ASK if view.troubles else ExitCode.OK
 
 
 def of_plan(view: PlanView) -> ExitCode:

@@ -8,6 +8,7 @@ import click
 
 from jobwarden.cli.exit_codes import ExitCode
 from jobwarden.cli.face import Face, examples, pass_face, shared_options
+from jobwarden.cli.halting import lift
 from jobwarden.cli.jobs import answer
 
 _ACTIONS = ("list", "add", "test", "pause", "resume", "remove", "trigger")
@@ -20,10 +21,11 @@ _ACTIONS = ("list", "add", "test", "pause", "resume", "remove", "trigger")
         "jobwarden rules add 12345 'pattern=\"out of memory\" action=notify'",
         "jobwarden rules add 12345 --file train.sh",
         "jobwarden rules pause 12345 rule-1",
+        "jobwarden rules resume --all",
     )
 )
 @click.argument("action", type=click.Choice(_ACTIONS))
-@click.argument("job")
+@click.argument("job", required=False)
 @click.argument("rule", required=False)
 @click.option(
     "--file",
@@ -31,16 +33,31 @@ _ACTIONS = ("list", "add", "test", "pause", "resume", "remove", "trigger")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Take the rules from the #WATCHER lines of this file.",
 )
+@click.option("--all", "all_rules", is_flag=True, help="resume: let all rules act again that a stop has halted.")
 @shared_options
 @pass_face
 def rules(
-    face: Face, *, action: str, job: str, rule: str | None, path: Path | None, session: str | None, as_json: bool
+    face: Face,
+    *,
+    action: str,
+    job: str | None,
+    rule: str | None,
+    path: Path | None,
+    all_rules: bool,
+    session: str | None,
+    as_json: bool,
 ) -> ExitCode:
     """List, add, try or change the rules of a job.
 
     RULE is a rule in the #WATCHER syntax for add and test, else a rule's name. A rule that is added looks at what is
     written from then on; test says for which lines of the present log it would have fired, and does nothing.
     """
+    if all_rules:
+        if action != "resume" or job is not None:
+            raise click.UsageError("--all goes with resume alone, and without a job.")
+        return lift(face, session=session, project=False, as_json=as_json)
+    if job is None:
+        raise click.UsageError("Which job?")
     if path is not None:
         rule = marked_lines(path.read_text(encoding="utf-8", errors="replace"))
     view = face.ask(session, lambda service, caller: service.watch_log(caller, job, action=action, rule=rule))

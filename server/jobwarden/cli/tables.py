@@ -231,7 +231,7 @@ def cancel_text(view: CancelView, now: datetime) -> list[RenderableType]:
         if row.outcome == "accepted":
             seen = "its end was seen" if row.ended else "its end was not seen yet"
             parts += _lines([f"  now {words.state(row.job)}; {seen}"])
-    return [*parts, *(news_text(view.news, now))]
+    return [*parts, *news_text(view.news, now), *_lines((f"Note: {note}" for note in view.notes), "dim")]
 
 
 def discover_text(view: DiscoverView, now: datetime) -> list[RenderableType]:

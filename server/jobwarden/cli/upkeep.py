@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from jobwarden.cli import exit_codes
 from jobwarden.cli.exit_codes import ExitCode
 from jobwarden.cli.face import Face, examples, pass_face, shared_options
 
@@ -22,16 +24,16 @@ _SELFTEST_S = 600.0
 
 
 class Duration(click.ParamType[float]):
-    """A length of time, as seconds: 90, 90s, 10m, 2h."""
+    """A length of time, as seconds: 90, 90s, 10m, 2h, 7d."""
 
     name = "DURATION"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read it."""
-        found = re.fullmatch(r"(\d{1,6})([smh]?)", value)
+        found = re.fullmatch(r"(\d{1,6})([smhd]?)", value)
         if found is None:
-            self.fail(f"{value!r} is no duration; write 90s, 10m or 2h.", param, ctx)
-        return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]])
+            self.fail(f"{value!r} is no duration; write 90s, 10m, 2h or 7d.", param, ctx)
+        return float(int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]])
 
 
 @click.command(
@@ -61,7 +63,13 @@ def serve(
     return ExitCode.OK
 
 
-@click.command(epilog=examples("jobwarden watch", "jobwarden watch --after 0 --json | jq -r .event"))
+@click.command(
+    epilog=examples(
+        "jobwarden watch",
+        "jobwarden watch --after 0 --json | jq -r .event",
+        "* * * * * jobwarden watch --once --all    # a line of crontab -e",
+    )
+)
 @click.option(
     "--after",
     "after_seq",
@@ -70,16 +78,54 @@ def serve(
     help="Begin after event #N (0: at the first). [default: only what comes now]",
 )
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events. [default: never]")
+@click.option("--once", is_flag=True, help="With --all: look at every job once, print what changed, and end.")
+@click.option("--all", "everything", is_flag=True, help="All sessions; with --once.")
 @shared_options
 @pass_face
-def watch(face: Face, *, after_seq: int | None, count: int | None, session: str | None, as_json: bool) -> ExitCode:
+def watch(
+    face: Face,
+    *,
+    after_seq: int | None,
+    count: int | None,
+    once: bool,
+    everything: bool,
+    session: str | None,
+    as_json: bool,
+) -> ExitCode:
     """Print the session's events as they come, one line each.
 
     It makes sure that the background watcher runs, and never becomes it. Each line begins with the event's
     number; give that to --after to go on from there.
+
+    With --once --all it is for cron: it looks at every job of every session once, unless a watcher runs, prints a line
+    for each change, and ends. It starts nothing, submits nothing and does no rule's action. Exit code 8: something has
+    changed.
     """
+    if once != everything:
+        raise click.UsageError("--once and --all go together.")
+    if once:
+        if after_seq is not None or count is not None:
+            raise click.UsageError("--once takes no --after and no --count.")
+        return _once(face, session, as_json=as_json)
     face.ask(session, lambda service, caller: _watch(face, service, caller, after_seq, count, as_json=as_json))
     return ExitCode.OK
+
+
+def _once(face: Face, session: str | None, *, as_json: bool) -> ExitCode:
+    view = face.ask(session, lambda service, _caller: service.once.look())
+    if as_json:
+        click.echo(view.model_dump_json(indent=2, exclude_none=True))
+        return exit_codes.of_once(view)
+    from jobwarden.cli.words import clean, event_line
+
+    for change in view.changes:
+        click.echo(f"{clean(change.session)} {event_line(change.event, face.clock())}")
+    if sys.stderr.isatty():  # cron would send a mail each minute that a host is down; the change to that is a line
+        for trouble in view.troubles:
+            click.echo(f"trouble: {clean(trouble)}", err=True)
+        if view.watcher:
+            click.echo("The watcher runs, and looks itself.", err=True)
+    return exit_codes.of_once(view)
 
 
 async def _watch(

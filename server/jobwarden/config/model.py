@@ -13,6 +13,7 @@ from pydantic import Field
 
 from jobwarden.config.clocks import Clocks
 from jobwarden.config.granting import CommandConfig, GrantsConfig, NotifyConfig, ProjectGrants
+from jobwarden.config.retention import Retention
 from jobwarden.config.section import Count, Pause, Section
 
 _SLOWEST_POLL_S = 3600.0
@@ -69,6 +70,7 @@ class Config(Section):
     limits: Limits = Limits()
     waking: Waking = Waking()
     hosts: Mapping[str, HostConfig] = Field(default_factory=dict[str, HostConfig])
+    retention: Retention = Retention()
     grants: GrantsConfig = GrantsConfig()
     commands: Mapping[str, CommandConfig] = Field(default_factory=dict[str, CommandConfig])
     notify: Mapping[str, NotifyConfig] = Field(default_factory=dict[str, NotifyConfig])

@@ -98,7 +98,7 @@ def tail_text(view: TailView, now: datetime, nonce: Nonce, most: int = ANSWER_CH
 def cancel_text(view: CancelView, now: datetime, most: int = ANSWER_CHARS) -> str:
     """Answer cancel_job: one row a job, and whether its end was seen."""
     if not view.rows:
-        return _answer(view.news, ["nothing to cancel"], [], now, most)
+        return _answer(view.news, ["nothing to cancel"], list(view.notes), now, most)
     rows = [
         (
             _label(row.job),
@@ -109,7 +109,7 @@ def cancel_text(view: CancelView, now: datetime, most: int = ANSWER_CHARS) -> st
         for row in view.rows
     ]
     waiting = [row.job.id for row in view.rows if row.outcome == "accepted" and not row.ended]
-    ending: list[str] = []
+    ending = list(view.notes)
     if waiting:
         ending.append(f'Next: wait_for_change(jobs={_ids(waiting)}, until="all_terminal") to see the end.')
     return _answer(view.news, table(("job", "outcome", "status", "text"), rows), ending, now, most)

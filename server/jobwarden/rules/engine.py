@@ -96,8 +96,7 @@ class _OneRule:
         self._matches = state.matches
         self._failed = ""
         self._worked = False
-        self.other_restart = False
-        """Another rule starts this job again already: the first that fits does."""
+        self.other_restart = False  # the first rule that fits starts a job again
 
     def run(self) -> RuleState:
         """Give what is to be remembered of it; what fires is in `fires`."""

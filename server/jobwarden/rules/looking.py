@@ -13,6 +13,7 @@ from anyio import to_thread
 from pydantic import JsonValue
 
 from jobwarden.actions.carrying import Actor
+from jobwarden.actions.deeds import Deeds
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.planning import tells_agent
 from jobwarden.delivery.news import QUIET
@@ -148,6 +149,7 @@ class Looker:
         if look.run_over:
             return Looked(_AT_ONCE_S, version)
         wait_s = self._wait_s(rules, outcome.state, new, ended=over, stuck=stuck)
+        waits = waits or await call(session, partial(_has_open, deeds=self._actor.deeds, uid=uid))
         return Looked(min(wait_s, _OPEN_S) if waits else wait_s, version)
 
     async def _see(
@@ -327,6 +329,11 @@ def _moved(state: JobRules, new: New, known: _Known) -> JobRules:
 
 _UNSEEN_MOST = 200
 _PHASES = {phase.value for phase in Phase}
+
+
+def _has_open(session: Session, *, deeds: Deeds, uid: str) -> bool:
+    """Whether something that a rule asks for is begun and not ended."""
+    return bool(deeds.of(session).open(uid=uid))
 
 
 def _pending(session: Session, *, record: JobRecord) -> tuple[JobRules, JobRecord]:

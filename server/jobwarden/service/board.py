@@ -10,6 +10,7 @@ from typing import Literal
 
 from anyio import to_thread
 
+from jobwarden.actions.halting import Halt, halt_of
 from jobwarden.identity import Caller
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service import stopping
@@ -43,6 +44,7 @@ Deed = Literal["hold", "release", "pause_watching", "resume_watching"]
 _MOST_JOBS = 1000
 """Shown at once; the last in the order of urgency are left out."""
 _PROGRESS_CHARS = 300
+_NAMES = 3
 _URGENCY = (
     Phase.FAILED,
     Phase.LOST,
@@ -63,11 +65,13 @@ class _Read:
         session: Which.
         known: Its jobs that count: the living ones, and those that ended lately.
         trouble: Why it cannot be read.
+        halt: What keeps its rules from acting.
     """
 
     session: Session
     known: Sequence[Known] = ()
     trouble: str = ""
+    halt: Halt | None = None
 
 
 class Board:
@@ -105,7 +109,7 @@ class Board:
             hosts=await self._hosts(living),
             sessions=await self._sessions(read),
             watcher=watcher,
-            notes=tuple(notes),
+            notes=(*notes, *_halted(read)),
         )
 
     async def tail(
@@ -194,10 +198,11 @@ class Board:
     async def _read(self, session: Session) -> _Read:
         try:
             known = await self._known(session)
+            halt = await self._desk.world.sessions.call(session, halt_of)
         except JobwardenError as error:
             return _Read(session, trouble=str(error))
         horizon = self._desk.world.clock() - timedelta(seconds=self._desk.world.config.clocks.recent_s)
-        return _Read(session, [one for one in known if one.live or _ended(one.record, horizon) >= horizon])
+        return _Read(session, [one for one in known if one.live or _ended(one.record, horizon) >= horizon], halt=halt)
 
     async def _known(self, session: Session) -> list[Known]:
         """Give a session's jobs, read anew only when something was written."""
@@ -273,7 +278,7 @@ class Board:
         )
 
     async def _sessions(self, read: Sequence[_Read]) -> tuple[BoardSession, ...]:
-        shown = [each for each in read if each.known or each.trouble]
+        shown = [each for each in read if each.known or each.trouble or each.halt]
         gone = await self._desk.gone([each.session for each in shown])
         paused = (await self._desk.world.rounds.paused()).sessions
         views = [_session(each, paused, gone=each.session in gone) for each in shown]
@@ -283,6 +288,8 @@ class Board:
 def _session(read: _Read, paused: Mapping[str, Pause], *, gone: bool) -> BoardSession:
     entry = read.session.entry
     pause = paused.get(entry.session_id)
+    notes = [f"not watched {told(pause)}"] if pause is not None else []
+    notes += [f"rules {read.halt.said()}"] if read.halt is not None else []
     living = sum(one.live for one in read.known)
     return BoardSession(
         session=entry.session_id,
@@ -293,8 +300,14 @@ def _session(read: _Read, paused: Mapping[str, Pause], *, gone: bool) -> BoardSe
         living=living,
         ended=len(read.known) - living,
         trouble=read.trouble,
-        notes=(f"not watched {told(pause)}",) if pause is not None else (),
+        notes=tuple(notes),
     )
+
+
+def _halted(read: Sequence[_Read]) -> list[str]:
+    """Say which sessions' rules do nothing but tell."""
+    names = [each.session.entry.session_id for each in read if each.halt is not None]
+    return [f"The rules of {len(names)} session(s) are halted: {', '.join(names[:_NAMES])}."] if names else []
 
 
 def _order(one: Known) -> tuple[int, float]:

@@ -122,7 +122,8 @@ class Controlling:
         left = [at for at in range(len(meant)) if at not in reports]
         if action == _RESUBMIT:
             for at in left:
-                reports[at] = await self._resubmit(meant[at], changes, order, free=free)
+                quiet = owns(caller, meant[at].one)
+                reports[at] = await self._resubmit(meant[at], changes, order, free=free, quiet=quiet)
         else:
             reports |= await self._ask(meant, left, Control(action), value, order)
         return await self._view(caller, action, meant, [reports[at] for at in range(len(meant))])
@@ -199,7 +200,9 @@ class Controlling:
             if any(record.uid in wanted for record in group.records):
                 await self._desk.check(group, max_age_s=0.0, quick=True)
 
-    async def _resubmit(self, meant: _Meant, changes: Mapping[str, Value], order: Order, *, free: bool) -> CancelReport:
+    async def _resubmit(
+        self, meant: _Meant, changes: Mapping[str, Value], order: Order, *, free: bool, quiet: bool
+    ) -> CancelReport:
         """Submit it again by the same deed as a rule's, and go on with one that was begun and not ended."""
         if meant.elements:
             return CancelReport("refused", "An array, or a part of one, is not submitted again.")
@@ -215,7 +218,7 @@ class Controlling:
                 "reason": order.reason,
             },
         )
-        firing = await self._firing(one, order, free=free)
+        firing = await self._firing(one, order, free=free, quiet=quiet)
         done = Done(_RESUBMIT, "open", "")
         for wait_s in _TRIES_S:
             await anyio.sleep(wait_s)
@@ -228,7 +231,7 @@ class Controlling:
         more = " Call it again to go on with it; nothing is submitted twice." if outcome == "open" else ""
         return CancelReport(outcome, f"{done.text.removeprefix(f'{order.by}: ')}{more}")
 
-    async def _firing(self, one: Known, order: Order, *, free: bool) -> Firing:
+    async def _firing(self, one: Known, order: Order, *, free: bool, quiet: bool) -> Firing:
         """Name the deed: the one that is open, else the next of this run."""
         record = one.record
         run, runs = run_of(record), runs_of(record)
@@ -238,7 +241,9 @@ class Controlling:
             number += 1
         now = self._desk.world.clock()
         name = f"{record.uid}/asked/{run}/{runs}/{number}"
-        return Firing(name, "asked", record.uid, now, {}, "", "", True, run, runs, by=order.by, free=free)
+        return Firing(
+            name, "asked", record.uid, now, {}, "", "", run=run, runs=runs, by=order.by, free=free, quiet=quiet
+        )
 
     async def _view(
         self, caller: Caller, action: Action, meant: Sequence[_Meant], reports: Sequence[CancelReport]

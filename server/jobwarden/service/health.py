@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from anyio import to_thread
 
+from jobwarden.actions.halting import halt_of
 from jobwarden.config.reading import load_project
 from jobwarden.identity import Caller
 from jobwarden.installing.clients import NAMES
@@ -30,7 +33,7 @@ async def doctor(desk: Desk, caller: Caller, *, hosts: Sequence[str]) -> DoctorV
     """See `Service.doctor`."""
     checks = [*_configuration(desk), *_folders(desk, caller), *_plugins(desk), _watcher(desk), _lingering(desk)]
     checks += await to_thread.run_sync(_clients, desk, caller)
-    checks += [*await _project(caller), *await _sessions(desk)]
+    checks += [*await _project(caller), *await _sessions(desk), *await _halts(desk)]
     for host in hosts or await all_hosts(desk):
         checks += await _host(desk, host)
     return DoctorView(checks=tuple(checks))
@@ -105,8 +108,14 @@ def _lingering(desk: Desk) -> Check:
         subject="logout",
         outcome=WARNING,
         text="this machine may end your processes when you log out, the watcher among them",
-        mend="loginctl enable-linger",
+        mend=f"loginctl enable-linger; or, in crontab -e: * * * * * {_program()} watch --once --all",
     )
+
+
+def _program() -> str:
+    """Name our program as cron finds it: it has another PATH."""
+    program = Path(sys.argv[0])
+    return shlex.quote(str(program.absolute())) if program.name == "jobwarden" else "jobwarden"
 
 
 def _clients(desk: Desk, caller: Caller) -> list[Check]:
@@ -133,6 +142,24 @@ async def _sessions(desk: Desk) -> list[Check]:
         except JobwardenError as error:
             subject = f"session {session.entry.session_id}"
             checks.append(Check(subject=subject, outcome=PROBLEM, text=error.text, mend=error.hint))
+    return checks
+
+
+async def _halts(desk: Desk) -> list[Check]:
+    """Those sessions whose rules do nothing, since somebody has stopped everything."""
+    checks: list[Check] = []
+    for session in await desk.world.sessions.known():
+        with suppress(JobwardenError):  # `_sessions` says so
+            halt = await desk.world.sessions.call(session, halt_of)
+            if halt is not None:
+                checks.append(
+                    Check(
+                        subject=f"rules of {session.entry.session_id}",
+                        outcome=WARNING,
+                        text=f"{halt.said()}, since {halt.at:%Y-%m-%d %H:%M}Z: they tell, and do nothing else",
+                        mend="jobwarden stop-all --lift",
+                    )
+                )
     return checks
 
 

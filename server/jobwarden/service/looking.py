@@ -9,6 +9,7 @@ from typing import Literal
 from jobwarden.identity import Caller
 from jobwarden.service.compose import count
 from jobwarden.service.desk import Asked, Desk
+from jobwarden.service.halted import halted_notes
 from jobwarden.service.names import Known, describe, find_jobs
 from jobwarden.service.taking_over import orphans_note
 from jobwarden.service.views import StatusView
@@ -79,7 +80,12 @@ async def status_view(
             news=fresh_news,
             jobs=await desk.views(fresh, caller),
             troubles=_troubles(fresh),
-            notes=(*asked.notes(), *await paused_notes(desk, fresh), *([] if fresh else [_NOTHING])),
+            notes=(
+                *asked.notes(),
+                *await halted_notes(desk, sessions),
+                *await paused_notes(desk, fresh),
+                *([] if fresh else [_NOTHING]),
+            ),
         )
 
 

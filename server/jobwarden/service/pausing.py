@@ -144,7 +144,7 @@ async def _job(doing: _Doing, one: Known) -> tuple[str, str]:
             after = record.changed(paused=pause) if doing.wish.pause else _anew(record.changed(paused=None))
             what, extra = f"{record.type} {record.id}", doing.audit("")
             transaction.change(record.uid, after, EventKind.CONTROL, text=doing.text(what), extra=extra)
-            said = "done", f"Its watching is {doing.verb}." + (" It goes on by itself." if doing.wish.pause else "")
+            said = "done", f"Its watching is {doing.verb}." + (" The job itself goes on." if doing.wish.pause else "")
 
     await _write(doing.desk, one.session, work)
     if not doing.wish.pause:

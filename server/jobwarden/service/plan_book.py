@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from jobwarden.actions.errors import HaltedError
+from jobwarden.actions.halting import halt_of
 from jobwarden.identity import Caller
 from jobwarden.plans.deciding import Standing
 from jobwarden.plans.errors import PlanBusyError
@@ -150,6 +152,8 @@ class PlanBook:
                 or (run.step == INTENDED and state.suspended is not None)
             ):
                 raise PlanBusyError(f"The plan {name} was changed meanwhile.", hint="Try again.")
+            if run.step == INTENDED and (halt := halt_of(self.session)) is not None:
+                raise HaltedError(f"The plan {name} submits nothing: {halt.said()}.", hint="jobwarden stop-all --lift")
             if also is not None:
                 also(transaction)
             return state if instead is None else state.with_run(spec.name, run, instead=instead)

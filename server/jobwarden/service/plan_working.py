@@ -7,10 +7,15 @@ that left something on its way is repeated until it is certain what came of that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
+from jobwarden.actions.cancel import Doomed, request_cancel
+from jobwarden.actions.cancel import Order as CancelOrder
 from jobwarden.actions.errors import InvalidRuleError
+from jobwarden.actions.halting import bar_of, halt_of
+from jobwarden.actions.planning import run_of
 from jobwarden.plans.deciding import Decision, Do, Known, Standing, current_id, decide, stale_dependencies
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.places import read_job_script
@@ -47,6 +52,7 @@ from jobwarden.sources.submitting import Submission
 from jobwarden.transport.errors import OutcomeUnknownError, TransportError
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
+from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
 
 _STEPS = 4
@@ -185,10 +191,22 @@ class Work(PlanBook):
         if job_id:
             said = f"{spec.name}: {'submitted again' if run.how == 'retried' else 'submitted'} as {job_id}"
             await self._taken(spec, after, said if text == SUBMITTED else f"{spec.name}: {text}", instead=True)
+            await self._stop_if_halted(spec, run, job_id)
             return
         if step != NEVER:
             self.said[spec.name] = text
         await self.write(spec, after, f"{spec.name}: {text}", instead=True)
+
+    async def _stop_if_halted(self, spec: JobSpec, run: Run, job_id: str) -> None:
+        """Cancel what was on its way when everything was stopped, and is seen only now."""
+        halt = await self.desk.world.sessions.call(self.session, partial(bar_of, asked_at=run.at))
+        if halt is None or self.order.dry_run:
+            return
+        alive = await self.desk.world.sessions.call(self.session, Session.load)
+        mine = [Doomed(self.session, one) for one in alive if run_of(one) == job_id]
+        order = CancelOrder(by=halt.by, session_id=self.session.entry.session_id, reason=halt.said())
+        for report in await request_cancel(self.desk.world.rounds, mine, order):
+            self.notes.append(f"{spec.name}: {job_id} was on its way when all was stopped; cancel {report.outcome}.")
 
     async def _taken(self, spec: JobSpec, run: Run, text: str, *, instead: bool | None) -> None:
         """Note a run of which there is a job, and watch it; `instead` None: the run was noted before."""
@@ -244,6 +262,10 @@ class Work(PlanBook):
         except (PlanError, InvalidRuleError) as error:
             self.said[spec.name] = str(error)
             self.troubles.append(f"{spec.name} was not submitted: {error}")
+            return
+        if (halt := await self.desk.world.sessions.call(self.session, halt_of)) is not None:
+            self.said[spec.name] = f"Nothing is submitted: {halt.said()}. To lift that: jobwarden stop-all --lift"
+            self.troubles.append(f"{spec.name} was not submitted: {halt.said()}")
             return
         how = "retried" if decision.again else SUBMITTED
         run = Run(step=INTENDED, at=self.desk.world.clock(), how=how, token=new_token(), after=decision.after)

@@ -16,6 +16,7 @@ from jobwarden.rules.building import read_rules
 from jobwarden.service.desk import Desk
 from jobwarden.service.ended_before import Before, look_before
 from jobwarden.service.expecting import read_expectation
+from jobwarden.service.halted import halted_notes
 from jobwarden.service.looking import paused_notes
 from jobwarden.service.names import Known, describe
 from jobwarden.service.preparing import facts_of_found, prepared
@@ -268,7 +269,13 @@ async def _answer(
             jobs=await desk.views(fresh, caller),
             created=tuple(created for _, created in taken),
             news=tuple(event for event in told if event.uid not in watched),
-            notes=(*notes, *([trouble] if trouble else []), *asked.notes(), *await paused_notes(desk, fresh)),
+            notes=(
+                *notes,
+                *([trouble] if trouble else []),
+                *asked.notes(),
+                *await halted_notes(desk, [session]),
+                *await paused_notes(desk, fresh),
+            ),
         )
 
 

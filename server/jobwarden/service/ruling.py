@@ -21,6 +21,7 @@ from jobwarden.rules.store import Change, Tell, change_rules, load_rules
 from jobwarden.rules.syntax import Written, read_text
 from jobwarden.rules.writing import write_rule
 from jobwarden.service.desk import Desk
+from jobwarden.service.halted import halted_notes
 from jobwarden.service.names import Known
 from jobwarden.service.reading import find
 from jobwarden.service.trying_rules import try_rules
@@ -54,6 +55,7 @@ async def watch_log(desk: Desk, caller: Caller, job: str, *, action: str, rule: 
         _check_mine(one, caller)
         notes = await _change(desk, one, action, rule or "")
         notes += [trouble] if (trouble := await desk.ensure_watcher()) else []
+        notes += await halted_notes(desk, [one.session])
         ring(desk.world.places, "rules")
         one = await find(desk, caller, job)
     return await _view(desk, caller, one, notes, hits)

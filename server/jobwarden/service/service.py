@@ -25,15 +25,19 @@ from jobwarden.service import (
     stopping,
     waiting,
 )
+from jobwarden.service.auditing import Auditing
 from jobwarden.service.board import Board
 from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
+from jobwarden.service.halting import Halting
 from jobwarden.service.hooking import Submission
 from jobwarden.service.long_waits import LongWaits, Say
 from jobwarden.service.looking import Scope
+from jobwarden.service.once import Once
 from jobwarden.service.past.area import Past
 from jobwarden.service.plans import Plans
 from jobwarden.service.reconciling import Reconciling
+from jobwarden.service.retention import Retention
 from jobwarden.service.selftest import SelfTest
 from jobwarden.service.tailing import Asked
 from jobwarden.service.tailing import tail as tail_log
@@ -84,6 +88,10 @@ class Service:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._long_waits = LongWaits(desk)
+        self.audit = Auditing(desk)
+        self.halting = Halting(desk)
+        self.once = Once(desk)
+        self.retention = Retention(desk.world)
         self.plans = Plans(desk)
         self.selftest = SelfTest(desk, self.plans)
         self.reconciling = Reconciling(desk)
@@ -292,9 +300,12 @@ class Service:
     ) -> CancelView:
         """Ask for the end of jobs and look whether it comes. Another session's jobs need `force`.
 
-        With `only`, what `to_cancel` gave, nothing else is ended; what was registered since is reported as such.
+        With `only`, what `to_cancel` gave, nothing else is ended; what was registered since is reported as such. All of
+        a session are ended by a stop: its rules are halted first, so that nothing comes back; see `Halting.stop`.
         """
         await self._desk.registrations(caller)
+        if all_jobs and not jobs and not dry_run and (force or caller.owns(caller.session_id)) and only != {}:
+            return await self.halting.cancel_all(caller, reason=reason, only=only)
         return await stopping.cancel(
             self._desk, caller, jobs=jobs, all_jobs=all_jobs, reason=reason, dry_run=dry_run, force=force, only=only
         )

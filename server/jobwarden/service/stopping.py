@@ -17,7 +17,7 @@ from jobwarden_registry.phases import Phase
 _REASON_CHARS = 300
 _LOOKS_S = (1.0, 2.0, 3.0, 4.0)
 """Waits between looks for the end: each look counts against the quick budget of its host."""
-_NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
+NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
 
 
 async def cancel(
@@ -40,7 +40,7 @@ async def cancel(
     for one in chosen:
         report = await _before(desk, caller, one, dry_run=dry_run, force=force)
         if report is None and only is not None and one.record.uid not in only:
-            report = _NOT_ASKED_ABOUT
+            report = NOT_ASKED_ABOUT
         if report is None:
             doomed.append(Doomed(one.session, one.record))
         else:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import partial
 
+from jobwarden.actions.halting import halt, halt_of
 from jobwarden.identity import Caller
 from jobwarden.rules.store import load_rules
 from jobwarden.service.desk import Desk
@@ -53,6 +55,10 @@ async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collectio
                 transaction.remove(uid, text=f"taken over by session {caller.session_id}")
 
     kept = await desk.world.sessions.call(source, load_rules)
+    held = await desk.world.sessions.call(source, halt_of)
+    if held is not None:  # what was stopped there does not come back here
+        reason = f"{held.reason or 'halted'} (with the jobs of session {where})"
+        await desk.world.sessions.call(target, partial(halt, at=desk.world.clock(), by=held.by, reason=reason))
     taken = await desk.world.sessions.call(target, take)
     await desk.world.sessions.call(source, leave)
     for before, after in zip(theirs, taken, strict=True):

@@ -326,6 +326,8 @@ class CancelView(_View):
     """The answer of cancel_job."""
 
     rows: tuple[CancelRow, ...]
+    notes: tuple[str, ...] = ()
+    """What holds from now on, and what is not settled yet."""
     news: tuple[Event, ...] = ()
 
 

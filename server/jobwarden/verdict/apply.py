@@ -13,6 +13,7 @@ from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.efficiency import remark
+from jobwarden.verdict.end_asked import who_asked
 from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.holding import as_it_ended
@@ -245,14 +246,6 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
         end = record.held.model_copy(update={"cause": causes.why.get(uid)})
         record = record.changed(held=end, used=causes.used.get(uid))
     transaction.change(uid, record, draft.kind, evidence=draft.evidence, text=draft.text, extra=draft.extra)
-
-
-def who_asked(record: JobRecord) -> str:
-    """Say who asked for the end of this run, and why; empty where nobody did, or an earlier run was meant."""
-    asked = record.end_asked
-    if asked is None or (asked.run, asked.runs) != (record.resubmitted_as or record.id, max(1, len(record.attempts))):
-        return ""
-    return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from jobwarden.config.clocks import Clocks
 from jobwarden.sources.base import Seen, Sighting
 from jobwarden.verdict.attempts import Run, which_run
+from jobwarden.verdict.end_asked import who_asked
 from jobwarden.verdict.judgement import Draft, Judgement
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.model import HeldEnd, JobRecord
@@ -27,10 +28,12 @@ _NOBODY = "Whether it is to be started again was not decided in time: no watcher
 def may_go_on(record: JobRecord) -> bool:
     """Whether this end is one after which a job is started again: a failure, and not of long before the registration.
 
+    Never one that somebody asked for: a program that catches the signal may end with an exit code of its own.
+
     Args:
         record: As it ends.
     """
-    if not record.restarts or record.phase is not Phase.FAILED:
+    if not record.restarts or record.phase is not Phase.FAILED or who_asked(record):
         return False
     known = record.ended_at, record.registered_at
     return None in known or known[0] + _LONG_OVER >= known[1]  # type: ignore[operator]  # neither is None here

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from jobwarden.ledger.cadence import Cadence, Due, KeyState
 from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.rules.looking import Looker
+from jobwarden.service.retention import Retention
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
 from jobwarden.watcher.bells import Bells
@@ -36,6 +37,8 @@ _STEP_S = 5.0
 _REST_S = 1.0
 """Before the next look at a target for which nobody could be asked just now: another process is asking, for one."""
 _TAKE_TRIES = 10
+_CLEAN_S = 3600.0
+"""Between two looks whether a day is over."""
 _FAULT = "jobwarden.fault"
 
 
@@ -71,6 +74,7 @@ class Watcher:
             tasks.start_soon(self._listen)
             tasks.start_soon(self._beat)
             tasks.start_soon(self._bells.run)
+            tasks.start_soon(self._clean)
             await self._watch(tasks)
             tasks.cancel_scope.cancel()
         await self._leasing.release_all()
@@ -226,6 +230,22 @@ class Watcher:
                 if word in ("stop", "handover"):
                     self.stop("told to stop" if word == "stop" else "a newer version takes over")
             self._wake.set()
+
+    async def _clean(self) -> None:
+        """Drop what is old, once a day."""
+        retention = Retention(self._world)
+        while True:
+            await anyio.sleep(self._world.config.clocks.scan_s)
+            try:
+                view = await retention.daily()
+            except (JobwardenError, OSError) as error:
+                log.warning("old journals were not looked at: %s", error)
+            except Exception:  # what is old harms nobody: no verdict may wait for it
+                log.exception("old journals")
+            else:
+                if view is not None and view.freed_bytes:
+                    log.info("%d bytes of old journals and files were dropped", view.freed_bytes)
+            await anyio.sleep(_CLEAN_S)
 
     async def _beat(self) -> None:
         while True:

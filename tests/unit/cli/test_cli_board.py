@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Log, Static
 
 from jobwarden.cli.board_app import BoardApp
+from jobwarden.cli.board_table import JobTable
 from jobwarden.cli.board_words import chosen, coarse, host_line, said, summary
 from jobwarden.identity import Caller
 from jobwarden.service.views import WatcherView
@@ -46,6 +48,17 @@ async def until(pilot: Pilot[None], text: str) -> str:
         while text not in "\n".join(lines(pilot)):
             await pilot.pause(0.05)
     return "\n".join(lines(pilot))
+
+
+async def until_done(pilot: Pilot[None], board: FakeBoard, deeds: int) -> None:
+    """Wait until so many deeds have been asked for."""
+    with anyio.fail_after(20):
+        while len(board.controlled) < deeds:
+            await pilot.pause(0.05)
+
+
+def jobs_of(app: BoardApp) -> JobTable:
+    return app.query_one(JobTable)
 
 
 def note_painting(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
@@ -126,11 +139,11 @@ async def test_the_cursor_stays_on_its_job_when_others_come_and_go() -> None:
         app = pilot.app
         assert isinstance(app, BoardApp)
         await pilot.press("down")
-        assert app.chosen_uid == "uid2"
+        assert jobs_of(app).chosen_uid == "uid2"
         board.view = board_view(board_job("9", name="new"), board_job("1", name="a"), board_job("2", name="b"))
         await app.look()
         await pilot.pause()
-        assert app.chosen_uid == "uid2"
+        assert jobs_of(app).chosen_uid == "uid2"
 
 
 async def test_hostile_names_logs_and_causes_stay_text() -> None:
@@ -216,9 +229,9 @@ async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_c
     board = a_morning()
     async with screen(board) as pilot:
         await pilot.press(*["down"] * 4)
-        for key in "hrw":
+        for done, key in enumerate("hrw", 1):
             await pilot.press(key)
-            await pilot.app.workers.wait_for_complete()
+            await until_done(pilot, board, done)
         assert "sweep-lr: done. it is held" in await until(pilot, "it is held")
         row = board.view.jobs[4]
         off = {"paused_since": NOW, "paused_because": "since noon: maintenance"}
@@ -229,7 +242,7 @@ async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_c
         await app.look()
         assert "NOT WATCHED since noon: maintenance" in await until(pilot, "NOT WATCHED")
         await pilot.press("w")
-        await pilot.app.workers.wait_for_complete()
+        await until_done(pilot, board, 4)
     deeds = ["hold", "release", "pause_watching", "resume_watching"]
     assert board.controlled == [("uid48231_[1-8]", deed) for deed in deeds]
 
@@ -275,6 +288,8 @@ def test_the_summary_says_when_nobody_watches() -> None:
     view = board_view(board_job("1"), watcher=WatcherView(running=False, log_path="/l"), left_out=3)
     assert summary(view) == "1 running, 1 session, 3 not shown, NOT WATCHED"
     assert summary(board_view()) == "no jobs, 0 sessions, watched"
+    nobody = WatcherView(running=False, log_path="/l")
+    assert summary(board_view(watcher=nobody)) == "no jobs, 0 sessions", "nothing is left to watch"
     assert host_line(view.hosts[0]) == "cluster-a slurm: 1 job, answered <1m ago"
 
 
@@ -320,3 +335,12 @@ def test_an_error_is_told_as_everywhere(terminal: Terminal, answers: Answers) ->
     answers.board = a_morning()
     answers.board.error = JobNotFoundError("gone")
     assert terminal("board", "--once").code == 6
+
+
+def test_an_address_is_printed_alone_and_a_server_that_is_not_there_is_said(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        ran = terminal("board", "--web", "--port", port)
+        assert ran.out.startswith(f"http://127.0.0.1:{port}/board?login=")
+        assert (ran.code, ran.err, ran.out.count("\n")) == (0, "", 1)
+    assert f"jobwarden serve --http --port {port}" in terminal("board", "--web", "--port", port).err

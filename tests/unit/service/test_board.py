@@ -59,7 +59,7 @@ async def change(desk: QuietDesk, session_id: str, uid: str, **fields: object) -
 async def test_it_shows_all_sessions_of_the_user_what_ended_badly_first_and_asks_nobody(
     service: Service, home: Household, paper: Paper
 ) -> None:
-    asked = len(paper.asked)
+    asked, counted = len(paper.asked), (await service.board.metrics()).counts
     view = await service.board.look(home.caller())
     assert [(one.job.id, one.session, one.job.phase) for one in view.jobs] == [
         ("3", "session-2", "failed"),
@@ -71,6 +71,9 @@ async def test_it_shows_all_sessions_of_the_user_what_ended_badly_first_and_asks
     assert {one.project for one in view.jobs} == {str(home.project), str(home.root / "other")}
     assert [(one.session, one.living, one.ended) for one in view.sessions] == [("session-2", 1, 1), ("session-1", 1, 0)]
     assert len(paper.asked) == asked, "the watcher asks; the board never does"
+    async with paper_service(home, paper) as (another, _desk):
+        await another.board.look(home.caller())
+    assert (await service.board.metrics()).counts == counted, "nor does it run or read anything on a host"
 
 
 @pytest.mark.usefixtures("two_sessions")
@@ -238,6 +241,22 @@ async def test_what_is_paused_is_said_at_its_session_and_host_and_needs_no_watch
     assert view.notes == (), "nothing is to be watched"
     assert "lunch" in {one.session: one.notes for one in view.sessions}["session-1"][0]
     assert "not watched since" in {one.host: one.notes for one in view.hosts}["far"][0]
+
+
+@pytest.mark.usefixtures("two_sessions")
+async def test_a_halt_is_said_at_its_session_and_above_all_until_it_is_lifted(
+    service: Service, home: Household, desk: QuietDesk
+) -> None:
+    own = await desk.in_scope(home.caller(), project=False)
+    await service.halting.stop(home.caller(), own, reason="wrong data")
+    view = await service.board.look(home.caller())
+    assert "The rules of 1 session(s) are halted: session-1." in view.notes
+    notes = {one.session: one.notes for one in view.sessions}
+    assert notes["session-2"] == ()
+    assert "halted by" in notes["session-1"][0]
+    assert "wrong data" in notes["session-1"][0]
+    await service.halting.lift(home.caller(), own)
+    assert not any("halted" in note for note in (await service.board.look(home.caller())).notes)
 
 
 async def test_a_broken_session_keeps_nobody_from_cancelling_in_another(

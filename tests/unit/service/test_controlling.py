@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
 from jobwarden.sources.controls import Change, Control
-from jobwarden.verdict.apply import who_asked
+from jobwarden.verdict.end_asked import who_asked
+from jobwarden.verdict.holding import may_go_on
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.model import Attempt, EndAsked, JobRecord
+from jobwarden_registry.phases import Phase
 from support.deeds import BEGIN, Clock, Press
 from support.household import Household, household
 from support.paper import Paper, QuietDesk, paper_service
@@ -141,6 +144,7 @@ async def test_an_agent_needs_the_grant_and_is_told_the_line(clean_environment: 
         (row,) = (await control(service, home, "resubmit", "100", value="mem=32G")).rows
         assert (row.outcome, press.made()) == ("refused", [])
         assert "[grants]\nresubmissions" in row.text
+        assert not (await service.status(home.caller())).news  # the answer has told it
         assert list(await service.control.to_ask(home.caller(), jobs=["100"], action="resubmit"))
 
 
@@ -204,5 +208,11 @@ async def test_who_asked_for_the_end_of_one_run_has_no_part_in_that_of_the_next(
     asked = EndAsked(by="codex session s1", reason="wrong data", at=BEGIN, run="7", runs=1)
     first = JobRecord(type="slurm", id="7", end_asked=asked, attempts=(Attempt(id="7"),))
     assert who_asked(first) == "codex session s1: wrong data"
-    assert who_asked(first.changed(attempts=(Attempt(id="7"), Attempt(id="7")))) == ""
+    failed = first.changed(restarts=True, phase=Phase.FAILED)
+    assert may_go_on(failed.changed(end_asked=None))
+    assert not may_go_on(failed)  # it caught the signal, and ended with a code of its own
+    later = Attempt(id="7", submitted_at=BEGIN + timedelta(seconds=1))
+    assert who_asked(first.changed(attempts=(Attempt(id="7"), later))) == ""
+    unknown_then = later.model_copy(update={"submitted_at": BEGIN - timedelta(seconds=1)})
+    assert who_asked(first.changed(attempts=(Attempt(id="7"), unknown_then))) == "codex session s1: wrong data"
     assert who_asked(first.changed(resubmitted_as="8")) == ""

@@ -124,7 +124,7 @@ def test_elements_are_written_as_slurm_takes_them_and_rows_are_told_apart() -> N
     assert given_id(job, Change(Control.HOLD, elements="5")) == "3_5"
     assert given_id(job, Change(Control.HOLD, elements="1-4,7")) == "3_[1-4,7]"
     some = elements_of(job, Change(Control.HOLD, elements="1-4,7"))
-    assert some == {1, 2, 3, 4, 7}
+    assert some == frozenset({1, 2, 3, 4, 7})
     assert concerns(parse_row_id("3_[4-6]"), job, some)
     assert not concerns(parse_row_id("3_5"), job, some)
     assert not concerns(parse_row_id("4_1"), job, some)

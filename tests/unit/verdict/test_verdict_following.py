@@ -92,6 +92,14 @@ def test_a_job_that_is_followed_ends_under_its_new_id_once() -> None:
     assert [run.phase for run in judgement.record.attempts] == [Phase.FAILED, Phase.SUCCEEDED]
 
 
+def test_an_answer_about_the_earlier_run_that_comes_late_is_no_run_of_the_new_id() -> None:
+    """It was asked for before the job went on: it names no run, and its submission is the earlier one's."""
+    record = after(running(), ended("FAILED", candidate("9", 1000)), FAR).record
+    judgement = after(record, ended("FAILED"), FAR + 10)
+    assert not judgement.finished
+    assert [(run.id, run.submitted_at) for run in judgement.record.attempts] == [("7", at(5)), ("9", at(1000))]
+
+
 def test_two_candidates_are_said_and_not_guessed() -> None:
     judgement = after(running(), ended("FAILED", candidate("9", 1000), candidate("10", 1001)), FAR)
     assert kinds(judgement) == [EventKind.FINISHED]

@@ -8,7 +8,7 @@ from functools import partial
 
 from jobwarden.sources.base import CancelOutcome, CouldNotAsk, Found, Host, Sighting, Wanted
 from jobwarden.sources.controls import Change, Control
-from jobwarden.sources.errors import SourceUnavailableError
+from jobwarden.sources.errors import SourceError, SourceUnavailableError
 from jobwarden.sources.framing import Part, new_nonce, read_parts
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.sources.post_mortem import PostMortem
@@ -54,6 +54,7 @@ from jobwarden.sources.slurm.submitting import (
 from jobwarden.sources.slurm.unchanged import Unchanged
 from jobwarden.sources.submitting import Listing, Submission
 from jobwarden.sources.using import Use
+from jobwarden.transport.errors import TransportError
 from jobwarden_registry.clock import Clock, utc_now
 from jobwarden_registry.model import Evidence, LogPaths
 
@@ -299,7 +300,15 @@ class SlurmSource:
             chunk = {name: accepted[name] for name in names[at : at + IDS_PER_QUESTION]}
             nonce = new_nonce()
             argv = commands.cancel_argv(nonce, ids=list(chunk.values()), cluster=host.cluster, limit_s=limit_of(host))
-            outcomes |= read_outcomes(required(await run_parts(host, argv, nonce), "scancel"), chunk)
+            try:
+                outcomes |= read_outcomes(required(await run_parts(host, argv, nonce), "scancel"), chunk)
+            except (TransportError, SourceError) as error:
+                if not outcomes:
+                    raise
+                # What was taken before was taken.
+                lost = CancelOutcome(accepted=False, text=str(error), failed=True)
+                outcomes |= dict.fromkeys(names[at:], lost)
+                break
         return outcomes
 
 

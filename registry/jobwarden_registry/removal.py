@@ -1,0 +1,103 @@
+"""Removing a session whole: its state folder, and what is ours of its folder in the project."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from jobwarden_registry.disk import told_plainly
+from jobwarden_registry.index import Index
+from jobwarden_registry.journal import EVENTS
+from jobwarden_registry.paths import ACTIVE_JOBS, AGENTS, SESSIONS, Places
+from jobwarden_registry.rawjson import read_json
+from jobwarden_registry.session import Session
+
+_REMOVED = ".removed-"
+_SMALL = 1 << 20
+
+
+def remove_session(places: Places, session: Session, *, used_at: datetime, dry_run: bool = False) -> int:
+    """Remove a session that nobody has used since; answers how many bytes that frees, 0: it is used again, and stays.
+
+    The folder is first given a name that no session has, in one step: a crash leaves the session or a leftover, which
+    `sweep_removed` removes. Whoever comes to use it in that very moment finds it again.
+
+    Args:
+        places: The user's folders.
+        session: Which; it watches nothing.
+        used_at: When it was used last, as the caller has seen it.
+        dry_run: Only say it.
+
+    Raises:
+        RegistryError: It cannot be written.
+    """
+    folder = places.state / SESSIONS / session.entry.session_id
+    freed = _size(folder) + _size(_project_folder(session))
+    if dry_run:
+        return freed
+    aside = folder.with_name(f"{_REMOVED}{session.entry.session_id}-{secrets.token_hex(4)}")
+    with session.locked(), told_plainly(folder):
+        if session.load() or _is_used(places, session, used_at):
+            return 0
+        before = (folder / EVENTS).stat().st_size if (folder / EVENTS).exists() else 0
+        folder.rename(aside)
+        entry = Index(places).get(session.entry.session_id)
+        grown = (aside / EVENTS).exists() and (aside / EVENTS).stat().st_size != before
+        if grown and entry is None:
+            aside.rename(folder)
+            return 0
+        _tidy_project(session)
+        shutil.rmtree(aside, ignore_errors=True)
+    return freed
+
+
+def sweep_removed(places: Places) -> None:
+    """Remove what a crash has left of sessions that were being removed."""
+    for path in (places.state / SESSIONS).glob(f"{_REMOVED}*"):
+        if path.is_dir() and not path.is_symlink() and path.lstat().st_uid == os.geteuid():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_used(places: Places, session: Session, used_at: datetime) -> bool:
+    entry = Index(places).get(session.entry.session_id)
+    if entry is None:
+        return True
+    latest = [event.timestamp for event in session.journal.tail(1)]
+    return max([entry.last_seen_at, *latest]) > max(used_at, session.entry.last_seen_at)
+
+
+def _project_folder(session: Session) -> Path:
+    return session.entry.project.joinpath(*AGENTS, session.entry.session_id)
+
+
+def _tidy_project(session: Session) -> None:
+    """Remove our own files from the project, and the folder if nothing else is in it."""
+    folder = _project_folder(session)
+    with suppress(OSError):
+        if folder.is_symlink() or folder.lstat().st_uid != os.geteuid() or not _is_empty(folder / ACTIVE_JOBS):
+            return
+        for path in list(folder.iterdir()):
+            ignores = path.name == ".gitignore" and path.read_bytes().strip() == b"*"
+            if ignores or path.name == ACTIVE_JOBS or path.name.startswith(f"{ACTIVE_JOBS}.corrupt-"):
+                path.unlink()
+        folder.rmdir()
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether no job stands in a file: what somebody wrote there by hand stays."""
+    if not path.exists():
+        return True
+    if path.is_symlink() or path.stat().st_size > _SMALL:
+        return False
+    return read_json(path.read_bytes()) == []
+
+
+def _size(folder: Path) -> int:
+    with suppress(OSError):
+        if not folder.is_symlink():
+            return sum(path.lstat().st_size for path in folder.iterdir() if path.is_file())
+    return 0
