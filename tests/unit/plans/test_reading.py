@@ -162,7 +162,11 @@ def test_two_jobs_that_the_scheduler_could_not_tell_apart_are_refused(folder: Pa
     assert [one.text for one in problems] == ["2 jobs are called x in the home folder on localhost."]
 
 
-@pytest.mark.parametrize("text", ["= x", "[[jobs]", "\0"], ids=["no key", "no table", "a NUL"])
+@pytest.mark.parametrize(
+    "text",
+    ["= x", "[[jobs]", "\0", f"x = {'1' * 5000}", f"x = {'[' * 100_000}"],
+    ids=["no key", "no table", "a NUL", "a number without end", "lists in lists"],
+)
 def test_a_file_that_is_no_toml_is_refused_whole(folder: Path, text: str) -> None:
     with pytest.raises(PlanError) as raised:
         read(folder, text)
