@@ -15,9 +15,10 @@ from jobwarden.plans.spec import JobSpec
 from jobwarden.plans.state import INTENDED, UNSURE, PlanState, Run, change_plan
 from jobwarden.service.desk import Desk
 from jobwarden.service.plan_hosts import Hosts
-from jobwarden.service.plan_pausing import Override
+from jobwarden.service.plan_pausing import Override, going_rules, pause_rules
 from jobwarden.service.plan_records import Shelf
 from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
 
@@ -100,6 +101,23 @@ class PlanBook:
             self.standings[spec.name] = (
                 Standing() if run is None else shelf.standing(spec, await self.hosts.site_of(spec.host), run)
             )
+
+    async def pause(self, records: Sequence[JobRecord]) -> None:
+        """Pause the rules of these jobs, until the suspension is lifted: noted first, lest they stay so for ever."""
+        going = await going_rules(self.desk, self.session, records)
+        if not going:
+            return
+
+        def note(state: PlanState | None, _: Transaction) -> PlanState | None:
+            if state is None:
+                return None
+            both = {uid: tuple(dict.fromkeys((*state.paused.get(uid, ()), *names))) for uid, names in going.items()}
+            return state.model_copy(update={"paused": {**state.paused, **both}})
+
+        written = await self.desk.world.sessions.call(self.session, lambda one: change_plan(one, self.name, note))
+        if written is not None:
+            self.state = written
+            await pause_rules(self.desk, self.session, going)
 
     def specs(self) -> list[JobSpec]:
         """Give the jobs in order, with what this call says of them instead of the plan."""

@@ -228,7 +228,12 @@ class Work(PlanBook):
         ((record, created),) = taken
         if not created and rules.rules:
             written = [one for rule in rules.rules for one in read_text(rule)]
-            await add_rules(self.desk, Watched(record, self.session, live=True), written, from_start=False)
+            try:
+                await add_rules(self.desk, Watched(record, self.session, live=True), written, from_start=False)
+            except InvalidRuleError as error:
+                self.notes.append(f"{spec.name}: the plan's rules were not added: {error}")
+        if self.state.suspended is not None:
+            await self.pause([record])
         self.standings[spec.name] = Standing(record, live=True)
 
     def _before(self, spec: JobSpec, run: Run) -> JobRecord | None:
