@@ -16,8 +16,12 @@ import pytest
 from jobwarden.plans.errors import PlanError
 from jobwarden.service.plan_views import PlannedView, PlanView
 from jobwarden.service.service import open_service
+from jobwarden.sources.resubmitting import NotAgainError
+from jobwarden.sources.slurm.source import SlurmSource
+from jobwarden.sources.submitting import Submission
 from support.cluster import Cluster
 from support.plan_killed import STEPS
+from support.slurm_looks import host_of
 from support.watched import Watched, beside
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
@@ -246,3 +250,30 @@ async def test_two_that_submit_one_plan_at_once_submit_each_job_once(
         with pytest.raises(PlanError) as raised:
             await service.plans.submit(watched.home.caller("two"), file)
     assert "--session one" in raised.value.hint
+
+
+async def test_what_was_cancelled_before_it_could_begin_is_found_by_its_token_and_nothing_waits_for_it(
+    cluster: Cluster,
+) -> None:
+    """When slurmctld has forgotten it; else it would be taken for never submitted, and submitted again."""
+    source, host, folder = SlurmSource(), host_of(cluster), str(cluster.home())
+    held = await anyio.to_thread.run_sync(lambda: cluster.sbatch("-H", "--wrap", "true"))
+    made = {
+        "jw00waits": Submission("never", folder, (), (), b"#!/bin/sh\n", after=(f"afterok:{held}",)),
+        "jw00later": Submission("never", folder, ("--begin=now+1hour",), (), b"#!/bin/sh\n"),
+        "jw00array": Submission("never", folder, ("--begin=now+1hour", "--array=0-2"), (), b"#!/bin/sh\n"),
+    }
+    ids = {token: await source.submit_script(host, one, token) or "" for token, one in made.items()}
+
+    def cancel() -> None:
+        cluster.run(["scancel", held, *ids.values()])
+        for one in ids.values():
+            cluster.wait_until_forgotten(one)
+
+    await beside(cancel)
+    listing = await source.listing(host, within_s=60.0)
+    assert {token: found.id for token in ids if (found := listing.of_token(token))} == ids
+    waits = Submission("never", folder, (), (), b"#!/bin/sh\n", after=(f"afterok:{ids['jw00later']}",))
+    with pytest.raises(NotAgainError, match="forgotten"):
+        await source.submit_script(host, waits, "jw00after")
+    assert (await source.listing(host, within_s=60.0)).of_token("jw00after") is None

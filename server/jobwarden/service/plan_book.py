@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from jobwarden.actions.deeds import Deeds
 from jobwarden.actions.errors import HaltedError
 from jobwarden.actions.halting import halt_of
 from jobwarden.identity import Caller
@@ -76,6 +77,7 @@ class PlanBook:
     notes: list[str] = field(default_factory=list[str])
     overrides: Override = field(default_factory=Override)
     hosts: Hosts = field(init=False)
+    deeds: Deeds = field(default_factory=Deeds)
     submitted: int = 0
     renewed: set[str] = field(default_factory=set[str])
 

@@ -8,10 +8,15 @@ from pathlib import Path
 import anyio
 import pytest
 
+from jobwarden.actions.call import Firing
+from jobwarden.actions.deeds import CLAIMED, DONE, After, Deed, intend, note_after
 from jobwarden.plans.errors import PlanError
 from jobwarden.service import plan_finding
 from jobwarden.service.plan_finding import read_meant, write_plan
 from jobwarden.service.plan_views import PlanView
+from jobwarden.verdict.world import open_world
+from jobwarden_registry.session import Session
+from support.deeds import BEGIN
 from support.household import Household
 from support.paper import QuietDesk, paper_world
 from support.plan_paper import Printer, printing
@@ -161,3 +166,33 @@ async def test_a_session_file_keeps_the_host_that_was_said_once(
         await write_plan(desk, session, spec, runs, dry_run=False)
         spec, _ = await read_meant(desk, caller, file, "")
         assert [one.host for one in spec.jobs] == ["cluster-a"]
+
+
+async def test_what_a_rule_has_begun_to_submit_again_is_not_retried_beside_it(
+    home: Household, printer: Printer
+) -> None:
+    caller = home.caller()
+    async with printing(home, printer) as service:
+        file = plan_file(home, "a")
+        await service.plans.submit(caller, file)
+        (row,) = home.active()
+        printer.states["100"] = "FAILED"
+        await service.plans.resume(caller, file)
+        async with open_world(home.env) as world:
+            (session,) = await world.sessions.known()
+            for step, names in ((CLAIMED, ["a"]), (DONE, ["a", "a"])):
+                _note_resubmission(session, str(row["uid"]), step)
+                view = await service.plans.resume(caller, file, retry=["failed"])
+                assert (step, printer.names()) == (step, names)
+                assert ("submitting it again" in said(view, "a")[1]) is (step == CLAIMED)
+
+
+def _note_resubmission(session: Session, uid: str, step: str) -> None:
+    firing = Firing(id=f"{uid}:r:1", rule="r", job_uid=uid, at=BEGIN, captures={}, line="", stream="stdout")
+    deed = Deed(
+        id=f"{firing.id}#0", action="resubmit", rule="r", firing=firing.id, uid=uid, run="100", lineage="x", at=BEGIN
+    )
+    with session.transaction(own=True) as transaction:
+        if step == CLAIMED:
+            intend(transaction, deed, firing, "begins")
+        note_after(transaction, deed, After(id=deed.id, step=step, at=BEGIN), "goes on", told=False)
