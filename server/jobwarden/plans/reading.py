@@ -91,8 +91,8 @@ def read_plan_file(file: Path, *, checks: Checks, types: Collection[str]) -> tup
     return read_plan(raw, file=file, checks=checks, types=types)
 
 
-def read_most(file: Path) -> bytes:
-    """Read a file, and of one that is too large one byte more than is taken.
+def read_most(file: Path, most: int = FILE_BYTES + 1) -> bytes:
+    """Read the beginning of a file; of a plan that is too large one byte more than is taken.
 
     Raises:
         OSError: It cannot be read, or is no file.
@@ -100,7 +100,7 @@ def read_most(file: Path) -> bytes:
     if not file.is_file():  # a pipe would be waited for
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
     with file.open("rb") as opened:
-        return opened.read(FILE_BYTES + 1)
+        return opened.read(most)
 
 
 def read_plan(
@@ -300,7 +300,7 @@ def _scripts(reader: _Reader, where: str, given: Mapping[str, Any]) -> tuple[str
         return "", there
     path = reader.folder / here
     try:
-        head = path.read_bytes()[:2] if path.is_file() else None
+        head = read_most(path, 2)
     except OSError:
         head = None
     if head is None:

@@ -105,6 +105,7 @@ BAD = {
     "log and output": ("log = 'a'\noptions = { output = 'b' }", "both say"),
     "a folder that is not absolute": ("work_dir = 'runs'", "not absolute"),
     "arguments that are no list": ("arguments = 'a'", "no list"),
+    "arguments without end": (f"arguments = {['x' * 9999] * 7}", "more than 64 KiB"),
     "tags that are no tags": ("tags = 3", "cannot be tags"),
     "a rule that cannot be read": ("rules = ['patern=\"x\"']", "patern"),
     "a restart that cannot be": ("restart = 3", "no text"),

@@ -196,3 +196,15 @@ def _note_resubmission(session: Session, uid: str, step: str) -> None:
         if step == CLAIMED:
             intend(transaction, deed, firing, "begins")
         note_after(transaction, deed, After(id=deed.id, step=step, at=BEGIN), "goes on", told=False)
+
+
+async def test_a_script_is_not_read_whole_to_be_checked(home: Household, printer: Printer) -> None:
+    """A repository may hold one of many GiB that takes no room."""
+    file = plan_file(home, "a", "b")
+    with (home.project / "job.sh").open("r+b") as script:
+        script.truncate(1 << 40)
+    async with printing(home, printer) as service:
+        assert (await service.plans.check(home.caller(), file)).good
+        view = await service.plans.submit(home.caller(), file)
+        assert "has at most 4 MiB" in said(view, "a")[1]
+    assert printer.names() == []
