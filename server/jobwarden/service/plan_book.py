@@ -141,6 +141,13 @@ class PlanBook:
         begun = [run.at for run in latest if run is not None and run.step in (INTENDED, UNSURE)]
         return max(((now - at).total_seconds() for at in begun), default=0.0) + self.limit_s
 
+    def on_its_way(self) -> bool:
+        """Whether a submission without an answer may still arrive, and would be found by nothing but its token."""
+        now = self.desk.world.clock()
+        latest = (self.state.latest(name) for name in self.state.runs)
+        open_ = [run for run in latest if run is not None and run.step == INTENDED]
+        return any((now - run.at).total_seconds() <= self.limit_s for run in open_)
+
     def trouble(self, spec: JobSpec, error: JobwardenError) -> None:
         """Note what could not be asked or done now."""
         self.said[spec.name] = str(error)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from jobwarden.identity import Caller
-from jobwarden.plans.errors import PlanError
+from jobwarden.plans.errors import PlanBusyError, PlanError
 from jobwarden.plans.places import plan_lock
 from jobwarden.plans.state import PlanState, change_plan, load_plans
 from jobwarden.service.controlling import Controlling
@@ -194,8 +194,24 @@ class Plans:
         return PlanListView(plans=tuple(rows))
 
     async def forget(self, caller: Caller, name: str) -> None:
-        """Forget a plan; its jobs stay as they are."""
+        """Forget a plan; its jobs stay as they are, and what it holds is released.
+
+        Raises:
+            PlanBusyError: A submission may be on its way, or what it holds cannot be released now.
+            JobNotFoundError: There is no such plan.
+        """
         session, state = await find_plan(self._desk, caller, name)
+        work = Work(self._desk, caller, session, state, Order(submit=False))
+        if work.on_its_way():
+            raise PlanBusyError(
+                f"A submission of {name} may be on its way.", hint=f"First: jobwarden plan resume {name}"
+            )
+        if state.held:
+            await self._release(caller, work)
+            if work.state.held:
+                raise PlanBusyError(
+                    f"What {name} holds could not be released: {'; '.join(work.done)}", hint="Try again."
+                )
         await unpause_rules(self._desk, session, state.paused)
         await self._desk.world.sessions.call(
             session, partial(change_plan, name=name, change=lambda _state, _: None, text=f"plan {name}: forgotten")

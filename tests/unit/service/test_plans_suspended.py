@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from jobwarden.plans.errors import PlanBusyError
 from jobwarden.service import plan_book
 from jobwarden.service import plans as plans_module
 from jobwarden.service.plan_pausing import pause_rules
@@ -116,3 +117,24 @@ async def test_what_a_suspension_may_hold_is_released_by_the_resume_after_it(
             assert Hand.held
             await service.plans.resume(home.caller(), "p")
         assert Hand.held == set()
+
+
+async def test_a_plan_is_forgotten_only_when_nothing_is_on_its_way_and_what_it_holds_is_released(
+    home: Household, printer: Printer, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans_module, "Controlling", Hand)
+    caller = home.caller()
+    async with printing(home, printer) as service:
+        printer.lose_answers = True
+        await service.plans.submit(caller, file, wait=False)
+        with pytest.raises(PlanBusyError, match="on its way"):
+            await service.plans.forget(caller, "p")
+        await service.plans.resume(caller, "p")
+        await service.plans.suspend(caller, "p", reason="wrong", hold=True)
+        assert Hand.held
+        with monkeypatch.context() as patch:
+            patch.setattr(Hand, "fails", "release")
+            with pytest.raises(PlanBusyError, match="failed"):
+                await service.plans.forget(caller, "p")
+        await service.plans.forget(caller, "p")
+        assert (Hand.held, (await service.plans.listed(caller)).plans) == (set(), ())
