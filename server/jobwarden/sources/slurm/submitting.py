@@ -59,6 +59,8 @@ jw_done
 _SUBMITTED = r"""
 ask squeue squeue -h -a -t all -u "$(id -u)" -o "%k$jw_nonce%A$jw_nonce"
 ask sacct sacct -n -P -X -D -u "$(id -u)" -S "now-$1minutes" "--delimiter=$jw_nonce" -o SubmitLine,JobIDRaw
+ask ended sacct -n -P -X -D -u "$(id -u)" -S "now-$1minutes" -E now+60minutes -s CA,DL,F "--delimiter=$jw_nonce" \
+  -o SubmitLine,JobIDRaw
 jw_done
 """
 
@@ -108,7 +110,7 @@ def submit_script_argv(nonce: str, submission: Submission, token: str, *, cluste
 
 
 def submitted_argv(nonce: str, *, within_s: float, cluster: str, limit_s: float) -> list[str]:
-    """Ask for all jobs of the login user with their comments (part `squeue`) and submit lines (part `sacct`)."""
+    """Ask for all jobs of the login user with their comments (part `squeue`) and submit lines (`sacct`, `ended`)."""
     minutes = str(int(within_s // 60) + 60)
     return commands.slurm_argv(_SUBMITTED, nonce, minutes, cluster=cluster, limit_s=limit_s)
 
@@ -186,13 +188,13 @@ def read_submission(parts: Mapping[str, Part]) -> str | None:
 
 def read_submitted(parts: Mapping[str, Part], nonce: str, token: str) -> str | None:
     """Find a token's job; see `Resubmits.submitted`."""
-    for name in ("squeue", "sacct"):
+    for name in ("squeue", "sacct", "ended"):
         part = parts.get(name)
         text = "" if part is None else part.stdout.decode("utf-8", "replace")
         found = re.search(rf"{re.escape(token)}.*?{nonce}(?P<id>\d+)", text, re.DOTALL)
         if found is not None:
             return found["id"]
-        if part is None or (part.status != 0 and not (name == "sacct" and no_accounting(part))):
+        if part is None or (part.status != 0 and not (name != "squeue" and no_accounting(part))):
             said = "no answer" if part is None else part.stderr.strip()[:300] or f"exit {part.status}"
             raise SourceUnavailableError(f"{name}: {said}", code="slurm.unavailable")
     return None
