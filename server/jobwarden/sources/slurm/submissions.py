@@ -1,8 +1,8 @@
 """Scripts submitted to Slurm, and what was submitted with which token, in one question.
 
 `%F` is the number of a whole array and of any other job (`man squeue` 22.05). squeue is asked first: what it does not
-show any more accounting has had for as long as slurmctld remembers ended jobs. sacct with a window alone leaves out what
-was cancelled before it could begin (held, `--begin`, `--dependency`; measured on 22.05.8); with states it shows that.
+show any more accounting has had for as long as slurmctld remembers ended jobs. sacct with a window alone leaves out
+what was cancelled before it could begin (held, `--begin`, `--dependency`; measured on 22.05.8); with states it does not.
 """
 
 from __future__ import annotations
