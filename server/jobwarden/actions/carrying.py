@@ -32,7 +32,7 @@ from jobwarden.actions.deeds import (
 from jobwarden.actions.errors import ActionError, HaltedError
 from jobwarden.actions.grants import Grants, granted_in
 from jobwarden.actions.halting import Halt, bar_of
-from jobwarden.actions.planning import MESSAGES, Plan, plan
+from jobwarden.actions.planning import MESSAGES, Plan, dry_text, plan
 from jobwarden.actions.restarting import is_told, note_restart, refuse_restart
 from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
@@ -145,7 +145,7 @@ class Actor:
                     record, firing, calls, grants, self.deeds.of(one), bar_of(one, _asked_at(record, firing))
                 ),
             )
-            return [Done(one.deed.action, "dry_run", one.text) for one in plans]
+            return [Done(one.deed.action, "dry_run", dry_text(one)) for one in plans]
         noted: dict[str, Plan] = {}
         async with self._lane(session, record.uid).guard:
             await book.write(
