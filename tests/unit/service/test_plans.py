@@ -279,8 +279,15 @@ async def test_a_plan_that_is_wrong_is_refused_whole_and_leaves_no_file(home: Ho
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "{", '{"jobs": 3}', '{"jobs": [{"job_id": "1; rm", "name": "a"}]}', '{"jobs": [{"job_id": "1"}]}'],
-    ids=["a list", "torn", "jobs that are none", "an id that is none", "no name"],
+    [
+        "[]",
+        "{",
+        '{"jobs": 3}',
+        '{"jobs": [{"job_id": "1; rm", "name": "a"}]}',
+        '{"jobs": [{"job_id": "1"}]}',
+        "[" * 100_000,
+    ],
+    ids=["a list", "torn", "jobs that are none", "an id that is none", "no name", "brackets"],
 )
 async def test_a_session_file_that_is_none_is_refused(home: Household, text: str) -> None:
     file = home.project / "s.json"
