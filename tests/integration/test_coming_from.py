@@ -102,13 +102,13 @@ def _as_snbb(type_in: Prompt) -> None:
 
 def _as_unraid(type_in: Prompt) -> None:
     type_in("jobwarden run --name rebalance -- sleep 600", says="rebalance")
-    type_in("jobwarden status", code=3, says="rebalance.*RUNNING")
+    type_in("jobwarden status", code=3, says="(?i)running +rebalance")
     type_in("jobwarden cancel rebalance", says="rebalance")
     type_in("jobwarden history", says="rebalance")
     type_in("jobwarden history --name rebalance", says="(?s)rebalance.*cancelled by")
     type_in("jobwarden history --limit 10", says="bids-01")
     type_in("jobwarden history --stats --name rebalance", says="rebalance")
-    type_in('jobwarden plan suspend nightly --reason "Maintenance window"', says="Maintenance window")
+    type_in('jobwarden plan suspend nightly --reason "Maintenance window"', code=3, says="Maintenance window")
     type_in("jobwarden plan resume nightly", code=3)
     type_in("jobwarden cleanup --older-than 60d")
     type_in("jobwarden cleanup")
