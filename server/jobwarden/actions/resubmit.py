@@ -77,7 +77,7 @@ async def resubmit(book: Book, record: JobRecord, deed: Deed, grants: Grants) ->
     refused = ""
     if (halt := await book.bar(deed)) is not None:  # it was begun before that
         said += await _stop(book, new_id, halt)
-    elif deed.action == RESTART and (deed.uid, deed.run) in (await book.known()).unwanted:
+    elif (await book.known()).is_unwanted(deed):
         refused = await _called_off(book, record, deed, new_id)
         said += refused
     if deed.arguments.get("cancel_original"):
