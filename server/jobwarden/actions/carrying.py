@@ -29,7 +29,7 @@ from jobwarden.actions.deeds import (
     Known,
     intend,
 )
-from jobwarden.actions.errors import ActionError, HaltedError
+from jobwarden.actions.errors import ActionError, HaltedError, InvalidRuleError
 from jobwarden.actions.grants import Grants, granted_in
 from jobwarden.actions.halting import Halt, bar_of
 from jobwarden.actions.planning import MESSAGES, Plan, plan
@@ -269,7 +269,7 @@ class Actor:
         waits = self._lane(book.session, deed.uid).waits
         try:
             await self._deed(book, record, deed, grants, again=again)
-        except (ActionError, NotAgainError, InvalidIdError) as error:
+        except (ActionError, NotAgainError, InvalidIdError, InvalidRuleError) as error:
             await book.note(deed, FAILED, f"{deed.action} was not done: {error}", told=await is_told(book, deed))
         except HaltedError as error:  # news to nobody: the halt itself is
             await book.note(deed, REFUSED, f"{deed.action} was not done: {error}", told=False)
