@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from jobwarden.actions.book import Book
@@ -56,6 +57,22 @@ def _begun_before(record: JobRecord, moment: datetime | None) -> bool:
     return moment is None or begun is None or begun < moment
 
 
+async def is_unwanted(book: Book, record: JobRecord, deed: Deed) -> bool:
+    """Whether somebody wanted the end of the run that a rule has submitted again, in any session that can be read."""
+    known = await book.known()
+    for session in await book.rounds.sessions.known():
+        if session.entry.session_id != book.session.entry.session_id:
+            with suppress(JobwardenError):
+                other = await book.rounds.sessions.call(session, book.deeds.of)
+                if other.is_unwanted(deed, _places(record)):
+                    return True
+    return known.is_unwanted(deed)
+
+
+def _places(record: JobRecord) -> frozenset[str]:
+    return frozenset(f"{record.type}:{place}" for place in (record.site, record.host))
+
+
 async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: bool) -> None:
     """Look whether another firing has this run submitted again, or somebody wanted its end, in any session.
 
@@ -69,7 +86,7 @@ async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: b
         ActionError: It was, or may have been; or its end was asked for.
         NotYetError: One is about to, or a session cannot be read.
     """
-    places = {f"{record.type}:{place}" for place in (record.site, record.host)}
+    places = _places(record)
     try:
         sessions = await book.rounds.sessions.known()
         known = [await book.rounds.sessions.call(session, book.deeds.of) for session in sessions]

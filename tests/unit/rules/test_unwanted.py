@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jobwarden.actions.cancel import Doomed, Order, request_cancel
 from jobwarden.actions.control import read_change, request_control
 from jobwarden.sources.controls import Control
@@ -69,12 +71,14 @@ async def test_a_rule_submits_no_run_again_whose_end_a_person_has_asked_for(job:
     assert "Its end was asked for" in done.text
 
 
-async def test_a_resubmission_that_is_on_its_way_when_a_person_cancels_is_ended(job: Job) -> None:
+@pytest.mark.parametrize("session", ["its own", "another"])
+async def test_a_resubmission_that_is_on_its_way_when_a_person_cancels_is_ended(job: Job, session: str) -> None:
     stage = job.stage
     submit = stage.press.submit
+    where, theirs = elsewhere(job) if session == "another" else (stage.session, stage.current())
 
     async def slow(*args: object) -> str | None:
-        await request_cancel(stage.world.rounds, [Doomed(stage.session, stage.current())], PERSON)
+        await request_cancel(stage.world.rounds, [Doomed(where, theirs)], PERSON)
         return await submit(*args)  # type: ignore[arg-type]  # as it was called
 
     job.press.submit = slow

@@ -192,7 +192,7 @@ async def test_a_lost_answer_is_looked_for_by_the_next_call_and_nothing_is_submi
 async def test_what_a_person_has_begun_frees_no_agent_of_the_grant(clean_environment: Path) -> None:
     """What an agent's own sandbox can write into the journal must grant it nothing, either."""
     async with pressed(clean_environment) as (service, _, home, press):
-        original, press.original = press.original, unanswered  # type: ignore[method-assign]
+        original, press.original = press.original, unanswered  # type: ignore[method-assign]  # it is behind
         (row,) = (await control(service, home, "resubmit", "100", value="mem=32G", free=True)).rows
         assert row.outcome == "open", row.text
         press.original = original  # type: ignore[method-assign]  # it answers again
@@ -202,9 +202,9 @@ async def test_what_a_person_has_begun_frees_no_agent_of_the_grant(clean_environ
 
 async def test_a_call_that_changes_something_else_does_not_go_on_with_the_one_before(clean_environment: Path) -> None:
     async with pressed(clean_environment) as (service, _, home, press):
-        original, press.original = press.original, unanswered  # type: ignore[method-assign]
+        original, press.original = press.original, unanswered  # type: ignore[method-assign]  # it is behind
         await control(service, home, "resubmit", "100", value="mem=32G", free=True)
-        press.original = original  # type: ignore[method-assign]
+        press.original = original  # type: ignore[method-assign]  # it answers again
         press.lose_answers = True
         find, press.submitted = press.submitted, nothing  # type: ignore[method-assign] # pyright: ignore[reportAttributeAccessIssue] -- it is behind
         (row,) = (await control(service, home, "resubmit", "100", value="mem=64G", free=True)).rows
