@@ -22,7 +22,8 @@ async def refuse_restart(book: Book, deed: Deed) -> None:
     """Look whether a submission is meant still.
 
     Raises:
-        ActionError: Somebody wanted the job's end; of a restart: or took the rule away, or its run lives again.
+        ActionError: Somebody wanted the job's end; of a restart: or took the rule away, or its run lives again,
+            or its end was told.
     """
     known = await book.known()
     if known.after.get(deed.id) is not None:
@@ -35,6 +36,8 @@ async def refuse_restart(book: Book, deed: Deed) -> None:
         raise ActionError("Its rule was removed.")
     if record is not None and record.held is None and run_of(record) == deed.run and record.phase in _ALIVE:
         raise ActionError("Its run lives again.")
+    if record is not None and record.held is None and record.phase.closed:
+        raise ActionError("Its end was told already, and who waited for it has acted on that.")
 
 
 def refuse_unwanted(known: Known, deed: Deed, places: Iterable[str] = ()) -> None:

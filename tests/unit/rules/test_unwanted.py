@@ -86,3 +86,28 @@ async def test_a_resubmission_that_is_on_its_way_when_a_person_cancels_is_ended(
     (done,) = await stage.do(RESUBMIT)
     assert (done.outcome, job.made()) == ("done", ["900"])
     assert stage.press.killed == {"900": 1}
+
+
+async def test_an_end_that_was_told_is_followed_by_no_restart_whenever_a_watcher_comes(job: Job) -> None:
+    """Nobody decided for hours, and whoever asked then was told the end."""
+    job.rules("restart=[failed] times=2")
+    job.fail()
+    job.stage.clock.later(hours=4)
+    job.fail()
+    assert len(job.ends()) == 1
+    await job.look()
+    assert (job.made(), len(job.ends())) == ([], 1)
+
+
+async def test_a_restart_that_is_open_when_the_end_is_told_is_not_done_after_it(job: Job) -> None:
+    job.rules("restart=[failed] times=2")
+    original = unanswered(job)
+    job.fail()
+    job.stage.clock.later(hours=2)
+    await job.look()
+    job.stage.clock.later(hours=1)
+    job.fail()
+    assert len(job.ends()) == 1
+    job.press.original = original  # it answers again
+    await job.look()
+    assert (job.made(), len(job.ends())) == ([], 1)
