@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from jobwarden.actions.cancel import Doomed, Order, request_cancel
 from jobwarden.actions.control import read_change, request_control
+from jobwarden.rules.store import load_rules
+from jobwarden.service.taking_over import take_over
 from jobwarden.sources.controls import Control
 from jobwarden_registry.index import SessionEntry
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
 from support.deeds import call
+from support.paper import QuietDesk
 from unit.rules.test_restarting import Job, job, unanswered
 
 __all__ = ["job"]
@@ -111,3 +115,21 @@ async def test_a_restart_that_is_open_when_the_end_is_told_is_not_done_after_it(
     job.press.original = original  # it answers again
     await job.look()
     assert (job.made(), len(job.ends())) == ([], 1)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_job_that_is_taken_over_is_started_again_no_more_often_than_its_rule_says(job: Job, times: int) -> None:
+    job.rules(f"name=again restart=[failed] times={times}")
+    job.fail()
+    await job.look()
+    assert job.made() == ["900"]
+    async with anyio.create_task_group() as tasks:
+        desk = QuietDesk(job.stage.world, tasks, version="0")
+        caller = job.stage.home.caller("fresh")
+        (taken,) = await take_over(desk, caller, job.stage.session, {job.stage.record.uid})
+        session = await desk.session(caller)
+        tasks.cancel_scope.cancel()
+    assert session is not None
+    (record,) = session.load()
+    assert (taken.uid, f"times={max(1, times - 1)}" in record.rules[0]) == (record.uid, True)
+    assert load_rules(session)[record.uid].of("again").paused is (times == 1)
