@@ -124,7 +124,7 @@ def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
         parts += _lines([f"{metric.name} {drawn} {told}"])
     if view.left_out:
         parts += _lines(
-            [f"{view.left_out} earlier events are left out; --limit {view.left_out + len(view.events)} shows all."],
+            [f"{view.left_out} earlier events are left out: --page {view.page + 1}, or --limit N (1000 at most)."],
             "dim",
         )
     for event in view.events:

@@ -110,6 +110,8 @@ class TimelineView(_View):
     job: JobView
     runs: tuple[RunView, ...]
     events: tuple[Event, ...]
+    page: int = 1
+    """From 1, which has the latest events."""
     left_out: int
     """How many events came before those."""
     bookkeeping: int
