@@ -117,7 +117,8 @@ def _story(view: TimelineView, now: datetime, most: int) -> str:
     lines = [_event(event, now) for event in view.events]
     room = most - _MARGIN - len(head) - sum(len(line) + 1 for line in body)
     kept, cut = fit(lines[::-1], room * 3 // 5)
-    body += [*([f"... {cut} earlier events cut: limit={max(1, len(kept))} and then page=2"] if cut else []), *kept[::-1]]
+    body += [f"... {cut} earlier events cut; pages of limit={max(1, len(kept))} fit"] if cut else []
+    body += kept[::-1]
     return _answer(view.news, head, body, [f"note: {cell(note, 400)}" for note in view.notes], now, most)
 
 

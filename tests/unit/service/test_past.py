@@ -212,7 +212,8 @@ async def test_a_run_that_ended_before_the_moment_is_not_among_the_single_runs_s
         "ended_at": utc_text(NOW - timedelta(days=8)), "status": "REQUEUED", "phase": "pending",
     }  # fmt: skip
     last: JsonValue = {
-        "id": "11", "submitted_at": utc_text(NOW - timedelta(hours=3)), "started_at": utc_text(NOW - timedelta(hours=2)),
+        "id": "11", "submitted_at": utc_text(NOW - timedelta(hours=3)),
+        "started_at": utc_text(NOW - timedelta(hours=2)),
         "ended_at": utc_text(NOW - timedelta(hours=1)), "status": "COMPLETED", "phase": "succeeded",
     }  # fmt: skip
     writer = Writer()

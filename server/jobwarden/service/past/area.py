@@ -124,9 +124,7 @@ class Past:
                 news=told,
             )
 
-    async def _timeline(
-        self, caller: Caller, past: PastOf, one: Known, query: Query, *, telling: bool
-    ) -> TimelineView:
+    async def _timeline(self, caller: Caller, past: PastOf, one: Known, query: Query, *, telling: bool) -> TimelineView:
         uid = one.record.uid
         events = await self._desk.world.sessions.call(one.session, lambda session: story.events_of(session, uid))
         told = [event for event in events if story.is_told(event)]
