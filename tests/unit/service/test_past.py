@@ -233,7 +233,9 @@ async def test_a_job_that_was_started_again_after_its_end_counts_once_with_all_i
     writer.job("11", status="FAILED", metrics=1)
     (record,) = [event["record"] for event in writer.events if event["event"] == "finished"]
     assert isinstance(record, dict)
-    (first,) = record["attempts"]  # type: ignore[misc, union-attr]  # pyright: ignore[reportOptionalIterable, reportGeneralTypeIssues] -- as a_life writes it
+    attempts = record["attempts"]
+    assert isinstance(attempts, list)
+    (first,) = attempts
     assert isinstance(first, dict)
     second: JsonValue = {**first, "id": "12", "status": "COMPLETED", "phase": "succeeded", "exit_code": 0}
     later = len(writer.events)
