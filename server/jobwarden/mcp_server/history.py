@@ -131,7 +131,7 @@ def _event(event: Event, now: datetime) -> str:
 
 
 def _group_row(group: GroupView, now: datetime) -> tuple[str, ...]:
-    rate = "" if group.success_rate is None else f"{group.success_rate:.0%}"
+    rate = "" if group.percent is None else f"{group.percent}%"
     health = [f"FAILED {group.failing_in_a_row} times in a row"] if group.failing_in_a_row else []
     if group.slower is not None:
         usual, now_s = duration_text(group.slower.before_s), duration_text(group.slower.recent_s)

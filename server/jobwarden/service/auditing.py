@@ -84,13 +84,17 @@ class Auditing:
         """Give what is done from now on, or since a moment, as it is done; of some first that they begin."""
         seen: dict[str, int] = {}
         readers: dict[str, Reader] = {}
-        first = True
+        old: set[str] | None = set() if wanted.since is not None else None
         while True:
-            for session in await self._desk.world.sessions.known():
+            sessions = await self._desk.world.sessions.known()
+            if old is None:
+                old = {session.entry.session_id for session in sessions}
+            for session in sessions:
                 name = session.entry.session_id
                 try:
-                    if first and wanted.since is None:
+                    if name in old:
                         seen[name] = await self._desk.world.sessions.call(session, lambda one: one.journal.last_seq())
+                        old.discard(name)
                     events = await self._desk.world.sessions.call(session, partial(_after, seq=seen.get(name, 0)))
                 except JobwardenError:  # it is read again
                     continue
@@ -100,7 +104,6 @@ class Auditing:
                     deed = reader.take(event)
                     if deed is not None and wanted.fits(deed):
                         yield deed
-            first = False
             await anyio.sleep(_LOOK_S)
 
 

@@ -194,6 +194,14 @@ class GroupView(_View):
     """How many of the latest, without a success between them; cancelled and lost ones are passed over."""
     slower: SlowerView | None = None
 
+    @property
+    def percent(self) -> int | None:
+        """The success rate for people: 100 only where none failed, 0 only where none succeeded."""
+        if self.success_rate is None:
+            return None
+        rounded = round(self.success_rate * 100)
+        return rounded if self.success_rate in (0.0, 1.0) else min(99, max(1, rounded))
+
 
 class StaleView(_View):
     """A job that lives and of which nothing new has been known for long."""

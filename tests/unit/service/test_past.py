@@ -266,6 +266,26 @@ async def test_a_job_that_two_sessions_watched_counts_once_in_wider_scopes(servi
     assert isinstance(story, TimelineView), "an id means one job"
 
 
+async def test_what_another_session_has_taken_over_is_not_said_to_be_missing(service: Service, home: Household) -> None:
+    writer = Writer()
+    for job_id, text in (("11", "taken over by session x"), ("12", "removed from active_jobs.json")):
+        writer.job(job_id)
+        writer.events[-1] = {**writer.events[-1], "event": "removed", "text": text}
+    writer.write(home)
+    (group,) = [note for note in (await listed(service, home)).notes if "watched no longer" in note]
+    assert group.startswith("1 more were")
+
+
+async def test_a_rate_is_not_whole_while_a_job_failed(service: Service, home: Household) -> None:
+    writer = Writer()
+    for number in range(300):
+        writer.job(str(100 + number), status="FAILED" if number == 7 else "COMPLETED", at=BEGUN)
+    writer.write(home)
+    view = await told(service, home)
+    assert "\t99%\t" in stats_text(view, NOW)
+    assert "100%" not in stats_text(view, NOW)
+
+
 async def test_a_long_story_is_told_in_pages_whose_limits_can_be_asked_for(service: Service, home: Household) -> None:
     writer = Writer()
     writer.job("11")
