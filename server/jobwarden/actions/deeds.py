@@ -249,7 +249,11 @@ class Deeds:
     def of(self, session: Session) -> Known:
         """Read what is new. Under the session's lock nobody can add to it meanwhile."""
         known = self._known.setdefault(session.entry.session_id, Known())
-        for event in session.journal.read(known.seq):
+        fresh = session.journal.read(known.seq)
+        if not fresh and session.journal.last_seq() < known.seq:  # it was removed, and has begun anew
+            known = self._known[session.entry.session_id] = Known()
+            fresh = session.journal.read()
+        for event in fresh:
             known.seq = max(known.seq, event.seq)
             if event.event == EventKind.ACTION:
                 _take(known, event)

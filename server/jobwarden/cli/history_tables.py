@@ -124,7 +124,7 @@ def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
         parts += _lines([f"{metric.name} {drawn} {told}"])
     if view.left_out:
         parts += _lines(
-            [f"{view.left_out} earlier events are left out; --limit {view.left_out + len(view.events)} shows all."],
+            [f"{view.left_out} earlier events are left out: --page {view.page + 1}, or --limit N (1000 at most)."],
             "dim",
         )
     for event in view.events:
@@ -142,7 +142,7 @@ def _groups(groups: Sequence[GroupView], by: str, now: datetime) -> RenderableTy
         right = name in ("RUNS", "OK", "FAILED", "CANC", "LOST")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for group in groups:
-        rate = "-" if group.success_rate is None else f"{group.success_rate:.0%}"
+        rate = "-" if group.percent is None else f"{group.percent}%"
         more = f" +{group.attempts - group.runs}" if group.attempts > group.runs else ""
         table.add_row(
             _text(words.clean(group.key)),

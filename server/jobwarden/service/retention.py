@@ -16,8 +16,9 @@ from anyio import to_thread
 from jobwarden.actions.audit_keys import DID
 from jobwarden.actions.deeds import DEED, KEPT, Deeds
 from jobwarden.actions.halting import halt_of
-from jobwarden.bindings import ANNOUNCED, CALLS, CLIENTS, living
+from jobwarden.bindings import ANNOUNCED, CALLS, CLIENTS, is_gone, living
 from jobwarden.delivery.news import ROOT, is_news
+from jobwarden.plans.state import INTENDED, load_plans
 from jobwarden.rules.store import load_rules
 from jobwarden.service.retention_views import CleanupView, KeptView
 from jobwarden.service.tickets import WAITS, Ticket
@@ -109,7 +110,7 @@ class Retention:
     def _clean(self, session: Session, *, ages: Ages, waited: frozenset[str], dry_run: bool) -> KeptView | None:
         name, now = session.entry.session_id, self._world.clock()
         used_at = _used_at(session)
-        removes = ages.remove is not None and used_at <= now - ages.remove
+        removes = ages.remove is not None and used_at <= now - ages.remove and not self._is_in_use(session)
         if ages.compact is None and not removes:
             return None
         before = now - (ages.compact if ages.compact is not None else EVERY)
@@ -149,6 +150,17 @@ class Retention:
             is_news(event) for event in session.journal.read(max(acknowledged.shown, acknowledged.acknowledged))
         )
         return f"{untold} event(s) were never told to its agent" if untold else ""
+
+    def _is_in_use(self, session: Session) -> bool:
+        """Whether a client is in it, however long it has been silent, or a plan of it is to go on."""
+        entry = self._world.sessions.index.get(session.entry.session_id) or session.entry  # as it stands now
+        if is_gone(entry, self._world.machine_id, living(self._world.places)) is False:
+            return True
+        plans = load_plans(session).values()
+        return any(
+            one.suspended is not None or any(runs and runs[-1].step == INTENDED for runs in one.runs.values())
+            for one in plans
+        )
 
     def _waited_for(self) -> frozenset[str]:
         """Give the sessions with a wait whose answer may still be asked for."""
