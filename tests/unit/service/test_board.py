@@ -334,7 +334,7 @@ async def test_of_thousands_of_ended_jobs_only_those_of_the_last_day_are_read_wh
     lives += a_life("2000", chance, now - timedelta(hours=3), seq=9, session="session-8", ran_s=60, waited_s=1)
     add_session(home, "session-8", b"".join(write_json(event) + b"\n" for event in lives), old)
     add_session(home, "session-9", b"".join(write_json(event) + b"\n" for event in lives[:-5]), old)
-    os.utime(home.places.state / "sessions" / "session-9" / EVENTS, (old.timestamp(),) * 2)
+    os.utime(home.places.state / "sessions" / "session-9" / EVENTS, (old.timestamp(), old.timestamp()))
     paper.states["1"] = "RUNNING"
     await service.register(elsewhere(home), type="paper", ids=["1"], host="far")
     view = await service.board.look(home.caller("person"))
