@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import anyio
@@ -87,6 +88,9 @@ class BoardApp(App[None]):
         self._rest: Timer | None = None
         self._look = anyio.Lock()
         self._looked = anyio.Event()
+        self._deeds = 0
+        """How many are being done."""
+        self._leaving = False
         self._reading: BoardJob | None = None
         """Whose log is being read."""
 
@@ -250,7 +254,8 @@ class BoardApp(App[None]):
     async def _cancel(self, one: BoardJob) -> None:
         self.notify(f"Asking for the end of {words.title(one.job)} ...", markup=False)
         try:
-            view = await self.board.cancel(self.caller, one.uid, reason=_REASON)
+            with self._doing():
+                view = await self.board.cancel(self.caller, one.uid, reason=_REASON)
         except JobwardenError as error:
             self.notify(words.clean(str(error)), severity="error", markup=False)
         else:
@@ -270,7 +275,8 @@ class BoardApp(App[None]):
     @work(group="deeds")
     async def _control(self, one: BoardJob, deed: Deed) -> None:
         try:
-            view = await self.board.control(self.caller, one.uid, deed, reason=_REASON)
+            with self._doing():
+                view = await self.board.control(self.caller, one.uid, deed, reason=_REASON)
         except JobwardenError as error:
             self.notify(words.clean(str(error)), severity="error", markup=False)
         else:
@@ -278,6 +284,26 @@ class BoardApp(App[None]):
             for note in view.notes:
                 self.notify(words.clean(note), markup=False)
         await self.look()
+
+    @contextmanager
+    def _doing(self) -> Generator[None]:
+        """Note that a deed is being done; with the last one, whoever wanted to leave leaves."""
+        self._deeds += 1
+        try:
+            yield
+        finally:
+            self._deeds -= 1
+            if self._leaving and not self._deeds:
+                self.exit()
+
+    async def action_quit(self) -> None:
+        """End, when what was asked for is done; asked again, at once."""
+        if not self._deeds or self._leaving:
+            self.exit()
+            return
+        self._leaving = True
+        told = "It is still being done, and the board ends then. q again: at once, and it may stay undone."
+        self.notify(told, severity="warning", markup=False)
 
     def _tell(self, rows: Sequence[CancelRow] | Sequence[ControlRow]) -> None:
         for row in rows:

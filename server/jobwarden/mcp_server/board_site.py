@@ -149,7 +149,11 @@ class BoardSite:
         if not (number.isascii() and number.isdigit() and len(number) < 6 and 1 <= int(number) <= _MOST_LINES):
             return _refusal(400, f"lines is 1 to {_MOST_LINES}.")
         view = await self._board.tail(
-            self._person, asked.get("uid", ""), lines=int(number), cursor=asked.get("cursor"), ask=asked.get("ask") == "1"
+            self._person,
+            asked.get("uid", ""),
+            lines=int(number),
+            cursor=asked.get("cursor"),
+            ask=asked.get("ask") == "1",
         )
         return Response(json_text(view), media_type="application/json")
 

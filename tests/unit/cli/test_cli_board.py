@@ -21,7 +21,7 @@ from jobwarden.cli.board_table import JobTable
 from jobwarden.cli.board_words import chosen, coarse, host_line, said, summary
 from jobwarden.identity import Caller
 from jobwarden.service.board_views import BoardView
-from jobwarden.service.views import TailView, WatcherView
+from jobwarden.service.views import CancelView, TailView, WatcherView
 from jobwarden_registry.errors import JobNotFoundError, UnreadableError
 from jobwarden_registry.phases import Phase
 from support.boards import HOSTILE, FakeBoard, a_morning, board_job, board_view
@@ -341,6 +341,39 @@ async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_c
         await until_done(pilot, board, 4)
     deeds = ["hold", "release", "pause_watching", "resume_watching"]
     assert board.controlled == [("uid48231_[1-8]", deed) for deed in deeds]
+
+
+@dataclass
+class BusyBoard(FakeBoard):
+    """A cancel takes as long as the test wants."""
+
+    gate: anyio.Event = field(default_factory=anyio.Event)
+    begun: anyio.Event = field(default_factory=anyio.Event)
+
+    async def cancel(self, caller: Caller, uid: str, *, reason: str) -> CancelView:
+        self.begun.set()
+        await self.gate.wait()
+        return await super().cancel(caller, uid, reason=reason)
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_q_waits_for_a_cancel_that_is_being_done_unless_it_is_pressed_again(*, hurried: bool) -> None:
+    board = BusyBoard(a_morning().view)
+    async with screen(board) as pilot:
+        await pilot.press("down", "c", "y")
+        with anyio.fail_after(20):
+            await board.begun.wait()
+        await pilot.press("q")
+        await until(pilot, "It is still")
+        assert pilot.app.is_running
+        if hurried:
+            await pilot.press("q")
+        else:
+            board.gate.set()
+        with anyio.fail_after(20):
+            while pilot.app.is_running:
+                await pilot.pause(0.05)
+    assert len(board.cancelled) == (0 if hurried else 1)
 
 
 async def test_what_has_ended_is_not_asked_about() -> None:
