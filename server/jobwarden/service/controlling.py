@@ -266,7 +266,8 @@ class Controlling:
         desk = self._desk
         sessions = list({each.one.session.entry.session_id: each.one.session for each in meant}.values())
         async with desk.news.telling(await desk.session(caller), caller) as told:
-            now = {one.record.uid: one for one in await desk.known(sessions)}
+            uids = {each.one.record.uid for each in meant}
+            now = {one.record.uid: one for one in await desk.known(sessions, uids)}
             views = await desk.views([now.get(each.one.record.uid, each.one) for each in meant], caller)
             rows = [
                 ControlRow(

@@ -9,7 +9,7 @@ import anyio
 from jobwarden.actions.cancel import CancelReport, Doomed, Order, Reports, request_cancel, why_not
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
-from jobwarden.service.names import Known, find_jobs
+from jobwarden.service.names import UID, Known, find_jobs
 from jobwarden.service.views import CancelRow, CancelView, JobView
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.phases import Phase
@@ -102,16 +102,18 @@ async def choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: bool
     Raises:
         JobNotFoundError, AmbiguousJobError: As `find_jobs`.
     """
-    own = await desk.known(await desk.in_scope(caller, project=False))
+    # By their uids they are found without the whole past of every session.
+    uids = {job.removeprefix(UID) for job in jobs} if all(job.startswith(UID) for job in jobs) else None
+    own = await desk.known(await desk.in_scope(caller, project=False), uids)
     if not jobs:
         return [one for one in own if one.live]
     try:
         return find_jobs(own, jobs)
     except JobNotFoundError:
         if not force:
-            everyone = await desk.known(await desk.in_scope(caller, project=True))
+            everyone = await desk.known(await desk.in_scope(caller, project=True), uids)
             return find_jobs(everyone, jobs)
-        return find_jobs(await desk.known(await desk.in_scope(caller, project=True, everyone=True)), jobs)
+        return find_jobs(await desk.known(await desk.in_scope(caller, project=True, everyone=True), uids), jobs)
 
 
 async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
@@ -125,7 +127,9 @@ async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
             await anyio.sleep(wait_s)
             for group in concerned:
                 await desk.check(group, max_age_s=0.0, quick=True)
-            live = {one.record.uid for one in await desk.known(sessions) if one.live and not one.record.phase.closed}
+            live = {
+                one.record.uid for one in await desk.known(sessions, ()) if one.live and not one.record.phase.closed
+            }
             if not wanted & live:
                 return
 
@@ -133,7 +137,8 @@ async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
 async def _view(desk: Desk, caller: Caller, chosen: Sequence[Known], reports: Reports) -> CancelView:
     sessions = list({one.session.entry.session_id: one.session for one in chosen}.values())
     async with desk.news.telling(await desk.session(caller), caller) as told:
-        now = {one.record.uid: one for one in await desk.known(sessions)}
+        uids = {one.record.uid for one in chosen}
+        now = {one.record.uid: one for one in await desk.known(sessions, uids)}
         rows: list[CancelRow] = []
         for one in chosen:
             fresh = now.get(one.record.uid, one)
