@@ -26,6 +26,7 @@ from jobwarden.service.past.history import History
 from jobwarden.service.views import JobView
 from jobwarden.sources.base import Absent, Seen
 from jobwarden.verdict.engine import judge
+from jobwarden.verdict.pausing import hanging
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
 from jobwarden.watcher.spawn import ensure_watcher
@@ -278,6 +279,7 @@ class Desk:
             absent=absent,
             mine=one.session.entry.session_id == caller.session_id,
             paused=paused.of(one.session.entry.session_id, one.record) if one.live else None,
+            hanging=hanging(one.record, paused) if one.live else None,
         )
 
     # -- inner

@@ -16,7 +16,7 @@ from jobwarden.service.control_views import ControlRow, ControlView, PausedView
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known, describe
 from jobwarden.service.stopping import choose, owns
-from jobwarden.verdict.pausing import told
+from jobwarden.verdict.pausing import hanging, told
 from jobwarden.watcher.presence import ring
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
 from jobwarden_registry.events import EventKind
@@ -155,6 +155,8 @@ async def _job(doing: _Doing, one: Known) -> tuple[str, str]:
         if still is not None:
             kind = f"host {still.host}" if isinstance(still, HostPause) else "session"
             return said[0], f"{said[1]} But its whole {kind} is not watched {told(still)}."
+        if (why := hanging(one.record, paused)) is not None:
+            return said[0], f"{said[1]} But it is not watched {why}."
     return said
 
 

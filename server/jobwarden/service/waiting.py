@@ -13,6 +13,7 @@ from jobwarden.service.desk import Asked, Desk
 from jobwarden.service.looking import choose, status_view
 from jobwarden.service.names import Known
 from jobwarden.service.views import StatusView
+from jobwarden.verdict.pausing import hanging
 from jobwarden.verdict.readiness import is_ready
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.session import Session
@@ -212,7 +213,9 @@ class _Waiting:
         """Whether nobody watches any of the jobs that could bring news: to wait for them would be to wait for ever."""
         known = await self.desk.known([self.session])
         left = [one for one in known if one.live and one.record.uid in self.goal.open and not one.record.phase.closed]
-        return bool(left) and len(await self.desk.paused(left)) == len(left)
+        unwatched = {one.record.uid for one in await self.desk.paused(left)}
+        paused = await self.desk.world.rounds.paused()
+        return bool(left) and all(one.record.uid in unwatched or hanging(one.record, paused) for one in left)
 
     async def first_look(self) -> Asked:
         """Let a new sub-agent's news begin, and look at the jobs."""
