@@ -50,7 +50,8 @@ def wait_text(view: StatusView, now: datetime, most: int = ANSWER_CHARS) -> str:
     rows = changed or list(view.jobs)
     ending: list[str] = []
     if len(rows) < len(view.jobs):
-        ending.append(f"{len(view.jobs) - len(rows)} other jobs did not change; check_status lists them.")
+        quiet = len(view.jobs) - len(rows)
+        ending.append(f"{quiet} other job{'s' if quiet > 1 else ''} did not change; check_status lists them.")
     if not view.met:
         again = _UNWATCHED if _is_unwatched(view) else "call wait_for_change again."
         ending.append(f"What you waited for has not happened yet; {again}")
@@ -115,7 +116,8 @@ def cancel_text(view: CancelView, now: datetime, most: int = ANSWER_CHARS) -> st
         )
         for row in view.rows
     ]
-    waiting = [row.job.id for row in view.rows if row.outcome == "accepted" and not row.ended]
+    accepted = [row.job for row in view.rows if row.outcome == "accepted" and not row.ended]
+    waiting = [job.id for job in accepted if job.paused_because is None]
     ending = list(view.notes)
     if waiting:
         ending.append(f'Next: wait_for_change(jobs={_ids(waiting)}, until="all_terminal") to see the end.')

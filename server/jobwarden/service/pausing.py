@@ -165,6 +165,11 @@ async def _session(doing: _Doing) -> list[str]:
     session = await desk.session(doing.caller)
     if session is None or doing.caller.borrower is not None:
         raise InvalidIdError("This session watches nothing.", hint="Name the jobs, or the host.")
+    known = (await desk.world.rounds.paused()).sessions.get(name)
+    if doing.wish.pause and known is not None:
+        return [f"The watching of session {name} is paused already {told(known)}."]
+    if not doing.wish.pause and known is None:
+        return [f"The watching of session {name} as a whole is not paused. Name the jobs, or the host, that are."]
     await _note(doing, session, f"session {name}", "session")
 
     def work(paused: Paused) -> Paused:
@@ -173,9 +178,7 @@ async def _session(doing: _Doing) -> list[str]:
 
     if not doing.wish.pause:
         await _begin_anew(desk, session, lambda _: True)
-    before = await desk.world.rounds.paused()
-    if (name in before.sessions) is not doing.wish.pause:
-        await to_thread.run_sync(desk.world.rounds.pauses.change, work)
+    await to_thread.run_sync(desk.world.rounds.pauses.change, work)
     return [f"Watching of all jobs of session {name} is {doing.verb}."]
 
 
@@ -213,7 +216,8 @@ async def _host(doing: _Doing) -> list[str]:
         if not doing.wish.pause:
             await _begin_anew(desk, session, lambda record: record.host == host or record.site == site)
     await to_thread.run_sync(desk.world.rounds.pauses.change, work)
-    return [f"Watching of host {host} is {doing.verb}, for {len(touched)} session(s)."]
+    none = "" if touched else " No watched job was registered with that host."
+    return [f"Watching of host {host} is {doing.verb}, for {len(touched)} session(s).{none}"]
 
 
 async def _look(doing: _Doing) -> list[str]:
