@@ -318,7 +318,7 @@ class Desk:
             await self.world.sessions.call(session, reconcile)
             await self.world.rounds.settle(session)
         except UnwritableError as error:  # a sandbox that lets us only read: what is known can be shown all the same
-            log.warning("session %s: %s", session.entry.session_id, error)
+            self.news.only_reads(session, error)
             return
         self._stamps[session.entry.session_id] = await self.world.sessions.call(session, Session.stamp)
 

@@ -35,7 +35,7 @@ class Knot:
         return text
 
     async def observe(self, host: Host, wanted: Sequence[Wanted]) -> Mapping[str, Sighting]:
-        assert host
+        assert host.timeout_s > 0
         return {one.id: DependsOn(slurm_ids=(one.id,), host=self.hosts[one.id], evidence=proof()) for one in wanted}
 
 
