@@ -74,6 +74,15 @@ def _project_folder(session: Session) -> Path:
     return session.entry.project.joinpath(*AGENTS, session.entry.session_id)
 
 
+def set_aside(session: Session) -> list[Path]:
+    """Give the broken files that were set aside in a session's folder in the project."""
+    folder = _project_folder(session)
+    with suppress(OSError):
+        if not folder.is_symlink() and folder.lstat().st_uid == os.geteuid():
+            return sorted(folder.glob(f"{ACTIVE_JOBS}.corrupt-*"))
+    return []
+
+
 def _tidy_project(session: Session) -> None:
     """Remove our own files from the project, and the folder if nothing else is in it."""
     folder = _project_folder(session)

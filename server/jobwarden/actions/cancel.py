@@ -10,7 +10,7 @@ import anyio
 from pydantic import JsonValue
 
 from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
-from jobwarden.actions.deeds import RUN
+from jobwarden.actions.deeds import RUN, SITE
 from jobwarden.actions.hanging import Ask, done_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels, Host, Source, Wanted
@@ -209,7 +209,7 @@ async def _note_intents(
         record = transaction.jobs.get(one.record.uid)
         extra: dict[str, JsonValue] = {**request.extra, **_about(order, request)}
         if request.ends:
-            extra[RUN] = _run(one.record)
+            extra |= {RUN: _run(one.record), SITE: one.record.site}
         if record is not None and request.ends:
             asked = EndAsked(by=order.by, reason=order.reason, at=now, run=_run(one.record), runs=_runs(one.record))
             try:

@@ -14,6 +14,10 @@ import anyio
 from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
 from jobwarden.actions.deeds import AFTER, CLAIMED, DEED, DONE, INTENDED, KEPT, SUBMITTED
 from jobwarden.actions.planning import MESSAGES
+from jobwarden.plans.state import INTENDED as ON_ITS_WAY
+from jobwarden.plans.state import NEVER
+from jobwarden.plans.state import REFUSED as NOT_TAKEN
+from jobwarden.plans.state import UNSURE as UNSEEN
 from jobwarden.service.auditing_views import DeedView
 from jobwarden.service.desk import Desk
 from jobwarden_registry.errors import JobwardenError
@@ -123,9 +127,22 @@ class Reader:
             return _deed(event, "trigger", _owner(event), DONE, str(extra.get("rule", "")))
         if event.event == EventKind.CANCEL_REQUESTED or DID in extra:
             return self._said(event, extra)
+        if event.event == EventKind.ACTION and "planned" in extra:
+            return self._planned(event, extra)
         if event.event == EventKind.ACTION and event.text:
             return _by_text(event, event.text)
         return None
+
+    def _planned(self, event: Event, extra: dict[str, object]) -> DeedView:
+        """Read what a plan did about one of its jobs: a submission begins, and is told with its end."""
+        runs, key = extra.get("runs"), f"plan:{extra.get('plan')}:{extra['planned']}"
+        latest = cast("list[object]", runs)[-1] if isinstance(runs, list) and runs else None
+        step, text = str(_fields(latest).get("step", "")), event.text or ""
+        if step == ON_ITS_WAY:
+            self.begun[key] = deed = _deed(event, "submit", _owner(event), BEGUN, text)
+            return deed
+        action = "plan" if self._end(key) is None else "submit"
+        return _deed(event, action, _owner(event), step if step in (NOT_TAKEN, NEVER, UNSEEN) else DONE, text)
 
     def _said(self, event: Event, extra: dict[str, object]) -> DeedView:
         """Read an event that says what was done and by whom; what came before it of the same name is its beginning."""

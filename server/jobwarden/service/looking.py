@@ -17,7 +17,7 @@ from jobwarden.verdict.pausing import hanging, is_paused, told
 from jobwarden_registry.session import Session
 
 Scope = Literal["session", "project"]
-_NOTHING = "Nothing is being watched in this session; register_job watches a job."
+_NOTHING = "Nothing is being watched in this session; register a job first."
 
 
 async def status(desk: Desk, caller: Caller, *, jobs: Sequence[str], refresh: bool, scope: Scope) -> StatusView:

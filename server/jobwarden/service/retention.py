@@ -27,7 +27,7 @@ from jobwarden_registry.compaction import compact
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.leasefile import lease_token
 from jobwarden_registry.rawjson import Raw
-from jobwarden_registry.removal import remove_session, sweep_removed
+from jobwarden_registry.removal import remove_session, set_aside, sweep_removed
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -73,16 +73,18 @@ class Retention:
             UnreadableError: The index cannot be read.
         """
         rows: list[KeptView] = []
+        old: list[Path] = []
         waited = await to_thread.run_sync(self._waited_for)
         for session in await self._world.sessions.known():
             name = session.entry.session_id
             try:
+                old += await self._world.sessions.call(session, set_aside)
                 work = partial(self._clean, ages=ages, waited=waited, dry_run=dry_run)
                 row = await self._world.sessions.call(session, work)
             except (JobwardenError, OSError) as error:
                 row = KeptView(session=name, what="failed", why=str(error))
             rows += [row] if row is not None else []
-        files, freed = await to_thread.run_sync(partial(self._files, ages, dry_run=dry_run))
+        files, freed = await to_thread.run_sync(partial(self._files, ages, old, dry_run=dry_run))
         freed += sum(row.freed_bytes for row in rows)
         return CleanupView(dry_run=dry_run, sessions=tuple(rows), files=tuple(files), freed_bytes=freed)
 
@@ -160,7 +162,7 @@ class Retention:
 
     # -- other files
 
-    def _files(self, ages: Ages, *, dry_run: bool) -> tuple[list[str], int]:
+    def _files(self, ages: Ages, old: Sequence[Path], *, dry_run: bool) -> tuple[list[str], int]:
         if ages.compact is None:
             return [], 0
         if not dry_run:
@@ -168,7 +170,7 @@ class Retention:
         limit = (self._world.clock() - max(ages.compact, EVERY)).timestamp()
         removed: list[str] = []
         freed = 0
-        for path in self._old_files():
+        for path in [*self._old_files(), *old]:
             with suppress(OSError):
                 found = path.lstat()
                 if found.st_mtime < limit:

@@ -162,6 +162,7 @@ async def test_old_files_go_and_young_ones_and_this_machines_log_stay(
         state / "sessions" / "session-1" / "events.jsonl.torn-20260101T000000Z-1-2": True,
         state / "signing-key": False,
         home.places.runtime / "clients" / "999999.json": True,
+        home.project / ".claude" / "agents" / "session-1" / "active_jobs.json.corrupt-20260101T000000.000000Z": True,
     }
     for path in files:
         _write(path, long_ago)
