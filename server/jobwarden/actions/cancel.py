@@ -241,7 +241,8 @@ async def _note_outcomes(
         extra: dict[str, JsonValue] = {**_about(order, request), RESULT: report.outcome}
         refused = request.ends and report.outcome == "refused"
         if refused and record is not None and record.end_asked is not None and record.end_asked.by == order.by:
-            after = record.changed(end_asked=None)
+            # What was asked for earlier, and taken, is asked for still.
+            after = record.changed(end_asked=one.record.end_asked)
             transaction.change(record.uid, after, EventKind.ACTION, text=text, extra=extra)
             return
         transaction.note(text, kind=EventKind.ACTION, uid=one.record.uid, extra=extra)

@@ -27,6 +27,7 @@ from jobwarden.service.past.history import Ended, History
 from jobwarden.service.views import JobView
 from jobwarden.sources.base import Absent, Seen
 from jobwarden.verdict.engine import judge
+from jobwarden.verdict.pausing import hanging
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
 from jobwarden.watcher.spawn import ensure_watcher
@@ -287,6 +288,7 @@ class Desk:
             absent=absent,
             mine=one.session.entry.session_id == caller.session_id,
             paused=paused.of(one.session.entry.session_id, one.record) if one.live else None,
+            hanging=hanging(one.record, paused) if one.live else None,
         )
 
     # -- inner
@@ -325,7 +327,7 @@ class Desk:
             await self.world.sessions.call(session, reconcile)
             await self.world.rounds.settle(session)
         except UnwritableError as error:  # a sandbox that lets us only read: what is known can be shown all the same
-            log.warning("session %s: %s", session.entry.session_id, error)
+            self.news.only_reads(session, error)
             return
         self._stamps[session.entry.session_id] = await self.world.sessions.call(session, Session.stamp)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import anyio
 
@@ -17,6 +18,7 @@ from jobwarden_registry.phases import Phase
 _REASON_CHARS = 300
 _LOOKS_S = (1.0, 2.0, 3.0, 4.0)
 """Waits between looks for the end: each look counts against the quick budget of its host."""
+_UNWATCHED = "Its watching is paused: its end is told when that is resumed."
 NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
 
 
@@ -120,10 +122,10 @@ async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
     """Look until all have ended, for a while: an accepted request is not an end."""
     sessions = list({one.session.entry.session_id: one.session for one in doomed}.values())
     groups = await desk.world.rounds.groups(sessions, also_paused=True)
-    wanted = {one.record.uid for one in doomed}
+    wanted = {one.record.uid for one in doomed if one.record.paused is None}  # of that one nothing is taken in
     concerned = [group for group in groups.values() if any(record.uid in wanted for record in group.records)]
     with anyio.move_on_after(desk.world.config.clocks.cancel_grace_s):
-        for wait_s in _LOOKS_S:
+        for wait_s in _LOOKS_S if wanted else ():
             await anyio.sleep(wait_s)
             for group in concerned:
                 await desk.check(group, max_age_s=0.0, quick=True)
@@ -145,6 +147,8 @@ async def _view(desk: Desk, caller: Caller, chosen: Sequence[Known], reports: Re
             ended = not fresh.live or fresh.record.phase.closed
             report = _after(reports[one.record.uid], fresh, ended=ended)
             job = await desk.view(fresh, caller)
+            if job.paused_because is not None and report.outcome == "accepted" and not ended:
+                report = replace(report, text=f"{report.text} {_UNWATCHED}".strip())
             rows.append(CancelRow(job=job, outcome=report.outcome, text=report.text, ended=ended))
         return CancelView(rows=tuple(rows), news=told)
 
