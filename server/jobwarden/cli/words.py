@@ -35,6 +35,11 @@ def _visible(char: str) -> str:
     return f"\\x{ord(char):02x}" if unicodedata.category(char) in _HIDDEN else char
 
 
+def several(count: int, noun: str) -> str:
+    """Write a number of things: `1 job`, `2 jobs`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def duration(seconds: float | None) -> str:
     """Write a duration as Slurm does: `12:03`, `1:02:11`, `2-03:04:05`."""
     if seconds is None:
