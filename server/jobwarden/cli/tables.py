@@ -201,9 +201,9 @@ def _next_steps(view: StatusView) -> list[str]:
     return ["Next: " + "; ".join(steps)] if steps else []
 
 
-def _about(job: JobView, among: Sequence[JobView]) -> list[str]:
+def _about(job: JobView, among: Sequence[JobView], namesakes: Sequence[str] = ()) -> list[str]:
     """Say how to find out more about one that ended badly."""
-    name = words.typed(job, among)
+    name = words.typed(job, among, namesakes)
     why = "diagnose" if job.phase == "failed" else "explain"
     return [f"jobwarden {why} {name}", f"jobwarden tail {name}"]
 
@@ -217,10 +217,10 @@ def register_text(view: RegisterView, now: datetime) -> list[RenderableType]:
         for word, job in zip(said, view.jobs, strict=True)
     )
     parts += news_text(view.news, now) + _noted(view.notes)
-    return parts + _lines(_after_registering(view.jobs), "dim", whole=True)
+    return parts + _lines(_after_registering(view.jobs, view.namesakes), "dim", whole=True)
 
 
-def _after_registering(jobs: Sequence[JobView]) -> list[str]:
+def _after_registering(jobs: Sequence[JobView], namesakes: Sequence[str]) -> list[str]:
     silent = next((job for job in jobs if job.stale_since is not None), None)
     alive = [job for job in jobs if not job.phase.closed]
     bad = next((job for job in jobs if ended_badly(job)), None)
@@ -228,11 +228,11 @@ def _after_registering(jobs: Sequence[JobView]) -> list[str]:
     if silent is not None:
         steps.append(f"jobwarden doctor --host {shlex.quote(words.clean(silent.host))}")
     elif alive:
-        steps.append("jobwarden wait " + " ".join(words.typed(job, jobs) for job in alive))
+        steps.append("jobwarden wait " + " ".join(words.typed(job, jobs, namesakes) for job in alive))
     if bad is not None:
-        steps += _about(bad, jobs)
+        steps += _about(bad, jobs, namesakes)
     elif jobs and silent is None:
-        steps.append(f"jobwarden tail {words.typed((alive or jobs)[0], jobs)}")
+        steps.append(f"jobwarden tail {words.typed((alive or jobs)[0], jobs, namesakes)}")
     return ["Next: " + "; ".join(steps)] if steps else []
 
 

@@ -64,10 +64,11 @@ def title(job: JobView) -> str:
     return clean(job.name or job.id)
 
 
-def typed(job: JobView, among: Sequence[JobView]) -> str:
-    """Name a job for a command line that can be copied: by its name, unless another of these has it too."""
+def typed(job: JobView, among: Sequence[JobView], namesakes: Sequence[str] = ()) -> str:
+    """Name a job for a command line that can be copied: by its name, unless another one has it too."""
     shared = {(other.type, other.host, other.id) for other in among if title(other) == title(job)}
-    return shlex.quote(title(job) if len(shared) <= 1 else clean(f"{job.host}:{job.id}"))
+    alone = len(shared) <= 1 and job.name not in namesakes
+    return shlex.quote(title(job) if alone else clean(f"{job.host}:{job.id}"))
 
 
 def state(job: JobView) -> str:
