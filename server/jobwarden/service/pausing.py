@@ -211,7 +211,7 @@ async def _host(doing: _Doing) -> list[str]:
         if not doing.wish.pause:
             await _begin_anew(desk, session, lambda record: record.host == host or record.site == site)
     await to_thread.run_sync(desk.world.rounds.pauses.change, work)
-    return [f"Watching of host {host} is {doing.verb}, for {len(touched)} session(s)."]
+    return [f"Watching of host {host} is {doing.verb}, for {len(touched)} session{'s' * (len(touched) != 1)}."]
 
 
 async def _look(doing: _Doing) -> list[str]:
