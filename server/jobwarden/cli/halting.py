@@ -118,7 +118,9 @@ def _say(lines: Iterable[str], *, as_json: bool) -> None:
 
 
 def _doomed_lines(view: DoomedView) -> list[str]:
-    lines = [f"{len(view.jobs)} job(s) of {len(view.sessions)} session(s) live:"]
+    from jobwarden.cli.words import several
+
+    lines = [f"Living: {several(len(view.jobs), 'job')} of {several(len(view.sessions), 'session')}"]
     lines += [
         f"  {job.type} {job.resubmitted_as or job.id} on {job.host}: {job.status or job.phase.value}"
         + (f", {job.name}" if job.name else "")
@@ -134,10 +136,11 @@ def _scope(session: str | None, *, project: bool) -> str:
 
 
 def _stop_lines(view: StopView, scope: str) -> list[str]:
+    from jobwarden.cli.words import several
+
     ended = sum(row.ended for row in view.rows)
-    lines = [
-        f"{len(view.halted)} session(s) halted; {ended} of {len(view.rows)} job(s) have ended ({view.seconds:.0f} s)."
-    ]
+    halted, jobs = several(len(view.halted), "session"), several(len(view.rows), "job")
+    lines = [f"Rules of {halted} halted; ended: {ended} of {jobs} ({view.seconds:.0f} s)."]
     for row in view.rows:
         runs = [one.id for one in row.job.attempts][1:]
         made = f" (submitted again as {', '.join(runs)})" if runs else ""

@@ -217,7 +217,8 @@ async def _host(doing: _Doing) -> list[str]:
             await _begin_anew(desk, session, lambda record: record.host == host or record.site == site)
     await to_thread.run_sync(desk.world.rounds.pauses.change, work)
     none = "" if touched else " No watched job was registered with that host."
-    return [f"Watching of host {host} is {doing.verb}, for {len(touched)} session(s).{none}"]
+    sessions = f"{len(touched)} session{'s' * (len(touched) != 1)}"
+    return [f"Watching of host {host} is {doing.verb}, for {sessions}.{none}"]
 
 
 async def _look(doing: _Doing) -> list[str]:

@@ -110,6 +110,8 @@ class RegisterView(_View):
     jobs: tuple[JobView, ...]
     created: tuple[bool, ...]
     """Beside each job: whether it is new, or was watched already."""
+    namesakes: tuple[str, ...] = ()
+    """Names of these that other living jobs of the session have, too: they do not say which is meant."""
     news: tuple[Event, ...]
     notes: tuple[str, ...] = ()
 

@@ -472,4 +472,5 @@ def test_an_address_is_printed_alone_and_a_server_that_is_not_there_is_said(term
         ran = terminal("board", "--web", "--port", port)
         assert ran.out.startswith(f"http://127.0.0.1:{port}/board?login=")
         assert (ran.code, ran.err, ran.out.count("\n")) == (0, "", 1)
+        assert json.loads(terminal("board", "--web", "--port", port, "--json").out)["url"].startswith("http://")
     assert f"jobwarden serve --http --port {port}" in terminal("board", "--web", "--port", port).err

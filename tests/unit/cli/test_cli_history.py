@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
 
+import click
 import pytest
 
 from jobwarden.cli.history_tables import spark
@@ -149,3 +150,23 @@ def test_sparks_are_as_high_as_the_numbers() -> None:
     assert len(spark(list(map(float, range(100))))) == 24
     drawn = spark([0.0, 1.0, 0.5])
     assert drawn[1] > drawn[2] > drawn[0] or not drawn.isascii() or drawn == "_#+"
+
+
+@pytest.mark.parametrize("words", [(), ("--stats",)])
+def test_on_a_terminal_of_80_columns_no_cell_is_torn(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = click.unstyle(terminal("history", *words).out).splitlines()
+    head = lines[1].split()
+    assert head == (
+        ["NAME", "RUNS", "OK", "FAILED", "CANC", "LOST", "TIME"] if words else ["STATE", "JOB", "ID", "HOST", "TIME"]
+    )
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[3].startswith("  "), "what has no column stands below"
+    assert ("last failed" if words else "cause: CUDA") in "\n".join(lines)
+
+
+def test_a_page_beyond_the_end_names_no_other_that_is_empty(terminal: Terminal) -> None:
+    assert terminal("history", "--page", "9").out.splitlines()[-1] == "Shown are 0; 30 newer: leave out --page"

@@ -173,6 +173,7 @@ async def test_lines_are_greppable_and_what_a_job_is_called_breaks_none(
 
     (line,) = (await anyio.to_thread.run_sync(run)).splitlines()
     assert line.split()[1:5] == ["register", "claude-code/session-1", "paper:1@localhost", "done"]
+    assert line.endswith(' done =evil" cancel x'), "nothing was said, so no colon"
     (raw,) = [json.loads(one) for one in (await anyio.to_thread.run_sync(run, "--json")).splitlines()]
     assert raw["name"] == '=evil" cancel x'
     await anyio.to_thread.run_sync(run, "--csv", "-o", "deeds.csv")
