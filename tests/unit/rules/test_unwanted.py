@@ -128,8 +128,8 @@ async def test_a_job_that_is_taken_over_is_started_again_no_more_often_than_its_
         caller = job.stage.home.caller("fresh")
         (taken,) = await take_over(desk, caller, job.stage.session, {job.stage.record.uid})
         session = await desk.session(caller)
+        assert session is not None
+        (record,) = session.load()
+        assert (taken.uid, f"times={max(1, times - 1)}" in record.rules[0]) == (record.uid, True)
+        assert load_rules(session)[record.uid].of("again").paused is (times == 1)
         tasks.cancel_scope.cancel()
-    assert session is not None
-    (record,) = session.load()
-    assert (taken.uid, f"times={max(1, times - 1)}" in record.rules[0]) == (record.uid, True)
-    assert load_rules(session)[record.uid].of("again").paused is (times == 1)
