@@ -102,7 +102,7 @@ def waiting(reason: str) -> SlurmRow:
 
 
 def test_a_hold_that_slurm_would_soon_call_an_operators_is_not_begun() -> None:
-    """22.05.8: within seconds a hold on a job whose dependency has failed is JobHeldAdmin, and alice's release denied."""
+    """22.05.8: within seconds such a hold on a job whose dependency has failed is JobHeldAdmin; a release is denied."""
     dead, queued = waiting("DependencyNeverSatisfied"), waiting("Dependency")
     assert "cannot begin" in not_now(Change(Control.HOLD), (dead,), (), has_steps=False)
     assert not_now(Change(Control.HOLD), (queued,), (), has_steps=False) == ""
