@@ -84,7 +84,7 @@ def test_the_command_shows_does_and_undoes_it_and_doctor_knows(home: Household, 
     assert "Nothing was changed" in jobwarden(home.env, below, *words, "--dry-run")
     assert tree(*mine) == before
     jobwarden(home.env, below, *words, rc=2)
-    assert jobwarden(home.env, below, *words, "--yes").endswith("Done.\n")
+    assert jobwarden(home.env, below, *words, "--yes").endswith("Then: jobwarden doctor\n")
     checks = json.loads(jobwarden(home.env, home.project, "doctor", "--json"))["checks"]
     name = "Claude Code" if client == "claude" else "Codex"
     (found,) = [one for one in checks if one["subject"] == name]

@@ -37,11 +37,11 @@ def test_everything_is_stopped_by_a_person_and_the_audit_and_cron_tell_it(home: 
     assert run(home, "watch", "--once", "--all") == ""
     run(home, "stop-all", code=2)  # nobody is there to be asked
     told = run(home, "stop-all", "--dry-run")
-    assert told.startswith("2 job(s) of 2 session(s) live:")
+    assert told.startswith("Living: 2 jobs of 2 sessions")
     assert "one" in told
     assert "two" in told
     told = run(home, "stop-all", "--yes", "--reason", "enough")
-    assert "2 session(s) halted; 2 of 2 job(s) have ended" in told
+    assert "Rules of 2 sessions halted; ended: 2 of 2 jobs" in told
     assert "jobwarden stop-all --lift" in told
     lines = [line.split() for line in run(home, "audit", "--since", "1h").splitlines()]
     assert [line[1] for line in lines].count("register") == 2

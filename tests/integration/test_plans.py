@@ -59,6 +59,11 @@ def ids_of(cluster: Cluster, prefix: str) -> dict[str, set[str]]:
     return found
 
 
+def reason_of(cluster: Cluster, job_id: str) -> str:
+    """Give why a job waits, in squeue's word."""
+    return cluster.squeue("-h", "-j", job_id, "-o", "%r").strip()
+
+
 def state(view: PlanView, name: str) -> PlannedView:
     return next(one for one in view.jobs if one.name == name)
 
@@ -130,6 +135,7 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         job("life-fails", 'script = "flaky.sh"', "tags = { subject = '02' }"),
         job("life-other", 'script = "flaky.sh"', "tags = { subject = '03' }"),
         job("life-waits", 'after = ["life-fails"]', 'rules = ["pattern=run action=notify"]'),
+        job("life-late", "options = { begin = 'now+1hour' }", "tags = { subject = '04' }"),
         job("life-there", f'script_on_host = "{cluster.home()}/there.sh"', 'expect = ["slurm-%j.out"]'),
     ]
     file = write_plan(watched, "life", "".join(jobs))
@@ -138,7 +144,7 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         checked = await service.plans.check(caller, file)
         assert checked.problems == ()
         dry = await service.plans.submit(caller, file, dry_run=True)
-        assert len(dry.done) == 5
+        assert len(dry.done) == 6
         assert set(ids_of(cluster, "life-")) == {"life-hand"}
         first = await service.plans.submit(caller, file)
         assert state(first, "life-hand").id == by_hand
@@ -150,10 +156,13 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         assert {one.tags: dict(one.states) for one in failed.groups}["subject=02",] == {"failed": 1}
         assert state(failed, "life-waits").state == "pending"
         waiting = state(failed, "life-waits").id
-        assert "Dependency" in cluster.squeue("-h", "-j", waiting, "-o", "%r")
+        late = state(failed, "life-late").id
+        await watched.until(lambda: "NeverSatisfied" in reason_of(cluster, waiting), "Slurm has seen it fail")
         # Suspended: nothing is submitted, also by another process; its rules are paused, and what waits is held.
         await service.plans.suspend(caller, "life", reason="the data is wrong", hold=True)
-        assert "Held" in cluster.squeue("-h", "-j", waiting, "-o", "%r")
+        assert "HeldUser" in reason_of(cluster, late)
+        # What cannot begin is not: Slurm would call that an operator's hold, and release it for no other.
+        assert "NeverSatisfied" in reason_of(cluster, waiting)
     async with open_service(watched.home.env) as service:
         held = await service.plans.submit(caller, file)
         assert held.suspended == "the data is wrong"
@@ -162,6 +171,7 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         fails.unlink()
         again = await service.plans.resume(caller, "life", retry=["failed"], tags=["subject=02"])
         assert again.suspended is None
+        assert "Held" not in reason_of(cluster, late)
         assert [run.how for run in state(again, "life-fails").runs] == ["submitted", "retried"]
         assert state(again, "life-other").state == "failed"  # it was not meant
         rules = await service.watch_log(caller, waiting)

@@ -40,7 +40,7 @@ _COLUMNS = ("at", "action", "by", "job", "result", "session", "seq", "name", "te
 )
 @click.option("--since", "since_s", type=Duration(), metavar="DURATION", help="Only the last so long: 90s, 2h, 7d.")
 @click.option("--job", help="Only about this one: its id, name, or type:id@host.")
-@click.option("--by", help="Only by whom this is a part of: codex, rule/, a session's id.")
+@click.option("--by", help="Only by those whose name has this in it: codex, rule/, a session's id.")
 @click.option("--action", help="Only this: register, cancel, resubmit, halt, ...")
 @click.option("--follow", is_flag=True, help="Go on as deeds are done; from now on, or --since.")
 @click.option("--json", "as_json", is_flag=True, help="JSON, one object a line.")
@@ -88,8 +88,10 @@ def audit(
     if path is None:
         click.echo(text, nl=False)
     else:
+        from jobwarden.cli.words import several
+
         _put(face.cwd / path, text)
-        click.echo(f"{path}: {len(deeds)} deed(s).", err=True)
+        click.echo(f"{path}: {several(len(deeds), 'deed')}.", err=True)
     return ExitCode.OK
 
 
@@ -110,19 +112,16 @@ def _writer(form: Form) -> Callable[[DeedView], str]:
 def _line(deed: DeedView) -> str:
     from jobwarden.cli.words import clean
 
-    name = f"{deed.name}: " if deed.name else ""
-    text = f"{deed.at:%Y-%m-%dT%H:%M:%SZ} {deed.action} {deed.by} {deed.job} {deed.result} {name}{deed.text}"
+    said = ": ".join(part for part in (deed.name, deed.text) if part)
+    text = f"{deed.at:%Y-%m-%dT%H:%M:%SZ} {deed.action} {deed.by} {deed.job} {deed.result} {said}"
     return clean(text).rstrip() + "\n"
 
 
 def _csv(deed: DeedView) -> str:
+    from jobwarden.cli.history_csv import harmless
+
     fields = deed.model_dump(mode="json")
-    return _row([_harmless(str("" if fields[name] is None else fields[name])) for name in _COLUMNS])
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking what a job wrote for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") and text != "-" else text
+    return _row([harmless(str("" if fields[name] is None else fields[name])) for name in _COLUMNS])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def board(
     --web needs `jobwarden serve --http` to run.
     """
     if web:
-        return _address(face, port, token_file, read_only=read_only)
+        return _address(face, port, token_file, read_only=read_only, as_json=as_json)
     live = not once and not as_json
     if live and not _is_screen(face):
         click.echo("This is no terminal that can be painted on; here it is once.", err=True)
@@ -71,7 +72,9 @@ async def _live(face: Face, service: Service, caller: Caller) -> None:
 
 def _print(face: Face, view: BoardView, *, as_json: bool) -> None:
     if as_json:
-        click.echo(view.model_dump_json(indent=2))
+        from jobwarden.service.board_views import json_text
+
+        click.echo(json_text(view, indent=2))
         return
     from jobwarden.cli.board_words import board_text
     from jobwarden.cli.tables import show
@@ -79,13 +82,15 @@ def _print(face: Face, view: BoardView, *, as_json: bool) -> None:
     show(board_text(view, face.clock()))
 
 
-def _address(face: Face, port: int, token_file: Path | None, *, read_only: bool) -> ExitCode:
+def _address(face: Face, port: int, token_file: Path | None, *, read_only: bool, as_json: bool) -> ExitCode:
     from jobwarden.mcp_server.logins import login_url
 
     now = face.clock()
-    click.echo(login_url(face.env, now, port=port, read_only=read_only, token_file=token_file))
+    address = login_url(face.env, now, port=port, read_only=read_only, token_file=token_file)
+    click.echo(json.dumps({"url": address}) if as_json else address)
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
     except OSError:
-        click.echo(f"Nothing listens there yet: jobwarden serve --http --port {port}", err=True)
+        told = f"Nothing listens there yet: jobwarden serve --http --port {port}; then ask for an address again."
+        click.echo(told, err=True)
     return ExitCode.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def stop_all(
     if as_json:
         click.echo(view.model_dump_json(indent=2))
     else:
-        _say(_stop_lines(view), as_json=False)
+        _say(_stop_lines(view, _scope(session, project=project)), as_json=False)
     return ExitCode.OK if view.stopped else ExitCode.REFUSED
 
 
@@ -117,7 +118,9 @@ def _say(lines: Iterable[str], *, as_json: bool) -> None:
 
 
 def _doomed_lines(view: DoomedView) -> list[str]:
-    lines = [f"{len(view.jobs)} job(s) of {len(view.sessions)} session(s) live:"]
+    from jobwarden.cli.words import several
+
+    lines = [f"Living: {several(len(view.jobs), 'job')} of {several(len(view.sessions), 'session')}"]
     lines += [
         f"  {job.type} {job.resubmitted_as or job.id} on {job.host}: {job.status or job.phase.value}"
         + (f", {job.name}" if job.name else "")
@@ -128,11 +131,16 @@ def _doomed_lines(view: DoomedView) -> list[str]:
     return lines
 
 
-def _stop_lines(view: StopView) -> list[str]:
+def _scope(session: str | None, *, project: bool) -> str:
+    return f" --session {shlex.quote(session)}" if session is not None else " --project" if project else ""
+
+
+def _stop_lines(view: StopView, scope: str) -> list[str]:
+    from jobwarden.cli.words import several
+
     ended = sum(row.ended for row in view.rows)
-    lines = [
-        f"{len(view.halted)} session(s) halted; {ended} of {len(view.rows)} job(s) have ended ({view.seconds:.0f} s)."
-    ]
+    halted, jobs = several(len(view.halted), "session"), several(len(view.rows), "job")
+    lines = [f"Rules of {halted} halted; ended: {ended} of {jobs} ({view.seconds:.0f} s)."]
     for row in view.rows:
         runs = [one.id for one in row.job.attempts][1:]
         made = f" (submitted again as {', '.join(runs)})" if runs else ""
@@ -144,5 +152,5 @@ def _stop_lines(view: StopView) -> list[str]:
         )
     lines += [f"Trouble: {text}" for text in view.unsettled]
     if view.unsettled:
-        lines.append("Next: jobwarden stop-all --yes goes on with what is left; nothing is done twice.")
-    return [*lines, _LIFT]
+        lines.append(f"Next: jobwarden stop-all{scope} --yes goes on with what is left; nothing is done twice.")
+    return [*lines, f"{_LIFT}{scope}"]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobwarden.cli import words
+from jobwarden.cli.tables import RIGHT, folded, runs_folded
 from jobwarden.service.past_views import TimelineView
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _STYLES = {"failed": "bold red", "lost": "bold red", "cancelled": "magenta", "su
 _SPARKS = "▁▂▃▄▅▆▇█"
 _PLAIN_SPARKS = "_.-=+*#@"
 _CAUSE_CHARS = 100
+_SPREADS = ("TIME", "WAITED")
+"""Columns that in a pipe hold a median with where the middle half lies."""
 
 
 def spark(values: Sequence[float], most: int = 24) -> str:
@@ -46,7 +49,7 @@ def stats_text(view: StatsView, now: datetime) -> list[RenderableType]:
     head = "No ended jobs" if total is None else f"{_jobs(total.runs)}, by {view.by}"
     parts: list[RenderableType] = [_text(f"{head}{_asked(view.scope, view.filters)}", "bold")]
     if view.groups and total is not None:
-        parts.append(_groups([*view.groups, *([total] if len(view.groups) > 1 else [])], view.by, now))
+        parts += _groups([*view.groups, *([total] if len(view.groups) > 1 else [])], view.by, now)
         parts += _lines(
             ["OK is of those that succeeded or failed; TIME of those that succeeded: median (the middle half)."], "dim"
         )
@@ -71,33 +74,40 @@ def _list(view: HistoryView, now: datetime) -> list[RenderableType]:
     head = f"{_jobs(view.counts.total)}{_asked(view.scope, view.filters)}" + (f": {told}" if told else "")
     parts: list[RenderableType] = [_text(head, "bold")]
     if view.jobs:
-        parts.append(_runs(view.jobs, now))
-    left = [f"{view.before} newer: --page {view.page - 1}"] if view.before else []
+        parts += _runs(view.jobs, now)
+    newer = f"--page {view.page - 1}" if view.jobs else "leave out --page"
+    left = [f"{view.before} newer: {newer}"] if view.before else []
     left += [f"{view.after} older: --page {view.page + 1}, or --limit N"] if view.after else []
     parts += _lines([f"Shown are {len(view.jobs)}; {'; '.join(left)}"] if left else [], "dim")
     return [*parts, *_ends(view)]
 
 
-def _runs(runs: Sequence[RunView], now: datetime) -> RenderableType:
+def _runs(runs: Sequence[RunView], now: datetime) -> list[RenderableType]:
+    """Lay out runs: on a terminal as `status` does, in a pipe one line each."""
+    if sys.stdout.isatty():
+        return runs_folded([(_cells(run), _remark(run, now)) for run in runs])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("STATE", "JOB", "ID", "HOST", "ENDED", "TIME", "WAITED", "REMARK"):
-        table.add_column(name, justify="right" if name in ("TIME", "WAITED") else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in RIGHT else "left", overflow="fold")
     for run in runs:
-        table.add_row(
-            _text(words.clean(run.status) or run.phase.upper(), _STYLES.get(run.phase, "")),
-            _text(words.clean(run.name or run.id)),
-            _text(words.clean(run.id if run.type == "slurm" else f"{run.type}:{run.id}")),
-            _text(words.clean(run.host)),
-            _text(words.moment(run.ended_at or run.journaled_at, now)),
-            _text(words.duration(run.ran_s)),
-            _text(words.duration(run.waited_s)),
-            _text(_remark(run)),
-        )
-    return table
+        *cells, ran = _cells(run)
+        ended, waited = words.moment(run.ended_at or run.journaled_at, now), words.duration(run.waited_s)
+        table.add_row(*cells, _text(ended), ran, _text(waited), _text(_remark(run)))
+    return [table]
 
 
-def _remark(run: RunView) -> str:
-    said = [f"run {run.run} of {run.runs}"] if run.run is not None and run.runs > 1 else []
+def _cells(run: RunView) -> list[Text]:
+    state = _text(words.clean(run.status) or run.phase.upper(), _STYLES.get(run.phase, ""))
+    kind = words.clean(run.id if run.type == "slurm" else f"{run.type}:{run.id}")
+    rest = (words.clean(run.name or run.id), kind, words.clean(run.host), words.duration(run.ran_s))
+    return [state, *map(_text, rest)]
+
+
+def _remark(run: RunView, now: datetime | None = None) -> str:
+    """Say how a run ended; with `now` also what has no column on a terminal."""
+    said = [f"ended {words.moment(run.ended_at or run.journaled_at, now)}"] if now is not None else []
+    said += [f"waited {words.duration(run.waited_s)}"] if now is not None and (run.waited_s or 0) >= 1 else []
+    said += [f"run {run.run} of {run.runs}"] if run.run is not None and run.runs > 1 else []
     said += [f"{run.runs} runs"] if run.run is None and run.runs > 1 else []
     said += [f"exit code {run.exit_code}"] if run.exit_code else []
     said += [f"signal {run.signal}"] if run.signal else []
@@ -115,7 +125,7 @@ def _remark(run: RunView) -> str:
 def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
     job = view.job
     parts = _lines([f"{words.title(job)} ({job.type} {job.id} on {job.host}): {words.state(job)}"], "bold")
-    parts += [_runs(view.runs, now)] if view.runs else []
+    parts += _runs(view.runs, now) if view.runs else []
     for metric in view.metrics:
         drawn = spark([point.value for point in metric.points])
         told = (
@@ -124,7 +134,7 @@ def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
         parts += _lines([f"{metric.name} {drawn} {told}"])
     if view.left_out:
         parts += _lines(
-            [f"{view.left_out} earlier events are left out; --limit {view.left_out + len(view.events)} shows all."],
+            [f"{view.left_out} earlier events are left out: --page {view.page + 1}, or --limit N (1000 at most)."],
             "dim",
         )
     for event in view.events:
@@ -135,29 +145,46 @@ def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
     return [*parts, *_lines((f"Note: {note}" for note in view.notes), "dim")]
 
 
-def _groups(groups: Sequence[GroupView], by: str, now: datetime) -> RenderableType:
+def _groups(groups: Sequence[GroupView], by: str, now: datetime) -> list[RenderableType]:
+    numbers = (by.upper(), "RUNS", "OK", "FAILED", "CANC", "LOST")
+    if sys.stdout.isatty():
+        rows = [([*_numbers(group), _text(_median(group.duration))], _below(group, now)) for group in groups]
+        return folded((*numbers, "TIME"), rows, {}, grows=0)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    names = (by.upper(), "RUNS", "OK", "FAILED", "CANC", "LOST", "TIME", "LATELY", "WAITED", "LAST OK", "LAST FAILED")
-    for name in names:
-        right = name in ("RUNS", "OK", "FAILED", "CANC", "LOST")
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for name in (*numbers, "TIME", "LATELY", "WAITED", "LAST OK", "LAST FAILED"):
+        table.add_column(name, justify="right" if name in RIGHT and name not in _SPREADS else "left", overflow="fold")
     for group in groups:
-        rate = "-" if group.success_rate is None else f"{group.success_rate:.0%}"
-        more = f" +{group.attempts - group.runs}" if group.attempts > group.runs else ""
-        table.add_row(
-            _text(words.clean(group.key)),
-            _text(f"{group.runs}{more}"),
-            _text(f"{rate} ({group.succeeded})" if group.success_rate is not None else rate),
-            _text(str(group.failed or "-"), "bold red" if group.failing_in_a_row else ""),
-            _text(str(group.cancelled or "-")),
-            _text(str(group.lost or "-")),
-            _text(_spread(group.duration)),
-            _text(spark(group.durations, 12)),
-            _text(_spread(group.waited)),
-            _text("-" if group.last_success_at is None else words.moment(group.last_success_at, now)),
-            _text("-" if group.last_failure_at is None else words.moment(group.last_failure_at, now)),
-        )
-    return table
+        spreads = (_spread(group.duration), spark(group.durations, 12), _spread(group.waited))
+        lasts = (group.last_success_at, group.last_failure_at)
+        told = ("-" if at is None else words.moment(at, now) for at in lasts)
+        table.add_row(*_numbers(group), *map(_text, (*spreads, *told)))
+    return [table]
+
+
+def _numbers(group: GroupView) -> list[Text]:
+    more = f" +{group.attempts - group.runs}" if group.attempts > group.runs else ""
+    return [
+        _text(words.clean(group.key)),
+        _text(f"{group.runs}{more}"),
+        _text("-" if group.percent is None else f"{group.percent}% ({group.succeeded})"),
+        _text(str(group.failed or "-"), "bold red" if group.failing_in_a_row else ""),
+        _text(str(group.cancelled or "-")),
+        _text(str(group.lost or "-")),
+    ]
+
+
+def _median(spread: SpreadView | None) -> str:
+    return "-" if spread is None else words.duration(spread.median)
+
+
+def _below(group: GroupView, now: datetime) -> str:
+    """Say what has no column on a terminal."""
+    said = [f"time {_spread(group.duration)}"] if group.duration is not None and group.duration.count > 1 else []
+    said += [f"lately {drawn}"] if (drawn := spark(group.durations, 12)) else []
+    said += [f"waited {_spread(group.waited)}"] if group.waited is not None and group.waited.high >= 1 else []
+    lasts = (("ok", group.last_success_at), ("failed", group.last_failure_at))
+    said += [f"last {word} {words.moment(at, now)}" for word, at in lasts if at is not None]
+    return "; ".join(said)
 
 
 def _about(group: GroupView) -> list[RenderableType]:

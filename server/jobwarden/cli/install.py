@@ -63,7 +63,8 @@ def install(
     if as_json:
         click.echo(json.dumps(_told(made, written=may)))
     elif made.changes:
-        click.echo("Done." if may else "Nothing was changed.")
+        done = "Done." if uninstall else "Done. Sessions that are open: start them anew. Then: jobwarden doctor"
+        click.echo(done if may else "Nothing was changed.")
     return ExitCode.OK
 
 

@@ -50,9 +50,10 @@ Begin here:
   jobwarden wait 12345                              until it has ended
   jobwarden tail -f 12345                           its log, until it ends
   jobwarden diagnose 12345                          why it failed
+  jobwarden diagnose --file slurm-12345.out         why, by any log alone
   jobwarden explain 12345                           why it is in that state
+  jobwarden cancel 12345                            stop it
   jobwarden history --since 7d                      what ended, and how
-  jobwarden diagnose --file slurm-12345.out         the same of any log
   jobwarden doctor                                  what would go wrong
 """
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS)

@@ -25,7 +25,7 @@ def check_text(view: PlanCheckView, now: datetime) -> list[RenderableType]:  # n
         return _lines(
             [f"{view.name}: {len(view.jobs)} jobs, and nothing is wrong with it.", f"In order: {order}", *view.notes]
         )
-    said = [f"{view.name}: {len(view.problems)} problem(s)"]
+    said = [f"{view.name}: {words.several(len(view.problems), 'problem')}"]
     for one in view.problems:
         said.append("  " + ": ".join(part for part in (one.where, one.text) if part))
         said += [f"    {one.hint}"] if one.hint else []

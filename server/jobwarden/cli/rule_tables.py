@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.console import RenderableType
 from rich.text import Text
 
-from jobwarden.cli.words import clean
+from jobwarden.cli.words import clean, several
 from jobwarden.service.views import HitsView, RulesView, RuleView
 
 
@@ -31,15 +31,21 @@ def _rule(rule: RuleView, now: datetime) -> list[str]:
     if rule.last_fired_at is not None:
         last = f", last {max(0, int((now - rule.last_fired_at).total_seconds()))} s ago"
     text = rule.text.removeprefix(f"name={rule.name} ")
-    return [f"{rule.name}  {state}, {rule.matches} lines matched, fired {rule.fired} times{last}", f"    {clean(text)}"]
+    return [
+        f"{rule.name}  {state}, {several(rule.matches, 'line')} matched, fired {several(rule.fired, 'time')}{last}",
+        f"    {clean(text)}",
+    ]
 
 
 def _hits(tried: HitsView) -> list[str]:
     where = f"{tried.lines} lines" + ("" if tried.whole else " (not all of the log)")
-    lines = [f"{tried.rule}: would have fired {tried.fired} times in {where}; {tried.matches} lines match"]
+    lines = [
+        f"{tried.rule}: would have fired {several(tried.fired, 'time')} in {where}; lines that match: {tried.matches}"
+    ]
     if tried.failed:
         lines.append(f"  for {tried.failed} of them the condition has no value")
     lines += [f"  {hit.line}: {clean(hit.text)}" for hit in tried.hits]
     if tried.fired > len(tried.hits):
         lines.append(f"  ... and {tried.fired - len(tried.hits)} more")
+    lines += [clean(f"  for the first it would do: {one}") for one in tried.would]
     return lines

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,8 @@ PHASE_STYLES = {
 """How a phase, or an outcome of doctor's, is coloured."""
 _ORDER = ("failed", "lost", "unknown", "running", "suspended", "pending", "cancelled", "succeeded")
 _COLUMNS = ("STATE", "JOB", "ID", "HOST", "TIME")
-_JOB = 1
+RIGHT = frozenset({"TIME", "WAITED", "RUNS", "OK", "FAILED", "CANC", "LOST"})
+"""The columns that hold numbers."""
 _MOST_COLUMNS = {0: 18, 2: 22, 3: 14}
 """How wide a column of a terminal may be; JOB has the rest."""
 _WIDE = 4000
@@ -98,7 +99,12 @@ def jobs_table(jobs: Sequence[JobView], now: datetime, told: Sequence[str] = ())
     """Lay out jobs, what ended badly first; `told` as for `words.remark`."""
     shown = sorted(jobs, key=_by_urgency)
     rows = [(_cells(job), words.remark(job, now, told)) for job in shown]
-    return _folded(rows) if sys.stdout.isatty() else [_one_line_a_job(rows)]
+    return runs_folded(rows) if sys.stdout.isatty() else [_one_line_a_job(rows)]
+
+
+def runs_folded(rows: Sequence[tuple[Sequence[Text], str]]) -> list[RenderableType]:
+    """Lay out jobs or runs for a terminal: STATE, JOB, ID, HOST, TIME, and what is said of each."""
+    return folded(_COLUMNS, rows, _MOST_COLUMNS, grows=1)
 
 
 def _cells(job: JobView) -> list[Text]:
@@ -107,7 +113,7 @@ def _cells(job: JobView) -> list[Text]:
     return [state, *(_text(cell) for cell in rest)]
 
 
-def _one_line_a_job(rows: Sequence[tuple[list[Text], str]]) -> RenderableType:
+def _one_line_a_job(rows: Sequence[tuple[Sequence[Text], str]]) -> RenderableType:
     table = _table(headed=True)
     for name in (*_COLUMNS, "REMARK"):
         table.add_column(name, justify="right" if name == "TIME" else "left")
@@ -116,21 +122,30 @@ def _one_line_a_job(rows: Sequence[tuple[list[Text], str]]) -> RenderableType:
     return table
 
 
-def _folded(rows: Sequence[tuple[list[Text], str]]) -> list[RenderableType]:
-    """One small table a job, all of the same widths, and the remark below it over the whole line."""
+def folded(
+    columns: Sequence[str], rows: Sequence[tuple[Sequence[Text], str]], most: Mapping[int, int], grows: int
+) -> list[RenderableType]:
+    """Lay rows out for a terminal: one small table a row, all of the same widths, its remark below over the whole line.
+
+    Args:
+        columns: The names of the cells.
+        rows: Cells, and what is said below them.
+        most: How wide a column may be.
+        grows: The column that has what the others leave.
+    """
     from rich.padding import Padding
 
-    head = [_text(name, "dim") for name in _COLUMNS]
+    head = [_text(name, "dim") for name in columns]
     widths = [max(cells[at].cell_len for cells in (head, *(row for row, _ in rows))) for at in range(len(head))]
-    for at, most in _MOST_COLUMNS.items():
-        widths[at] = min(widths[at], most)
-    others = sum(widths) - widths[_JOB] + 2 * (len(widths) - 1)
-    widths[_JOB] = min(widths[_JOB], max(10, _console().width - others))
+    for at, width in most.items():
+        widths[at] = min(widths[at], width)
+    others = sum(widths) - widths[grows] + 2 * (len(widths) - 1)
+    widths[grows] = min(widths[grows], max(10, _console().width - others))
     parts: list[RenderableType] = []
     for cells, remark in ((head, ""), *rows):
         table = _table(headed=False)
-        for width, name in zip(widths, _COLUMNS, strict=True):
-            table.add_column(width=width, overflow="fold", justify="right" if name == "TIME" else "left")
+        for width, name in zip(widths, columns, strict=True):
+            table.add_column(width=width, overflow="fold", justify="right" if name in RIGHT else "left")
         table.add_row(*cells)
         parts.append(table)
         if remark:
@@ -186,9 +201,9 @@ def _next_steps(view: StatusView) -> list[str]:
     return ["Next: " + "; ".join(steps)] if steps else []
 
 
-def _about(job: JobView, among: Sequence[JobView]) -> list[str]:
+def _about(job: JobView, among: Sequence[JobView], namesakes: Sequence[str] = ()) -> list[str]:
     """Say how to find out more about one that ended badly."""
-    name = words.typed(job, among)
+    name = words.typed(job, among, namesakes)
     why = "diagnose" if job.phase == "failed" else "explain"
     return [f"jobwarden {why} {name}", f"jobwarden tail {name}"]
 
@@ -202,10 +217,10 @@ def register_text(view: RegisterView, now: datetime) -> list[RenderableType]:
         for word, job in zip(said, view.jobs, strict=True)
     )
     parts += news_text(view.news, now) + _noted(view.notes)
-    return parts + _lines(_after_registering(view.jobs), "dim", whole=True)
+    return parts + _lines(_after_registering(view.jobs, view.namesakes), "dim", whole=True)
 
 
-def _after_registering(jobs: Sequence[JobView]) -> list[str]:
+def _after_registering(jobs: Sequence[JobView], namesakes: Sequence[str]) -> list[str]:
     silent = next((job for job in jobs if job.stale_since is not None), None)
     alive = [job for job in jobs if not job.phase.closed]
     bad = next((job for job in jobs if ended_badly(job)), None)
@@ -213,11 +228,11 @@ def _after_registering(jobs: Sequence[JobView]) -> list[str]:
     if silent is not None:
         steps.append(f"jobwarden doctor --host {shlex.quote(words.clean(silent.host))}")
     elif alive:
-        steps.append("jobwarden wait " + " ".join(words.typed(job, jobs) for job in alive))
+        steps.append("jobwarden wait " + " ".join(words.typed(job, jobs, namesakes) for job in alive))
     if bad is not None:
-        steps += _about(bad, jobs)
+        steps += _about(bad, jobs, namesakes)
     elif jobs and silent is None:
-        steps.append(f"jobwarden tail {words.typed((alive or jobs)[0], jobs)}")
+        steps.append(f"jobwarden tail {words.typed((alive or jobs)[0], jobs, namesakes)}")
     return ["Next: " + "; ".join(steps)] if steps else []
 
 

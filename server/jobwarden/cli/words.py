@@ -35,6 +35,11 @@ def _visible(char: str) -> str:
     return f"\\x{ord(char):02x}" if unicodedata.category(char) in _HIDDEN else char
 
 
+def several(count: int, noun: str) -> str:
+    """Write a number of things: `1 job`, `2 jobs`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def duration(seconds: float | None) -> str:
     """Write a duration as Slurm does: `12:03`, `1:02:11`, `2-03:04:05`."""
     if seconds is None:
@@ -59,10 +64,11 @@ def title(job: JobView) -> str:
     return clean(job.name or job.id)
 
 
-def typed(job: JobView, among: Sequence[JobView]) -> str:
-    """Name a job for a command line that can be copied: by its name, unless another of these has it too."""
+def typed(job: JobView, among: Sequence[JobView], namesakes: Sequence[str] = ()) -> str:
+    """Name a job for a command line that can be copied: by its name, unless another one has it too."""
     shared = {(other.type, other.host, other.id) for other in among if title(other) == title(job)}
-    return shlex.quote(title(job) if len(shared) <= 1 else clean(f"{job.host}:{job.id}"))
+    alone = len(shared) <= 1 and job.name not in namesakes
+    return shlex.quote(title(job) if alone else clean(f"{job.host}:{job.id}"))
 
 
 def state(job: JobView) -> str:

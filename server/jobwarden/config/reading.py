@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -90,6 +92,18 @@ def _least(mine: _Number, less: _Number | None) -> _Number:
     return mine if less is None else min(mine, less)
 
 
+def _keys_beside(section: type[Section], where: Sequence[int | str]) -> list[str]:
+    """Give the keys of the table in which this one stands; none where any would do."""
+    here: object = section
+    for part in where[:-1]:
+        if isinstance(here, type) and issubclass(here, Section):
+            field = here.model_fields.get(str(part))
+            here = None if field is None else field.annotation
+        else:
+            here = get_args(here)[-1] if get_origin(here) in (dict, Mapping) else None
+    return sorted(here.model_fields) if isinstance(here, type) and issubclass(here, Section) else []
+
+
 def _parse(data: bytes, path: Path | None, section: type[_S]) -> _S:
     try:
         return section.model_validate(tomllib.loads(data.decode("utf-8")))
@@ -98,4 +112,9 @@ def _parse(data: bytes, path: Path | None, section: type[_S]) -> _S:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _keys_beside(section, first["loc"])
+            near = get_close_matches(str(first["loc"][-1]), known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"There is: {', '.join(known)}." if known else "Remove it."
+            raise ConfigError(f"{path}: there is no key {where}.", hint=hint) from error
         raise ConfigError(f"{path}: {where}: {first['msg']}.", hint="Mend that key.") from error

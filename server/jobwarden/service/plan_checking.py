@@ -49,7 +49,10 @@ async def read_good(desk: Desk, caller: Caller, file: Path) -> PlanSpec:
     if problems:
         more = f" and {len(problems) - _SAID_MOST} more" if len(problems) > _SAID_MOST else ""
         said = "; ".join(one.line() for one in problems[:_SAID_MOST])
-        raise PlanError(f"{file.name} is not submitted: {said}{more}", hint="jobwarden plan check says all of it.")
+        raise PlanError(
+            f"{file.name} is not right, and nothing was done: {said}{more}",
+            hint="jobwarden plan check FILE says all of it.",
+        )
     return spec
 
 

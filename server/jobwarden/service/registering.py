@@ -6,6 +6,7 @@ import getpass
 import json
 import re
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -265,9 +266,13 @@ async def _answer(
     async with desk.news.telling(session, caller) as told:
         now = {one.record.uid: one for one in await desk.known([session])}
         fresh = [now.get(record.uid, Known(record, session, live=True)) for record, _ in taken]
+        living = Counter(one.record.name for one in now.values() if one.live)
         return RegisterView(
             jobs=await desk.views(fresh, caller),
             created=tuple(created for _, created in taken),
+            namesakes=tuple(
+                one.record.name for one in fresh if one.record.name and living[one.record.name] > int(one.live)
+            ),
             news=tuple(event for event in told if event.uid not in watched),
             notes=(
                 *notes,

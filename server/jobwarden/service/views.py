@@ -110,6 +110,8 @@ class RegisterView(_View):
     jobs: tuple[JobView, ...]
     created: tuple[bool, ...]
     """Beside each job: whether it is new, or was watched already."""
+    namesakes: tuple[str, ...] = ()
+    """Names of these that other living jobs of the session have, too: they do not say which is meant."""
     news: tuple[Event, ...]
     notes: tuple[str, ...] = ()
 
@@ -153,6 +155,8 @@ class HitsView(_View):
     """Whether that is all of the log."""
     hits: tuple[HitView, ...]
     """The first of them."""
+    would: tuple[str, ...] = ()
+    """What its actions would do at the first of them, as things are granted now; nothing was done."""
 
 
 class RulesView(_View):

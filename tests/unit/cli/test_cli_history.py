@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
 
+import click
 import pytest
 
 from jobwarden.cli.history_tables import spark
@@ -91,6 +92,30 @@ def test_a_program_gets_json_and_csv(terminal: Terminal) -> None:
     assert json.loads(terminal("history", "--stats", "--json").out)["total"]["runs"] == 30
 
 
+def test_comma_separated_values_lose_no_second_and_hold_nothing_that_a_terminal_or_a_spreadsheet_obeys(
+    home: Household, terminal: Terminal
+) -> None:
+    begun = NOW - timedelta(days=20)
+    life = a_life(
+        "7", Random(1), begun, seq=1, session="long", status="COMPLETED", name="\x1b[2Jgone\n=evil", ran_s=1234567.0,
+        tags=["=cmd()", "b"],
+    )  # fmt: skip
+    add_session(home, "long", b"".join(write_json(event) + b"\n" for event in life), NOW)
+    out = terminal("history", "7", "--scope", "user", "--csv").out
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["ran_s"] == "1234567"
+    assert row["tags"] == "'=cmd() b"
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 2
+
+
+def test_what_does_not_fit_into_comma_separated_values_is_said_beside_them(terminal: Terminal) -> None:
+    ran = terminal("history", "--csv", "--limit", "5")
+    assert len(ran.out.splitlines()) == 6
+    assert ran.err == "5 of 30 are in it; --page 2 has older ones.\n"
+    assert terminal("history", "--csv").err == ""
+
+
 @pytest.mark.parametrize("job", [(), ("110",)])
 def test_a_drawing_is_whole_and_holds_nothing_that_runs(
     terminal: Terminal, home: Household, job: tuple[str, ...]
@@ -125,3 +150,23 @@ def test_sparks_are_as_high_as_the_numbers() -> None:
     assert len(spark(list(map(float, range(100))))) == 24
     drawn = spark([0.0, 1.0, 0.5])
     assert drawn[1] > drawn[2] > drawn[0] or not drawn.isascii() or drawn == "_#+"
+
+
+@pytest.mark.parametrize("words", [(), ("--stats",)])
+def test_on_a_terminal_of_80_columns_no_cell_is_torn(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = click.unstyle(terminal("history", *words).out).splitlines()
+    head = lines[1].split()
+    assert head == (
+        ["NAME", "RUNS", "OK", "FAILED", "CANC", "LOST", "TIME"] if words else ["STATE", "JOB", "ID", "HOST", "TIME"]
+    )
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[3].startswith("  "), "what has no column stands below"
+    assert ("last failed" if words else "cause: CUDA") in "\n".join(lines)
+
+
+def test_a_page_beyond_the_end_names_no_other_that_is_empty(terminal: Terminal) -> None:
+    assert terminal("history", "--page", "9").out.splitlines()[-1] == "Shown are 0; 30 newer: leave out --page"

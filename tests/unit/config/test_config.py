@@ -52,6 +52,24 @@ def test_what_cannot_be_is_refused_and_named(tmp_path: Path, text: str, said: st
     assert raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("[clock]\npoll_s = 60", "there is no key clock.", "Did you mean clocks?"),
+        ("[clocks]\npol_s = 60", "there is no key clocks.pol_s.", "Did you mean poll_s?"),
+        ("[hosts.cluster-a]\nusr = 'me'", "there is no key hosts.cluster-a.usr.", "Did you mean user?"),
+        ("[waking]\nxyz = 1", "there is no key waking.xyz.", "There is: after_s, codex"),
+    ],
+)
+def test_a_key_that_is_not_there_is_named_with_the_nearest_that_is(
+    tmp_path: Path, text: str, said: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path, text))
+    assert raised.value.text.endswith(f": {said}")
+    assert (raised.value.hint or "").startswith(hint)
+
+
 def test_bytes_that_are_no_text_and_a_folder_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe")

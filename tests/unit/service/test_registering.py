@@ -9,7 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
+from jobwarden.cli.tables import register_text
 from jobwarden.service.service import Service
+from jobwarden_registry.clock import utc_now
 from jobwarden_registry.errors import JobwardenError, UnwritableError
 from jobwarden_registry.index import Index
 from jobwarden_registry.transaction import Transaction
@@ -136,3 +138,17 @@ async def test_a_program_that_runs_unwatched_is_said_to(
     assert raised.value.code == "process.unwatched"
     assert "pid" in raised.value.text
     assert "log" in raised.value.hint.lower()
+
+
+async def test_a_name_that_another_living_job_has_is_said_and_what_is_to_be_typed_next_names_the_job_exactly(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    paper.states |= {"1": "RUNNING", "2": "RUNNING", "3": "COMPLETED"}
+    first = await service.register(home.caller(), type="paper", ids=["1"], name="train")
+    assert first.namesakes == ()
+    second = await service.register(home.caller(), type="paper", ids=["2"], name="train")
+    assert second.namesakes == ("train",)
+    ended = await service.register(home.caller(), type="paper", ids=["3"], name="train")
+    assert ended.namesakes == ("train",), "the name would mean one that lives"
+    lines = [str(part) for part in register_text(second, utc_now())]
+    assert lines[-1] == "Next: jobwarden wait localhost:2; jobwarden tail localhost:2"

@@ -2,7 +2,8 @@
 
 `%F` is the number of a whole array and of any other job (`man squeue` 22.05). squeue is asked first: what it does not
 show any more accounting has had for as long as slurmctld remembers ended jobs. sacct with a window alone leaves out
-what was cancelled before it could begin (held, `--begin`, `--dependency`; measured on 22.05.8), with states not.
+what was cancelled before it could begin (held, `--begin`, `--dependency`; measured on 22.05.8); with states it shows
+that.
 """
 
 from __future__ import annotations
