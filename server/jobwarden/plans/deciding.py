@@ -123,7 +123,10 @@ def decide(spec: JobSpec, known: Known) -> Decision:
         decision = _open(spec, latest, known)
         if decision is not None:
             return decision
-        return _new(spec, known, again=known.state.real(spec.name) is not None)
+        before = known.state.real(spec.name)
+        phase = known.of(spec.name).phase
+        if before is None or (phase is not None and phase.closed and phase is not Phase.SUCCEEDED):
+            return _new(spec, known, again=before is not None)
     run = known.state.real(spec.name)
     if run is None:
         return _new(spec, known, again=False)
