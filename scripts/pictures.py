@@ -62,17 +62,17 @@ def pages() -> None:
     async def nothing_else(*_: object) -> None:
         return
 
-    site = BoardSite(a_morning(), PERSON, Doors(TOKENS, acts=True, clock=utc_now))
-    guard = Guard(nothing_else, token=TOKENS.full, people=site)
-    server = uvicorn.Server(uvicorn.Config(guard, log_config=None, access_log=False, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        site = BoardSite(a_morning(), PERSON, Doors(TOKENS, acts=True, clock=utc_now, port=port))
+        guard = Guard(nothing_else, token=TOKENS.full, people=site)
+        server = uvicorn.Server(uvicorn.Config(guard, log_config=None, access_log=False, lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        port = listener.getsockname()[1]
         for name, dark in (("board-page.png", False), ("board-page-dark.png", True)):
             with browsing() as page:
                 page.look(width=1000, height=820, dark=dark)
-                page.open(f"http://127.0.0.1:{port}/board?login={login_code(TOKENS.full, utc_now())}")
+                page.open(f"http://127.0.0.1:{port}/board?login={login_code(TOKENS.full, utc_now(), port)}")
                 page.until("document.querySelectorAll('tr.job').length === 8")
                 page.js("document.querySelector('tr.job').click()")
                 page.until("document.getElementById('log').textContent.includes('OutOfMemoryError')")

@@ -283,6 +283,11 @@ class Folder:
         self._steps.before(f"unlink {name}")
         os.unlink(name, dir_fd=self._fd)
 
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder in it that is empty."""
+        self._steps.before(f"rmdir {name}")
+        os.rmdir(name, dir_fd=self._fd)
+
     def sweep(self, name: str) -> None:
         """Remove what a killed process left of its attempts to write `name`; call it under the lock only."""
         for other in self.names():

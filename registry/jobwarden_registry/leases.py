@@ -62,6 +62,15 @@ class Lease:
         self._session, self.token, self._seen = session, token, None
         return token
 
+    @property
+    def watched(self) -> tuple[object, object, float] | None:
+        """What was seen of another's lease (token, beats), and since when by our own clock."""
+        return None if self._seen is None else (*self._seen, self._since)
+
+    def watch_on(self, token: object, beats: object, since: float) -> None:
+        """Go on from what an earlier process has seen, by the same clock: who looks once sees nothing grow old."""
+        self._seen, self._since = (token, beats), since
+
     def beat(self) -> None:
         """Show that we are alive.
 

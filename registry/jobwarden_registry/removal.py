@@ -9,7 +9,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from jobwarden_registry.disk import told_plainly
+from jobwarden_registry.disk import Folder, Steps, open_folder, told_plainly
+from jobwarden_registry.errors import RegistryError
 from jobwarden_registry.index import Index
 from jobwarden_registry.journal import EVENTS
 from jobwarden_registry.paths import ACTIVE_JOBS, AGENTS, SESSIONS, Places
@@ -36,7 +37,7 @@ def remove_session(places: Places, session: Session, *, used_at: datetime, dry_r
         RegistryError: It cannot be written.
     """
     folder = places.state / SESSIONS / session.entry.session_id
-    freed = _size(folder) + _size(_project_folder(session))
+    freed = _size(folder) + _size(session.active_path.parent)
     if dry_run:
         return freed
     aside = folder.with_name(f"{_REMOVED}{session.entry.session_id}-{secrets.token_hex(4)}")
@@ -74,26 +75,39 @@ def _project_folder(session: Session) -> Path:
     return session.entry.project.joinpath(*AGENTS, session.entry.session_id)
 
 
-def _tidy_project(session: Session) -> None:
-    """Remove our own files from the project, and the folder if nothing else is in it."""
+def set_aside(session: Session) -> list[Path]:
+    """Give the broken files that were set aside in a session's folder in the project."""
     folder = _project_folder(session)
     with suppress(OSError):
-        if folder.is_symlink() or folder.lstat().st_uid != os.geteuid() or not _is_empty(folder / ACTIVE_JOBS):
+        if not folder.is_symlink() and folder.lstat().st_uid == os.geteuid():
+            return sorted(folder.glob(f"{ACTIVE_JOBS}.corrupt-*"))
+    return []
+
+
+def _tidy_project(session: Session) -> None:
+    """Remove our own files from the project, and the folder if nothing else is in it; no link is followed there."""
+    project = session.entry.project
+    with suppress(OSError, RegistryError):
+        folder = open_folder(project, (*AGENTS, session.entry.session_id), Steps(), create=False)
+        if folder is None:
             return
-        for path in list(folder.iterdir()):
-            ignores = path.name == ".gitignore" and path.read_bytes().strip() == b"*"
-            if ignores or path.name == ACTIVE_JOBS or path.name.startswith(f"{ACTIVE_JOBS}.corrupt-"):
-                path.unlink()
-        folder.rmdir()
+        with folder:
+            if not _is_empty(folder):
+                return
+            for name in folder.names():
+                ignores = name == ".gitignore" and (folder.read(name) or b"").strip() == b"*"
+                if ignores or name == ACTIVE_JOBS or name.startswith(f"{ACTIVE_JOBS}.corrupt-"):
+                    folder.unlink(name)
+        above = open_folder(project, AGENTS, Steps(), create=False)
+        if above is not None:
+            with above:
+                above.remove_folder(session.entry.session_id)
 
 
-def _is_empty(path: Path) -> bool:
-    """Whether no job stands in a file: what somebody wrote there by hand stays."""
-    if not path.exists():
-        return True
-    if path.is_symlink() or path.stat().st_size > _SMALL:
-        return False
-    return read_json(path.read_bytes()) == []
+def _is_empty(folder: Folder) -> bool:
+    """Whether no job stands in the file: what somebody wrote there by hand stays."""
+    found = folder.signature(ACTIVE_JOBS)
+    return not found or (found[2] <= _SMALL and read_json(folder.read(ACTIVE_JOBS) or b"") == [])
 
 
 def _size(folder: Path) -> int:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from anyio import to_thread
@@ -46,14 +47,18 @@ class Prompt:
         return done.stdout
 
     def first_lines(self, line: str, count: int) -> list[str]:
-        """Read the first lines of one that goes on, and end it."""
+        """Read the first lines of one that goes on, and end it; fails when they do not come."""
         with subprocess.Popen(
             self._argv(line), env=self._env(), cwd=self._cwd(), stdout=subprocess.PIPE, text=True
         ) as program:
             assert program.stdout is not None
+            guard = Timer(120, program.kill)
+            guard.start()
             read = [program.stdout.readline() for _ in range(count)]
+            guard.cancel()
             program.send_signal(signal.SIGINT)
             program.wait(timeout=60)
+        assert all(read), (line, read)
         self.typed.append(line)
         return read
 
@@ -90,18 +95,20 @@ def _as_snbb(type_in: Prompt) -> None:
     type_in("jobwarden plan resume nightly --retry failed", says="qsiprep-01")
     type_in("jobwarden wait plan=nightly --until all_terminal --timeout 150", code=3)
     type_in("jobwarden reconcile", code=3, says="bids-01")
-    assert any("qsiprep-01" in line for line in type_in.first_lines("jobwarden audit --follow", 3))
+    changes = type_in.first_lines("jobwarden watch --after 0", 5)
+    assert all("bids-0" in line or "qsiprep-01" in line for line in changes), changes
+    assert any("qsiprep-01" in line for line in type_in.first_lines("jobwarden audit --follow --since 1d", 8))
 
 
 def _as_unraid(type_in: Prompt) -> None:
     type_in("jobwarden run --name rebalance -- sleep 600", says="rebalance")
-    type_in("jobwarden status", code=3, says="rebalance.*RUNNING")
+    type_in("jobwarden status", code=3, says="(?i)running +rebalance")
     type_in("jobwarden cancel rebalance", says="rebalance")
     type_in("jobwarden history", says="rebalance")
     type_in("jobwarden history --name rebalance", says="(?s)rebalance.*cancelled by")
     type_in("jobwarden history --limit 10", says="bids-01")
     type_in("jobwarden history --stats --name rebalance", says="rebalance")
-    type_in('jobwarden plan suspend nightly --reason "Maintenance window"', says="Maintenance window")
+    type_in('jobwarden plan suspend nightly --reason "Maintenance window"', code=3, says="Maintenance window")
     type_in("jobwarden plan resume nightly", code=3)
     type_in("jobwarden cleanup --older-than 60d")
     type_in("jobwarden cleanup")

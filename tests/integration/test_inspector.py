@@ -95,8 +95,10 @@ def test_the_inspector_lists_the_tools_and_finds_their_schemas_portable(inspecto
         "tail_log",
         "diagnose_job",
         "cancel_job",
+        "control_job",
         "discover_jobs",
         "watch_log",
+        "job_history",
     ]
 
 

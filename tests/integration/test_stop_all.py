@@ -120,7 +120,7 @@ async def test_a_hundred_jobs_with_rules_that_bring_them_back_are_ended_and_stay
     assert sorted(again) == sorted(made), "each new job is told as an attempt of its old one"
     if killed:
         print(f"{dict(commands)}, {view['seconds']:.1f} s")  # for the record in docs/decisions/0032
-        assert commands["scancel"] <= 1 + 2 * CAUGHT, "one for all of a host, and for what was found after"
+        assert commands["scancel"] < JOBS // 4, "one for all of a host, and some for what was found after"
         assert commands["command"] < JOBS
     (late,) = await to_thread.run_sync(lambda: submitted(cluster, 1))
     view = await register(watched, [late])

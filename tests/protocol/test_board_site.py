@@ -17,13 +17,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
 
 from jobwarden.identity import Caller
+from jobwarden.mcp_server import logins
 from jobwarden.mcp_server.board_site import BoardSite
 from jobwarden.mcp_server.guard import TOKEN_FILE, Guard
-from jobwarden.mcp_server.logins import LOGIN_S, READ_FILE, VISIT_S, Doors, Grant, Tokens, login_code
+from jobwarden.mcp_server.logins import LOGIN_S, READ_FILE, VISIT_S, Doors, Grant, Tokens, find_tokens
 from jobwarden.mcp_server.metrics import CONTENT_TYPE, metrics_text
 from jobwarden.service.board_views import BoardHost, CountMetric, MetricsView
 from jobwarden.service.views import WatcherView
-from jobwarden_registry.errors import JobNotFoundError, UnreadableError
+from jobwarden_registry.errors import JobNotFoundError, UnreadableError, UntrustedError
 from support.boards import HOSTILE, FakeBoard, a_morning, board_job, board_view
 from support.fake_service import NOW
 
@@ -61,8 +62,16 @@ def clock() -> Clock:
     return Clock()
 
 
+def doors(clock: Clock, *, acts: bool = True) -> Doors:
+    return Doors(TOKENS, acts=acts, clock=clock, port=8642)
+
+
+def login_code(token: str, at: datetime, port: int = 8642) -> str:
+    return logins.login_code(token, at, port)
+
+
 def app(board: FakeBoard, clock: Clock, *, acts: bool = True) -> Guard:
-    site = BoardSite(board, PERSON, Doors(TOKENS, acts=acts, clock=clock))
+    site = BoardSite(board, PERSON, doors(clock, acts=acts))
     return Guard(nothing_else, token=TOKENS.full, people=site)
 
 
@@ -180,7 +189,9 @@ async def test_a_big_snapshot_travels_small_to_who_takes_that(board: FakeBoard, 
     assert int(packed.headers["content-length"]) * 10 < int(plain.headers["content-length"])
 
 
-@pytest.mark.parametrize("lines", ["0", "1001", "x", "-1", "1e3", "99999999999999999999", "²"])
+@pytest.mark.parametrize(
+    "lines", ["0", "1001", "x", "-1", "1e3", "99999999999999999999", "²", "000001999999", "000001" + "9" * 5000]
+)
 async def test_a_number_of_lines_that_cannot_be_is_refused(board: FakeBoard, clock: Clock, lines: str) -> None:
     async with visiting(app(board, clock), READ) as client:
         assert (await client.get("/board/log", params={"uid": "uid48213", "lines": lines})).status_code == 400
@@ -217,6 +228,7 @@ async def test_an_address_of_the_future_or_of_another_token_opens_nothing(board:
     until, nonce, mac = good.split(".")
     codes = [
         login_code("another-token-0123456789", NOW),
+        login_code(TOKENS.full, NOW, 8643),
         login_code(TOKENS.full, NOW + timedelta(days=1)),
         f"{int(until) + 1}.{nonce}.{mac}",
         f"{until}.{nonce}x.{mac}",
@@ -232,6 +244,31 @@ async def test_an_address_of_the_future_or_of_another_token_opens_nothing(board:
     async with visiting(app(board, clock)) as client:
         for code in codes:
             assert (await client.get("/board", params={"login": code})).status_code == 401, code
+
+
+async def test_an_address_that_was_used_opens_nothing_at_the_next_server_either(board: FakeBoard, clock: Clock) -> None:
+    code = login_code(TOKENS.full, NOW)
+    async with visiting(app(board, clock)) as client:
+        assert (await client.get("/board", params={"login": code})).status_code == 200
+    clock.now += timedelta(seconds=30)
+    async with visiting(app(board, clock)) as client:
+        assert (await client.get("/board", params={"login": code})).status_code == 401
+        await log_in(client, at=clock.now)
+
+
+def test_a_reading_token_that_opens_everything_is_refused(tmp_path: Path) -> None:
+    same = {"JOBWARDEN_HTTP_TOKEN": TOKENS.full, "JOBWARDEN_HTTP_READ_TOKEN": TOKENS.full}
+    with pytest.raises(UntrustedError, match="the same"):
+        find_tokens(same, tmp_path)
+
+
+async def test_a_name_that_is_no_utf_8_hides_nothing(board: FakeBoard, clock: Clock) -> None:
+    board.view = board_view(board_job("1", name="caf\udce9", session="s-\ud800"), board_job("2"))
+    async with visiting(app(board, clock), FULL) as client:
+        told = await client.get("/board.json")
+        assert [one["job"]["id"] for one in told.json()["jobs"]] == ["1", "2"]
+        assert (await client.get("/board/log?uid=uid1")).status_code == 200
+        assert await cancel(client, FULL, uid="uid1") == 200
 
 
 async def test_the_cookie_opens_the_empty_page_alone_for_browsers_send_it_to_every_port(
@@ -325,14 +362,14 @@ async def test_the_page_allows_its_own_script_alone_and_holds_no_word_of_a_job(b
 
 
 def test_old_visits_make_room_and_never_more_are_kept(clock: Clock) -> None:
-    doors = Doors(TOKENS, acts=True, clock=clock)
-    visits = [doors.come_in(login_code(TOKENS.full, NOW)) for _ in range(101)]
+    ours = doors(clock)
+    visits = [ours.come_in(login_code(TOKENS.full, NOW)) for _ in range(101)]
     assert all(visits)
     first, last = visits[0], visits[-1]
     assert first is not None
     assert last is not None
-    assert doors.visit(first.cookie) is None
-    assert doors.visit(last.cookie) == last
+    assert ours.visit(first.cookie) is None
+    assert ours.visit(last.cookie) == last
     assert last.grant is Grant.ACT
 
 

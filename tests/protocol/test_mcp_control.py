@@ -136,3 +136,19 @@ async def test_consent_to_anothers_job_is_no_grant(control: FakeControlling, era
     control.about = {"u1": a_job("1", mine=False)}
     await call(control, era, YES, [], jobs=["1"], action="hold", force=True)
     assert [(list(one["only"]), one["free"]) for one in control.done] == [(["u1"], False)]
+
+
+@ERAS
+async def test_the_person_is_shown_all_of_what_a_resubmission_changes_or_nothing_is_done(
+    control: FakeControlling, era: str
+) -> None:
+    control.about = {"u1": a_job("1")}
+    nodes = ",".join(f"node{number}" for number in range(60))
+    hidden = "gpus=64 time=30-00:00:00"
+    asked: list[str] = []
+    for padding in (f"exclude={nodes}", " " * 4000):
+        await call(control, era, YES, asked, jobs=["1"], action="resubmit", value=f"mem=1G {padding} {hidden}")
+    assert all(hidden in question.splitlines()[0] for question in asked)
+    assert [list(one["only"]) for one in control.done] == [["u1"], ["u1"]]
+    await call(control, era, YES, asked, jobs=["1"], action="resubmit", value=f"{'mem=1G ' * 400} {hidden}")
+    assert (len(asked), list(control.done[-1]["only"])) == (2, []), "nothing is done to what nobody was asked about"

@@ -39,7 +39,7 @@ async def test_a_wait_is_a_task_that_says_where_the_jobs_stand_and_ends_with_wha
     assert ended.status == "completed"
     assert ended.text.startswith(TOLD)
     assert "paper:1" in ended.text
-    assert "1 other jobs did not change" in ended.text
+    assert "1 other job did not change" in ended.text
 
 
 async def test_the_task_and_the_blocking_call_answer_the_same_text(world: Processes) -> None:

@@ -179,6 +179,7 @@ class Answers:
                     lines=90,
                     whole=True,
                     hits=(HitView(line=12, text="loss: 9", captures={"0": "loss: 9", "loss": "9"}),),
+                    would=("rule loss: pause (on 'loss: 9\x1b')",),
                 ),
             ),
         )

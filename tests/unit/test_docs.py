@@ -11,18 +11,19 @@ ROOT = Path(__file__).parents[2]
 _TEST = re.compile(r"`(?P<path>tests/[\w/]+\.py)::(?P<name>test_\w+)`")
 
 
-def test_every_test_that_the_table_of_traps_names_exists() -> None:
-    page = ROOT / "docs" / "slurm-traps.md"
+@pytest.mark.parametrize(("name", "least"), [("slurm-traps.md", 60), ("defects-elsewhere.md", 75)])
+def test_every_test_that_a_table_names_exists(name: str, least: int) -> None:
+    page = ROOT / "docs" / name
     if not page.exists():
         pytest.skip("no documents here: the installed wheel is tested")
     named = [(found["path"], found["name"]) for found in _TEST.finditer(page.read_text(encoding="utf-8"))]
     missing = [
-        f"{path}::{name}"
-        for path, name in named
-        if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        f"{path}::{test}"
+        for path, test in named
+        if not re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert missing == []
-    assert len(named) >= 60
+    assert len(named) >= least
 
 
 def test_every_trap_names_a_test() -> None:
@@ -33,6 +34,16 @@ def test_every_trap_names_a_test() -> None:
     assert [row for row in rows if not _TEST.search(row)] == []
     numbers = {int(found[1]) for row in rows if (found := re.match(r"\| (\d+)", row))}
     assert numbers == set(range(1, 31))
+
+
+def test_every_defect_names_a_test() -> None:
+    page = ROOT / "docs" / "defects-elsewhere.md"
+    if not page.exists():
+        pytest.skip("no documents here: the installed wheel is tested")
+    text = page.read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| (?!the defect)", line)]
+    assert len(rows) >= 45
+    assert [row for row in rows if not _TEST.search(row.split(" | ")[2])] == []
 
 
 def test_the_readme_tells_the_figures_of_the_corpus_as_its_page_does() -> None:

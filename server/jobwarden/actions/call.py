@@ -118,7 +118,7 @@ def _submission(given: dict[str, Value], grants: Grants) -> None:
     if not isinstance(times, int) or not 1 <= times <= TIMES_MOST:
         raise InvalidRuleError(f"times is a number from 1 to {TIMES_MOST}.", hint="Write times=2.")
     if grants.resubmissions < 1:
-        raise InvalidRuleError("No rule may submit a job.", hint=line("grants", "resubmissions = 5"))
+        raise InvalidRuleError("No rule or agent may submit a job.", hint=line("grants", "resubmissions = 5"))
 
 
 def _restart(call: ActionCall, grants: Grants) -> Mapping[str, Value]:

@@ -10,7 +10,7 @@ import anyio
 from pydantic import JsonValue
 
 from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
-from jobwarden.actions.deeds import RUN
+from jobwarden.actions.deeds import RUN, SITE
 from jobwarden.actions.hanging import Ask, done_in_slurm
 from jobwarden.delivery.news import BY_SESSION
 from jobwarden.sources.base import CancelOutcome, Cancels, Host, Source, Wanted
@@ -209,7 +209,7 @@ async def _note_intents(
         record = transaction.jobs.get(one.record.uid)
         extra: dict[str, JsonValue] = {**request.extra, **_about(order, request)}
         if request.ends:
-            extra[RUN] = _run(one.record)
+            extra |= {RUN: _run(one.record), SITE: one.record.site}
         if record is not None and request.ends:
             asked = EndAsked(by=order.by, reason=order.reason, at=now, run=_run(one.record), runs=_runs(one.record))
             try:
@@ -241,7 +241,8 @@ async def _note_outcomes(
         extra: dict[str, JsonValue] = {**_about(order, request), RESULT: report.outcome}
         refused = request.ends and report.outcome == "refused"
         if refused and record is not None and record.end_asked is not None and record.end_asked.by == order.by:
-            after = record.changed(end_asked=None)
+            # What was asked for earlier, and taken, is asked for still.
+            after = record.changed(end_asked=one.record.end_asked)
             transaction.change(record.uid, after, EventKind.ACTION, text=text, extra=extra)
             return
         transaction.note(text, kind=EventKind.ACTION, uid=one.record.uid, extra=extra)

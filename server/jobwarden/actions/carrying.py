@@ -29,10 +29,10 @@ from jobwarden.actions.deeds import (
     Known,
     intend,
 )
-from jobwarden.actions.errors import ActionError, HaltedError
+from jobwarden.actions.errors import ActionError, HaltedError, InvalidRuleError
 from jobwarden.actions.grants import Grants, granted_in
-from jobwarden.actions.halting import Halt, bar_of
-from jobwarden.actions.planning import MESSAGES, Plan, plan
+from jobwarden.actions.halting import Halt, bar_of, halt_of
+from jobwarden.actions.planning import MESSAGES, Plan, dry_text, plan
 from jobwarden.actions.restarting import is_told, note_restart, refuse_restart
 from jobwarden.actions.resubmit import resubmit
 from jobwarden.actions.running import run_named
@@ -137,6 +137,7 @@ class Actor:
             RegistryError: Nothing was noted, or it could not be noted how it went on; `take_up` finds that out.
         """
         book = Book(self._rounds, session, self.deeds, lease)
+        asked = grants is not None
         grants = grants or await self._grants(session)
         if dry_run:
             plans = await self._rounds.sessions.call(
@@ -145,7 +146,7 @@ class Actor:
                     record, firing, calls, grants, self.deeds.of(one), bar_of(one, _asked_at(record, firing))
                 ),
             )
-            return [Done(one.deed.action, "dry_run", one.text) for one in plans]
+            return [Done(one.deed.action, "dry_run", dry_text(one)) for one in plans]
         noted: dict[str, Plan] = {}
         async with self._lane(session, record.uid).guard:
             await book.write(
@@ -159,7 +160,7 @@ class Actor:
             # A cancel means the run that was there: what is submitted in its place comes first, and waits for its end.
             for deed in sorted(mine, key=lambda one: one.action not in SUBMITS):
                 if (await book.known()).step(deed.id) in OPEN:
-                    await self._go_on(book, record, deed, grants)
+                    await self._go_on(book, record, deed if asked else _by_grant(deed), grants)
             known = await book.known()
         ids = [f"{firing.id}#{place}" for place in range(len(calls))]
         return [_done(book, known, call.name, deed, noted.get(deed)) for call, deed in zip(calls, ids, strict=True)]
@@ -174,13 +175,17 @@ class Actor:
 
         Returns:
             One for each deed that was open and is ours to go on with: none of a job that only another machine can
-            ask about, nor a person's own act. What somebody of this process is busy with stays open.
+            ask about, nor a person's own act, but under a halt, where nothing is begun any more. What somebody of
+            this process is busy with stays open.
 
         Raises:
             RegistryError: As `carry_out`.
         """
         book = Book(self._rounds, session, self.deeds, lease)
-        open_ = [deed for deed in await book.open(uid=uid) if not deed.free]
+        open_ = await book.open(uid=uid)
+        if any(deed.free for deed in open_):
+            halted = await self._rounds.sessions.call(session, halt_of) is not None
+            open_ = [_by_grant(deed) for deed in open_ if halted or not deed.free]
         if not open_:
             return []
         grants = await self._grants(session)
@@ -269,7 +274,7 @@ class Actor:
         waits = self._lane(book.session, deed.uid).waits
         try:
             await self._deed(book, record, deed, grants, again=again)
-        except (ActionError, NotAgainError, InvalidIdError) as error:
+        except (ActionError, NotAgainError, InvalidIdError, InvalidRuleError) as error:
             await book.note(deed, FAILED, f"{deed.action} was not done: {error}", told=await is_told(book, deed))
         except HaltedError as error:  # news to nobody: the halt itself is
             await book.note(deed, REFUSED, f"{deed.action} was not done: {error}", told=False)
@@ -366,6 +371,11 @@ def _asked_at(record: JobRecord, firing: Firing) -> datetime:
     """Say when a deed was asked for: a job that was stopped may be found to have ended long after."""
     ended_at = record.ended_at or record.observed_at
     return min(firing.at, ended_at) if record.phase.closed and ended_at is not None else firing.at
+
+
+def _by_grant(deed: Deed) -> Deed:
+    """Give a deed as one who is no person may go on with it: whatever the journal says, it needs the grant."""
+    return deed.model_copy(update={"free": False})
 
 
 def _as_granted(deed: Deed, grants: Grants) -> Deed:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from jobwarden.actions.audit_keys import BY
 from jobwarden.actions.call import Firing
 from jobwarden.actions.substitution import harmless
 from jobwarden.delivery.news import TOLD
@@ -33,7 +34,9 @@ RULES_PAUSED = "rules_paused"
 """The key of those of them that are paused besides."""
 
 RUN = "run"
-"""The key of a `cancel_requested` that holds the id of the run that is meant."""
+"""The key of an event that asks for an end (a cancel, a signal) that holds the id of the run that is meant."""
+SITE = "site"
+"""The key of one that holds where that runs, whatever name the host has."""
 
 INTENDED = "intended"
 CLAIMED = "claimed"
@@ -51,6 +54,9 @@ SUBMITS = ("resubmit", "restart")
 """What submits a job again: what a rule does, and what one that restarts does (decision 0028)."""
 KEPT = ("store_metric", "log_event")
 """Done by being noted, and by the thousand: of these no id is remembered."""
+
+
+_RULE = "rule "
 
 
 class Deed(BaseModel):
@@ -94,7 +100,7 @@ class Deed(BaseModel):
     @property
     def who(self) -> str:
         """Say whose doing it is."""
-        return self.by or f"rule {self.rule}"
+        return self.by or f"{_RULE}{self.rule}"
 
 
 def whose(deed: Deed) -> str:
@@ -130,7 +136,8 @@ class Known:
         latest: By job, the firing that was noted last. All deeds of a firing are noted at once, and one firing of a
             job after the other: who comes after a crash is given this one again, and none before it.
         paused: The firings that paused their rule.
-        unwanted: Job and run of which a person, an agent or a rule wanted the end.
+        unwanted: By job (its uid, and its type with its host or site) and run, whose end was wanted; whether a person
+            or an agent did so, and not only a rule.
         hour: By action, when and to whom, those of the last hour that were not refused at once.
     """
 
@@ -141,7 +148,7 @@ class Known:
     ended: dict[str, str] = field(default_factory=dict[str, str])
     latest: dict[str, str] = field(default_factory=dict[str, str])
     paused: set[str] = field(default_factory=set[str])
-    unwanted: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    unwanted: dict[tuple[str, str], bool] = field(default_factory=dict[tuple[str, str], bool])
     hour: dict[str, deque[tuple[datetime, str]]] = field(default_factory=dict[str, deque[tuple[datetime, str]]])
 
     def step(self, deed: str) -> str | None:
@@ -162,6 +169,24 @@ class Known:
             for one in self.deeds.values()
             if uid in (None, one.uid) and firing in (None, one.firing) and self.step(one.id) in OPEN
         ]
+
+    def is_unwanted(self, deed: Deed, places: Iterable[str] = ()) -> bool:
+        """Whether a rule's submission is of a run that is to end; a rule may end one and submit it again.
+
+        Args:
+            deed: The submission.
+            places: Where the run is, for another session's journal: there it has another uid.
+        """
+        wishes = [self.unwanted[key, deed.run] for key in (deed.uid, *places) if (key, deed.run) in self.unwanted]
+        return bool(wishes) if deed.action == "restart" else not deed.by and any(wishes)
+
+    def take_wish(self, event: Event) -> None:
+        """Take in that the end of a run was asked for."""
+        extra = event.model_extra or {}
+        person = not str(extra.get(BY, "")).startswith(_RULE)
+        run = str(extra.get(RUN, event.job_id))
+        for key in (event.uid, f"{event.type}:{event.host}", f"{event.type}:{extra.get(SITE) or event.host}"):
+            self.unwanted[key, run] = self.unwanted.get((key, run), False) or person
 
     def lately(self, actions: Iterable[str], now: datetime, *, target: str | None = None) -> int:
         """Count the deeds of an hour."""
@@ -224,12 +249,19 @@ class Deeds:
     def of(self, session: Session) -> Known:
         """Read what is new. Under the session's lock nobody can add to it meanwhile."""
         known = self._known.setdefault(session.entry.session_id, Known())
-        for event in session.journal.read(known.seq):
+        fresh = session.journal.read(known.seq)
+        if not fresh and session.journal.last_seq() < known.seq:  # it was removed, and has begun anew
+            known = self._known[session.entry.session_id] = Known()
+            fresh = session.journal.read()
+        for event in fresh:
             known.seq = max(known.seq, event.seq)
             if event.event == EventKind.ACTION:
                 _take(known, event)
-            elif event.event == EventKind.CANCEL_REQUESTED and event.uid:
-                known.unwanted.add((event.uid, str((event.model_extra or {}).get(RUN, event.job_id))))
+            elif event.uid and (
+                event.event == EventKind.CANCEL_REQUESTED
+                or (event.event == EventKind.CONTROL and RUN in (event.model_extra or {}))
+            ):
+                known.take_wish(event)
         return known
 
 

@@ -53,4 +53,4 @@ def granted_in(env: Mapping[str, str], project: Path) -> Grants:
 def line(section: str, text: str) -> str:
     """Say what to write into the user's configuration to allow something: two lines that can be pasted as they are."""
     where = f"{CONFIG} (the second line alone where [{section}] is there)"
-    return f"To allow it, add to {where}:\n[{section}]\n{' '.join(text.split())}"
+    return f"The user can allow it by adding to {where}:\n[{section}]\n{' '.join(text.split())}"

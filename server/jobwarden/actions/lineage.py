@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from jobwarden.actions.book import Book
 from jobwarden.actions.deeds import CLAIMED, DONE, SUBMITS, SUBMITTED, UNSURE, Deed, whose
 from jobwarden.actions.errors import ActionError, NotYetError
 from jobwarden.actions.planning import run_of
+from jobwarden.actions.restarting import refuse_unwanted
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.model import JobRecord
 
@@ -55,8 +57,24 @@ def _begun_before(record: JobRecord, moment: datetime | None) -> bool:
     return moment is None or begun is None or begun < moment
 
 
+async def is_unwanted(book: Book, record: JobRecord, deed: Deed) -> bool:
+    """Whether somebody wanted the end of the run that a rule has submitted again, in any session that can be read."""
+    known = await book.known()
+    for session in await book.rounds.sessions.known():
+        if session.entry.session_id != book.session.entry.session_id:
+            with suppress(JobwardenError):
+                other = await book.rounds.sessions.call(session, book.deeds.of)
+                if other.is_unwanted(deed, _places(record)):
+                    return True
+    return known.is_unwanted(deed)
+
+
+def _places(record: JobRecord) -> frozenset[str]:
+    return frozenset(f"{record.type}:{place}" for place in (record.site, record.host))
+
+
 async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: bool) -> None:
-    """Look whether another firing has this run submitted again, in any session.
+    """Look whether another firing has this run submitted again, or somebody wanted its end, in any session.
 
     Args:
         book: The deed's.
@@ -65,16 +83,18 @@ async def refuse_rivals(book: Book, record: JobRecord, deed: Deed, *, claimed: b
         claimed: It is begun: two that have begun at one moment both let go, rather than wait for each other.
 
     Raises:
-        ActionError: It was, or may have been.
+        ActionError: It was, or may have been; or its end was asked for.
         NotYetError: One is about to, or a session cannot be read.
     """
-    places = {f"{record.type}:{place}" for place in (record.site, record.host)}
+    places = _places(record)
     try:
         sessions = await book.rounds.sessions.known()
         known = [await book.rounds.sessions.call(session, book.deeds.of) for session in sessions]
     except JobwardenError as error:
         raise NotYetError(f"Whether somebody else goes on with it cannot be said: {error}") from error
-    for each in known:
+    for session, each in zip(sessions, known, strict=True):
+        if session.entry.session_id != book.session.entry.session_id:
+            refuse_unwanted(each, deed, places)
         for other in tuple(each.deeds.values()):  # another thread may read on meanwhile
             alike = other.action in SUBMITS and other.run == deed.run and other.id != deed.id
             step = each.step(other.id)

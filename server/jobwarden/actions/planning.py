@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _KEPT_MOST = 1200
 _NEWS_MOST = 60
 """Deeds of one session in an hour."""
 _LINE_CHARS = 120
+_SHOWN = ("subject", "message", "reason")
+"""What stands in a plan's text already."""
 
 
 class OtherRunError(JobwardenError):
@@ -114,6 +117,20 @@ def plan(
     told = ends and call.name not in KEPT
     text = f"{deed.who}{firing.how}: {said}"
     return Plan(deed.model_copy(update={"step": DONE if ends else INTENDED}), text, told)
+
+
+def dry_text(one: Plan) -> str:
+    """Say what would be done, with what: for who tries a rule."""
+    given = {
+        key: value for key, value in one.deed.arguments.items() if key not in _SHOWN and value not in ("", None, {})
+    }
+    if one.deed.step != INTENDED or not given:
+        return one.text
+    return f"{one.text}; with {', '.join(f'{key}={_short(value)}' for key, value in given.items())}"
+
+
+def _short(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def tells_agent(call: ActionCall) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from jobwarden.actions.book import Book
@@ -19,29 +19,34 @@ _ALIVE = (Phase.PENDING, Phase.RUNNING, Phase.SUSPENDED)
 
 
 async def refuse_restart(book: Book, deed: Deed) -> None:
-    """Look whether a restart is meant still.
+    """Look whether a submission is meant still.
 
     Raises:
-        ActionError: Somebody wanted the job's end or took the rule away, or its run lives again.
+        ActionError: Somebody wanted the job's end; of a restart: or took the rule away, or its run lives again,
+            or its end was told.
     """
     known = await book.known()
-    if deed.action != RESTART or known.after.get(deed.id) is not None:
+    if known.after.get(deed.id) is not None:
         return  # what is begun may be done: that is found out first
     refuse_unwanted(known, deed)
+    if deed.action != RESTART:
+        return
     record = await book.record(deed.uid)
     if record is not None and not any(one.startswith(f"name={deed.rule} ") for one in record.rules):
         raise ActionError("Its rule was removed.")
     if record is not None and record.held is None and run_of(record) == deed.run and record.phase in _ALIVE:
         raise ActionError("Its run lives again.")
+    if record is not None and record.held is None and record.phase.closed:
+        raise ActionError("Its end was told already, and who waited for it has acted on that.")
 
 
-def refuse_unwanted(known: Known, deed: Deed) -> None:
-    """Refuse to start what a person or an agent wanted to end.
+def refuse_unwanted(known: Known, deed: Deed, places: Iterable[str] = ()) -> None:
+    """Refuse to start what a person or an agent wanted to end; see `Known.is_unwanted`.
 
     Raises:
         ActionError: So it is.
     """
-    if deed.action == RESTART and (deed.uid, deed.run) in known.unwanted:
+    if known.is_unwanted(deed, places):
         raise ActionError(_UNWANTED)
 
 

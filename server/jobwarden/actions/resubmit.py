@@ -25,7 +25,7 @@ from jobwarden.actions.following import adopt
 from jobwarden.actions.gpu_budget import gpu_hours
 from jobwarden.actions.grants import CONFIG, Grants
 from jobwarden.actions.halting import Halt
-from jobwarden.actions.lineage import refuse_rivals, strangers
+from jobwarden.actions.lineage import is_unwanted, refuse_rivals, strangers
 from jobwarden.actions.modifications import words_of
 from jobwarden.actions.planning import RESTART, restart_said, run_of
 from jobwarden.actions.relative import is_relative, resolve
@@ -77,7 +77,7 @@ async def resubmit(book: Book, record: JobRecord, deed: Deed, grants: Grants) ->
     refused = ""
     if (halt := await book.bar(deed)) is not None:  # it was begun before that
         said += await _stop(book, new_id, halt)
-    elif deed.action == RESTART and (deed.uid, deed.run) in (await book.known()).unwanted:
+    elif await is_unwanted(book, record, deed):
         refused = await _called_off(book, record, deed, new_id)
         said += refused
     if deed.arguments.get("cancel_original"):

@@ -118,13 +118,10 @@ def _line(deed: DeedView) -> str:
 
 
 def _csv(deed: DeedView) -> str:
+    from jobwarden.cli.history_csv import harmless
+
     fields = deed.model_dump(mode="json")
-    return _row([_harmless(str("" if fields[name] is None else fields[name])) for name in _COLUMNS])
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking what a job wrote for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") and text != "-" else text
+    return _row([harmless(str("" if fields[name] is None else fields[name])) for name in _COLUMNS])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -72,7 +72,9 @@ async def _live(face: Face, service: Service, caller: Caller) -> None:
 
 def _print(face: Face, view: BoardView, *, as_json: bool) -> None:
     if as_json:
-        click.echo(view.model_dump_json(indent=2))
+        from jobwarden.service.board_views import json_text
+
+        click.echo(json_text(view, indent=2))
         return
     from jobwarden.cli.board_words import board_text
     from jobwarden.cli.tables import show
@@ -89,5 +91,6 @@ def _address(face: Face, port: int, token_file: Path | None, *, read_only: bool,
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
     except OSError:
-        click.echo(f"Nothing listens there yet: jobwarden serve --http --port {port}", err=True)
+        told = f"Nothing listens there yet: jobwarden serve --http --port {port}; then ask for an address again."
+        click.echo(told, err=True)
     return ExitCode.OK

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
+import anyio
 from rich.text import Text
 from textual import on, work
 from textual.app import App, ComposeResult
@@ -33,8 +35,12 @@ _REASON = "from the board"
 _GOOD = frozenset({"accepted", "done", "already ended"})
 _REST_S = 0.3
 """How long the cursor must rest on a job before its log is read."""
+_FIRST_S = 1.0
+"""How long nothing is painted, for the first look."""
 _LOG_LINES = 6
 _HOSTS = 3
+_OWN = frozenset({"tail", "cancel", "control", "watch", "filter", "show", "clear"})
+"""What keys do on the board alone."""
 
 
 class BoardApp(App[None]):
@@ -80,6 +86,13 @@ class BoardApp(App[None]):
         self._tail: tuple[str, str] = ("", "")
         """Of which job, and its last lines."""
         self._rest: Timer | None = None
+        self._look = anyio.Lock()
+        self._looked = anyio.Event()
+        self._deeds = 0
+        """How many are being done."""
+        self._leaving = False
+        self._reading: BoardJob | None = None
+        """Whose log is being read."""
 
     # -- building
 
@@ -100,7 +113,10 @@ class BoardApp(App[None]):
         self.query_one(Input).cursor_blink = False
         self._table.focus()
         self._table.lay_out(self.size.width)
-        await self.look()
+        self._say("summary", "Reading what is watched ...")
+        self.look_again()
+        with anyio.move_on_after(_FIRST_S):
+            await self._looked.wait()
         self.set_interval(LOOK_S, self.look_again)
         self.set_interval(LOG_S, self._read_log)
 
@@ -111,21 +127,24 @@ class BoardApp(App[None]):
 
     # -- looking
 
-    @work(exclusive=True, group="look")
+    @work(group="look")
     async def look_again(self) -> None:
         """Look, unless the last look has not come back."""
-        await self.look()
+        if not self._look.locked():
+            await self.look()
 
     async def look(self) -> None:
         """Take a snapshot and show what is new in it."""
-        try:
-            self.view = await self.board.look(self.caller, wake=self.view is None)
-        except JobwardenError as error:
-            self._say("summary", words.clean(f"cannot be read: {error}"), "bold red")
-            return
-        self._fill()
+        async with self._look:
+            try:
+                self.view = await self.board.look(self.caller, wake=self.view is None)
+            except JobwardenError as error:
+                self._say("summary", words.clean(f"cannot be read: {error}"), "bold red")
+            else:
+                self._fill()
+        self._looked.set()
 
-    def _fill(self) -> None:
+    def _fill(self, *, anew: bool = False) -> None:
         view = self.view
         if view is None:
             return
@@ -135,13 +154,15 @@ class BoardApp(App[None]):
             "summary", board_words.summary(view) + showing + note, "yellow" if board_words.is_unwatched(view) else ""
         )
         self._say("hosts", "\n".join(_host_lines(view)))
-        self._table.fill(board_words.chosen(view, text=self._filter, show=self._show))
+        self._table.fill(board_words.chosen(view, text=self._filter, show=self._show), anew=anew)
         self._fill_detail()
 
     def _fill_detail(self) -> None:
         one = self.chosen
         if one is None:
-            told = ("No job is chosen." if self._table.row_count else "Nothing to show.", "", "")
+            gone = "The job that was chosen is not on the list any more: choose one with the arrows."
+            nothing = "No job is chosen." if self._table.row_count else "Nothing to show."
+            told = (gone if self._table.lost else nothing, "", "")
             for widget, text in zip(("head", "said", "log"), told, strict=True):
                 self._say(widget, text)
             return
@@ -165,18 +186,25 @@ class BoardApp(App[None]):
         return next((one for one in self.view.jobs if one.uid == uid), None) if self.view is not None else None
 
     @on(DataTable.RowHighlighted)
-    def rested(self) -> None:
+    def rested(self, event: DataTable.RowHighlighted) -> None:
         """Read its log when the cursor rests: who scrolls through a hundred jobs reads one log."""
+        self._table.choose(event.cursor_row)
         if self._rest is not None:
             self._rest.stop()
         self._rest = self.set_timer(_REST_S, self._read_log)
         self._fill_detail()
 
-    @work(exclusive=True, group="log")
-    async def _read_log(self) -> None:
+    def _read_log(self) -> None:
+        """Read its log, unless that is being read or says nothing new."""
         one = self.chosen
         if one is None or (self._tail[0] == one.uid and one.job.phase.final):
             return
+        if self._reading is None or self._reading.uid != one.uid:
+            self._reading = one
+            self._show_log(one)
+
+    @work(exclusive=True, group="log")
+    async def _show_log(self, one: BoardJob) -> None:
         try:
             told = await self.board.tail(self.caller, one.uid, lines=_LOG_LINES)
         except JobwardenError as error:
@@ -184,10 +212,17 @@ class BoardApp(App[None]):
         else:
             lines = [words.clean(line) for line in told.text.splitlines()[-_LOG_LINES:]]
             text = "\n".join(lines) or words.clean(told.note or "Its log is empty.")
+        finally:
+            if self._reading is one:
+                self._reading = None
         self._tail = one.uid, text
         self._fill_detail()
 
     # -- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 -- Textual's signature
+        """Let keys act on the board alone: on a log they would act on a job that is not seen."""
+        return action not in _OWN or len(self.screen_stack) == 1
 
     def action_tail(self) -> None:
         """Show the chosen job's log on the whole screen."""
@@ -197,6 +232,7 @@ class BoardApp(App[None]):
     @on(DataTable.RowSelected)
     def entered(self) -> None:
         """Enter on a row is `t`."""
+        self._table.lost = False
         self.action_tail()
 
     def action_cancel(self) -> None:
@@ -218,7 +254,8 @@ class BoardApp(App[None]):
     async def _cancel(self, one: BoardJob) -> None:
         self.notify(f"Asking for the end of {words.title(one.job)} ...", markup=False)
         try:
-            view = await self.board.cancel(self.caller, one.uid, reason=_REASON)
+            with self._doing():
+                view = await self.board.cancel(self.caller, one.uid, reason=_REASON)
         except JobwardenError as error:
             self.notify(words.clean(str(error)), severity="error", markup=False)
         else:
@@ -238,7 +275,8 @@ class BoardApp(App[None]):
     @work(group="deeds")
     async def _control(self, one: BoardJob, deed: Deed) -> None:
         try:
-            view = await self.board.control(self.caller, one.uid, deed, reason=_REASON)
+            with self._doing():
+                view = await self.board.control(self.caller, one.uid, deed, reason=_REASON)
         except JobwardenError as error:
             self.notify(words.clean(str(error)), severity="error", markup=False)
         else:
@@ -246,6 +284,26 @@ class BoardApp(App[None]):
             for note in view.notes:
                 self.notify(words.clean(note), markup=False)
         await self.look()
+
+    @contextmanager
+    def _doing(self) -> Generator[None]:
+        """Note that a deed is being done; with the last one, whoever wanted to leave leaves."""
+        self._deeds += 1
+        try:
+            yield
+        finally:
+            self._deeds -= 1
+            if self._leaving and not self._deeds:
+                self.exit()
+
+    async def action_quit(self) -> None:
+        """End, when what was asked for is done; asked again, at once."""
+        if not self._deeds or self._leaving:
+            self.exit()
+            return
+        self._leaving = True
+        told = "It is still being done, and the board ends then. q again: at once, and it may stay undone."
+        self.notify(told, severity="warning", markup=False)
 
     def _tell(self, rows: Sequence[CancelRow] | Sequence[ControlRow]) -> None:
         for row in rows:
@@ -255,7 +313,7 @@ class BoardApp(App[None]):
     def action_show(self) -> None:
         """Show all, the living, or what went wrong."""
         self._show = board_words.SHOWS[(board_words.SHOWS.index(self._show) + 1) % len(board_words.SHOWS)]
-        self._fill()
+        self._fill(anew=True)
 
     def action_filter(self) -> None:
         """Write a filter."""
@@ -274,7 +332,7 @@ class BoardApp(App[None]):
     def filtered(self, event: Input.Changed) -> None:
         """Show what fits as it is typed."""
         self._filter = event.value
-        self._fill()
+        self._fill(anew=True)
 
     @on(Input.Submitted, "#filter")
     def filter_written(self) -> None:

@@ -20,6 +20,8 @@ from jobwarden_registry.errors import JobwardenError
 LOG_S = 3.0
 _LINES = 500
 _KEPT = 5000
+_TITLE_CHARS = 200
+"""A name that is longer would push what else is asked off the screen."""
 
 
 class LogScreen(Screen[None]):
@@ -44,6 +46,7 @@ class LogScreen(Screen[None]):
         self._one = one
         self._cursor: str | None = None
         self._told = ""
+        self._reading = False
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -60,14 +63,19 @@ class LogScreen(Screen[None]):
         self.read_on()
         self.set_interval(LOG_S, self.read_on)
 
-    @work(exclusive=True)
+    @work
     async def read_on(self) -> None:
-        """Show what is new."""
+        """Show what is new, unless the last reading has not come back."""
+        if self._reading:
+            return
+        self._reading = True
         try:
             told = await self._board.tail(self._caller, self._one.uid, lines=_LINES, cursor=self._cursor, ask=True)
         except JobwardenError as error:
             self._note(words.clean(str(error)))
             return
+        finally:
+            self._reading = False
         if told.text:
             self.query_one(Log).write_lines([words.clean(line) for line in told.text.splitlines()])
         first, self._cursor = self._cursor is None, told.cursor or self._cursor
@@ -109,7 +117,7 @@ class Confirm(ModalScreen[bool]):
         job = self._one.job
         whose = "of this session" if job.mine else f"of session {self._one.session} in {self._one.project}"
         what = f"{job.type} {job.id} on {job.host}, {words.state(job)}, {whose}"
-        lines = [f"Cancel {words.title(job)}?", words.clean(what), "", "y: cancel it      n: leave it"]
+        lines = [f"Cancel {words.title(job)[:_TITLE_CHARS]}?", words.clean(what), "", "y: cancel it      n: leave it"]
         yield Static(Text("\n".join(lines)), id="question")
 
     def action_answer(self, yes: bool) -> None:  # noqa: FBT001 -- Textual's actions take positions

@@ -28,11 +28,15 @@ class JobTable(DataTable[Text]):
         self._shown: dict[str, tuple[str, ...]] = {}
         """By uid in the table's order, what the cells say."""
         self._said_width = 0
+        self._kept = ""
+        """What was chosen when the rows were taken away, to be filled in anew."""
+        self.lost = False
+        """Whether the chosen job has left the list by itself; nothing is chosen then until the person chooses."""
 
     @property
     def chosen_uid(self) -> str:
-        """Name the job under the cursor; empty where there is none."""
-        names = list(self._shown)
+        """Name the job under the cursor; empty where there is none, or no person has put it there."""
+        names = [] if self.lost else list(self._shown)
         return names[self.cursor_row] if 0 <= self.cursor_row < len(names) else ""
 
     def lay_out(self, width: int) -> bool:
@@ -42,14 +46,19 @@ class JobTable(DataTable[Text]):
         if said == self._said_width and self.columns:
             return False
         self._said_width = said
+        self._kept = self.chosen_uid or self._kept
         self._shown = {}
         self.clear(columns=True)
         for name, wide in (*_COLUMNS, *((("SAYS", said),) if said else ())):
             self.add_column(name, key=name, width=wide)
         return True
 
-    def fill(self, jobs: Iterable[BoardJob]) -> None:
-        """Show these jobs, in their order."""
+    def choose(self, row: int) -> None:
+        """Take the row that the cursor has come to, or on which enter was pressed."""
+        self.lost = self.lost and not row == self.cursor_row > 0
+
+    def fill(self, jobs: Iterable[BoardJob], *, anew: bool = False) -> None:
+        """Show these jobs, in their order; `anew`: the person wants other ones, so that the first may be chosen."""
         shown = {one.uid: one for one in jobs}
         cells = {uid: self._cells(one) for uid, one in shown.items()}
         if list(cells) == list(self._shown):
@@ -58,7 +67,8 @@ class JobTable(DataTable[Text]):
                     if old != new:
                         self.update_cell(uid, column, _styled(one, str(column.value), new))
         else:
-            at = self.chosen_uid
+            at, self._kept = self._kept or self.chosen_uid, ""
+            self.lost = not anew and (self.lost or bool(at)) and at not in cells
             self.clear()
             names = [str(column.value) for column in self.columns]
             for uid, one in shown.items():

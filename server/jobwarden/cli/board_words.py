@@ -100,7 +100,7 @@ def host_line(host: BoardHost) -> str:
 def session_line(one: BoardSession, now: datetime) -> str:
     """Say whose jobs these are."""
     seen = f"seen {coarse((now - one.last_seen_at).total_seconds())} ago"
-    where = f"{words.clean(one.session)} ({one.agent}) in {words.clean(one.project)}"
+    where = f"{words.clean(one.session)} ({words.clean(one.agent)}) in {words.clean(one.project)}"
     parts = [f"{where}: {one.living} living, {one.ended} ended", seen, *(["its client is gone"] if one.gone else [])]
     parts += [f"cannot be read: {words.clean(one.trouble)}"] if one.trouble else []
     return ", ".join([*parts, *map(words.clean, one.notes)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def stop_all(
     if as_json:
         click.echo(view.model_dump_json(indent=2))
     else:
-        _say(_stop_lines(view), as_json=False)
+        _say(_stop_lines(view, _scope(session, project=project)), as_json=False)
     return ExitCode.OK if view.stopped else ExitCode.REFUSED
 
 
@@ -130,7 +131,11 @@ def _doomed_lines(view: DoomedView) -> list[str]:
     return lines
 
 
-def _stop_lines(view: StopView) -> list[str]:
+def _scope(session: str | None, *, project: bool) -> str:
+    return f" --session {shlex.quote(session)}" if session is not None else " --project" if project else ""
+
+
+def _stop_lines(view: StopView, scope: str) -> list[str]:
     from jobwarden.cli.words import several
 
     ended = sum(row.ended for row in view.rows)
@@ -147,5 +152,5 @@ def _stop_lines(view: StopView) -> list[str]:
         )
     lines += [f"Trouble: {text}" for text in view.unsettled]
     if view.unsettled:
-        lines.append("Next: jobwarden stop-all --yes goes on with what is left; nothing is done twice.")
-    return [*lines, _LIFT]
+        lines.append(f"Next: jobwarden stop-all{scope} --yes goes on with what is left; nothing is done twice.")
+    return [*lines, f"{_LIFT}{scope}"]

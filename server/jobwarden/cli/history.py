@@ -12,6 +12,8 @@ from jobwarden.cli.face import Face, examples, pass_face, shared_options
 from jobwarden.cli.jobs import answer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobwarden.identity import Caller
     from jobwarden.service.past.choosing import By, Query
     from jobwarden.service.past_views import HistoryView, StatsView, TimelineView
@@ -123,6 +125,8 @@ def _stats(face: Face, view: StatsView, picture: Path | None, *, as_csv: bool, a
         raise click.UsageError("--plot draws single jobs: leave out --stats.")
     if as_csv:
         click.echo(stats_csv(view), nl=False)
+        left = [f"{view.left_out} smaller groups are left out: narrow with --name, --since or --host."]
+        _aside([*view.troubles, *(left if view.left_out else [])])
     else:
         answer(face, view, stats_text, as_json=as_json)
     return ExitCode.OK
@@ -133,7 +137,12 @@ def _past(
 ) -> ExitCode:
     from jobwarden.cli.history_csv import history_csv
     from jobwarden.cli.history_tables import history_text
+    from jobwarden.service.past_views import TimelineView
 
+    if not isinstance(view, TimelineView) and (as_csv or picture is not None):
+        total = view.counts.total
+        left = [f"{len(view.jobs)} of {total} are in it; --page {view.page + 1} has older ones."] if view.after else []
+        _aside([*view.troubles, *left])
     if picture is not None:
         from jobwarden.cli.history_plot import plot
 
@@ -151,3 +160,11 @@ def _past(
     else:
         answer(face, view, history_text, as_json=as_json)
     return ExitCode.OK
+
+
+def _aside(lines: Sequence[str]) -> None:
+    """Say beside the data what is not in it."""
+    from jobwarden.cli.words import clean
+
+    for line in lines:
+        click.echo(clean(line), err=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from jobwarden.cli.words import clean
 from jobwarden.service.past_views import TimelineView
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _GROUP = (
 )  # fmt: skip
 _SPREADS = ("duration", "failed_after", "waited")
 _SPREAD = ("count", "median", "low", "high", "least", "most")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 """Spreadsheets run a cell that begins so; names and causes are strangers' words."""
 
 
@@ -69,12 +70,21 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | int | float):
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
+        return _number(value) if isinstance(value, float) else str(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, tuple):
-        return " ".join(map(str, cast("tuple[object, ...]", value)))
+        return harmless(" ".join(map(str, cast("tuple[object, ...]", value))))
     if isinstance(value, dict):
         return json.dumps(value) if value else ""
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return harmless(str(value))
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
+
+
+def harmless(text: str) -> str:
+    """Write a stranger's words as one cell on one line, which neither a spreadsheet runs nor a terminal obeys."""
+    line = clean(text)
+    return f"'{line}" if line.lstrip().startswith(_FORMULA) and line != "-" else line

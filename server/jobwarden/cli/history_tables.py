@@ -134,7 +134,7 @@ def _story(view: TimelineView, now: datetime) -> list[RenderableType]:
         parts += _lines([f"{metric.name} {drawn} {told}"])
     if view.left_out:
         parts += _lines(
-            [f"{view.left_out} earlier events are left out; --limit {view.left_out + len(view.events)} shows all."],
+            [f"{view.left_out} earlier events are left out: --page {view.page + 1}, or --limit N (1000 at most)."],
             "dim",
         )
     for event in view.events:
@@ -166,7 +166,7 @@ def _numbers(group: GroupView) -> list[Text]:
     return [
         _text(words.clean(group.key)),
         _text(f"{group.runs}{more}"),
-        _text("-" if group.success_rate is None else f"{group.success_rate:.0%} ({group.succeeded})"),
+        _text("-" if group.percent is None else f"{group.percent}% ({group.succeeded})"),
         _text(str(group.failed or "-"), "bold red" if group.failing_in_a_row else ""),
         _text(str(group.cancelled or "-")),
         _text(str(group.lost or "-")),

@@ -47,4 +47,5 @@ def _hits(tried: HitsView) -> list[str]:
     lines += [f"  {hit.line}: {clean(hit.text)}" for hit in tried.hits]
     if tried.fired > len(tried.hits):
         lines.append(f"  ... and {tried.fired - len(tried.hits)} more")
+    lines += [clean(f"  for the first it would do: {one}") for one in tried.would]
     return lines

@@ -123,6 +123,8 @@ def _once(face: Face, session: str | None, *, as_json: bool) -> ExitCode:
     if sys.stderr.isatty():  # cron would send a mail each minute that a host is down; the change to that is a line
         for trouble in view.troubles:
             click.echo(f"trouble: {clean(trouble)}", err=True)
+        if view.passed_over:
+            click.echo(f"{view.passed_over} session(s) are another machine's now, or could not be read.", err=True)
         if view.watcher:
             click.echo("The watcher runs, and looks itself.", err=True)
     return exit_codes.of_once(view)

@@ -26,6 +26,7 @@ from jobwarden.mcp_server.guard import bearer, header
 from jobwarden.mcp_server.logins import VISIT_S, Doors, Grant, Visit
 from jobwarden.mcp_server.metrics import CONTENT_TYPE, metrics_text
 from jobwarden.service.board import Board, Deed
+from jobwarden.service.board_views import json_text
 from jobwarden_registry.errors import JobwardenError
 
 KEY_HEADER = b"x-jobwarden-key"
@@ -41,6 +42,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_NO_LOGIN = "That address was used, is older than five minutes or than this server, or is for another port.\n"
 _LOG_IN = "Log in: run `jobwarden board --web` on this server's machine, and open the address that it prints.\n"
 
 
@@ -122,7 +124,7 @@ class BoardSite:
         fresh = self._doors.come_in(code) if code is not None else None
         visit = fresh or self._visit(request)
         if visit is None and self._bearer(request) is None:
-            said = "That address was used, or is older than five minutes.\n" if code is not None else ""
+            said = _NO_LOGIN if code is not None else ""
             return PlainTextResponse(said + _LOG_IN, 401)
         values = {"key": fresh.key if fresh else "", "grant": str(visit.grant) if visit else ""}
         page = re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], self._page)
@@ -137,19 +139,23 @@ class BoardSite:
         if self._who(request) is None:
             return _unknown()
         view = await self._board.look(self._person)
-        return _packed(request, view.model_dump_json().encode())
+        return _packed(request, json_text(view).encode())
 
     async def _log(self, request: Request) -> Response:
         if self._who(request) is None:
             return _unknown()
         asked = request.query_params
         number = asked.get("lines", "40")
-        if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= _MOST_LINES):
+        if not (number.isascii() and number.isdigit() and len(number) < 6 and 1 <= int(number) <= _MOST_LINES):
             return _refusal(400, f"lines is 1 to {_MOST_LINES}.")
         view = await self._board.tail(
-            self._person, asked.get("uid", ""), lines=int(number), cursor=asked.get("cursor"), ask="ask" in asked
+            self._person,
+            asked.get("uid", ""),
+            lines=int(number),
+            cursor=asked.get("cursor"),
+            ask=asked.get("ask") == "1",
         )
-        return Response(view.model_dump_json(), media_type="application/json")
+        return Response(json_text(view), media_type="application/json")
 
     async def _metrics(self, request: Request) -> Response:
         if self._who(request) is None:
@@ -161,14 +167,14 @@ class BoardSite:
         if isinstance(asked, Response):
             return asked
         view = await self._board.cancel(self._person, asked.uid, reason=asked.reason or _REASON)
-        return Response(view.model_dump_json(), media_type="application/json")
+        return Response(json_text(view), media_type="application/json")
 
     async def _control(self, request: Request) -> Response:
         asked = await self._deed(request, _Control)
         if isinstance(asked, Response):
             return asked
         view = await self._board.control(self._person, asked.uid, asked.action, reason=asked.reason or _REASON)
-        return Response(view.model_dump_json(), media_type="application/json")
+        return Response(json_text(view), media_type="application/json")
 
     async def _deed(self, request: Request, kind: type[_D]) -> _D | Response:
         """Read what is to be done, where the one who asks may do something; else give what to answer."""

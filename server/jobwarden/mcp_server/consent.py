@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LISTED = 10
 _IDS_LISTED = 50
+_VALUE_CHARS = 2000
 _HANDSHAKE_ENDS = "2026-07-28"
 
 
@@ -102,7 +103,9 @@ class Consents:
             asked = await self._service.control.to_ask(caller, jobs=jobs, action=action, force=force)
         except JobwardenError:  # as above
             return Shown({})
-        verb = cell(f"{action} {value or ''}".strip(), 200)
+        verb = cell(" ".join(f"{action} {value or ''}".split()))
+        if asked and len(verb) > _VALUE_CHARS:  # who cannot be shown all of it agrees to nothing
+            return Shown({})
         return Shown(asked, caller.borrower is not None, verb) if asked else Shown()
 
 

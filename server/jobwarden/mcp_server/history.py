@@ -8,6 +8,7 @@ from datetime import datetime
 from jobwarden.mcp_server.cells import SAY_NOTHING, cell, duration_text, fit, moment_text, table
 from jobwarden.mcp_server.news import event_text, job_label, news_lines
 from jobwarden.mcp_server.text import ANSWER_CHARS
+from jobwarden.service.past.choosing import MOST
 from jobwarden.service.past_views import GroupView, HistoryView, RunView, SpreadView, StatsView, TimelineView
 from jobwarden_registry.events import Event
 
@@ -53,7 +54,7 @@ def _list(view: HistoryView, now: datetime, most: int) -> str:
     if view.before:
         head += f"; {view.before} newer on the pages before"
     if view.after:
-        head += f"; {view.after} older left out: page={view.page + 1} or limit={min(1000, total)} has them"
+        head += f"; {view.after} older left out: page={view.page + 1} or limit={min(MOST, total)} has them"
     bad = next((job for job in view.jobs if job.phase == "failed"), None)
     steps = [f'Next: job_history(job="{cell(bad.id)}") tells its story; diagnose_job why.'] if bad is not None else []
     return _answer(view.news, head, _rows(view.jobs, now), [*_ends(view.troubles, view.notes), *steps], now, most)
@@ -100,7 +101,7 @@ def _note(job: RunView) -> str:
 def _story(view: TimelineView, now: datetime, most: int) -> str:
     job = view.job
     left = (
-        f"; {view.left_out} earlier left out, limit={view.left_out + len(view.events)} shows all"
+        f"; {view.left_out} earlier left out: page={view.page + 1} or limit={_limit(view)} has them"
         if view.left_out
         else ""
     )
@@ -116,8 +117,13 @@ def _story(view: TimelineView, now: datetime, most: int) -> str:
     lines = [_event(event, now) for event in view.events]
     room = most - _MARGIN - len(head) - sum(len(line) + 1 for line in body)
     kept, cut = fit(lines[::-1], room * 3 // 5)
-    body += [*([f"... {cut} earlier events cut"] if cut else []), *kept[::-1]]
+    body += [f"... {cut} earlier events cut; pages of limit={max(1, len(kept))} fit"] if cut else []
+    body += kept[::-1]
     return _answer(view.news, head, body, [f"note: {cell(note, 400)}" for note in view.notes], now, most)
+
+
+def _limit(view: TimelineView) -> int:
+    return min(MOST, view.left_out + len(view.events))
 
 
 def _event(event: Event, now: datetime) -> str:
@@ -125,7 +131,7 @@ def _event(event: Event, now: datetime) -> str:
 
 
 def _group_row(group: GroupView, now: datetime) -> tuple[str, ...]:
-    rate = "" if group.success_rate is None else f"{group.success_rate:.0%}"
+    rate = "" if group.percent is None else f"{group.percent}%"
     health = [f"FAILED {group.failing_in_a_row} times in a row"] if group.failing_in_a_row else []
     if group.slower is not None:
         usual, now_s = duration_text(group.slower.before_s), duration_text(group.slower.recent_s)

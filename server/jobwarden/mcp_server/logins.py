@@ -18,6 +18,7 @@ from pathlib import Path
 
 from jobwarden.mcp_server.guard import TOKEN_FILE, TOKEN_VARIABLE, find_token
 from jobwarden_registry.clock import Clock
+from jobwarden_registry.errors import UntrustedError
 from jobwarden_registry.paths import user_places
 
 READ_VARIABLE = "JOBWARDEN_HTTP_READ_TOKEN"
@@ -70,10 +71,17 @@ def find_tokens(env: Mapping[str, str], state: Path, token_file: Path | None = N
     """Give a server's tokens, made where they are not there yet; see `guard.find_token`.
 
     Raises:
-        UntrustedError, UnwritableError: See there.
+        UntrustedError: Both are the same; else see there.
+        UnwritableError: See there.
     """
     full = find_token(env, state, token_file, variable=TOKEN_VARIABLE, name=TOKEN_FILE)
-    return Tokens(full=full, read=find_token(env, state, variable=READ_VARIABLE, name=READ_FILE))
+    read = find_token(env, state, variable=READ_VARIABLE, name=READ_FILE)
+    if read == full:
+        raise UntrustedError(
+            "The reading token and the one that opens everything are the same: who may read could act.",
+            hint=f"Give another ${READ_VARIABLE}, or remove {state / READ_FILE}.",
+        )
+    return Tokens(full=full, read=read)
 
 
 def login_url(
@@ -85,18 +93,21 @@ def login_url(
         UntrustedError, UnwritableError: As `find_tokens`.
     """
     tokens = find_tokens(env, user_places(env).state, token_file)
-    return f"http://127.0.0.1:{port}/board?login={login_code(tokens.read if read_only else tokens.full, now)}"
+    return f"http://127.0.0.1:{port}/board?login={login_code(tokens.read if read_only else tokens.full, now, port)}"
 
 
-def login_code(token: str, now: datetime) -> str:
-    """Make a code that shows that its maker has the token, and does not tell it."""
+def login_code(token: str, now: datetime, port: int) -> str:
+    """Make a code that shows that its maker has the token, and does not tell it; good for the server on one port.
+
+    Whoever else listens on a port, and is shown the code that was meant for it, has nothing for the real server.
+    """
     until = int((now + timedelta(seconds=LOGIN_S)).timestamp())
     nonce = secrets.token_hex(16)
-    return f"{until}.{nonce}.{_sign(token, until, nonce)}"
+    return f"{until}.{nonce}.{_sign(token, port, until, nonce)}"
 
 
-def _sign(token: str, until: int, nonce: str) -> str:
-    text = f"jobwarden board login\0{until}\0{nonce}"
+def _sign(token: str, port: int, until: int, nonce: str) -> str:
+    text = f"jobwarden board login\0{port}\0{until}\0{nonce}"
     return hmac.new(token.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
@@ -107,12 +118,16 @@ class Doors:
         tokens: The server's.
         acts: Whether anybody may act at all.
         clock: The present.
+        port: Where the server listens.
     """
 
-    def __init__(self, tokens: Tokens, *, acts: bool, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, *, acts: bool, clock: Clock, port: int) -> None:
         self._tokens = tokens
         self._most = Grant.ACT if acts else Grant.READ
         self._clock = clock
+        self._port = port
+        self._since = int(clock().timestamp())
+        """An older code may have been used at the server before, which took what it knew of that with it."""
         self._used: dict[str, int] = {}
         self._visits: dict[str, Visit] = {}
 
@@ -123,13 +138,15 @@ class Doors:
         return self._most if full else Grant.READ if read else None
 
     def come_in(self, code: str) -> Visit | None:
-        """Let a browser in that shows a code; None: it is none, is too old, or was used."""
+        """Let a browser in that shows a code; None: it is none of this server's, is too old, or was used."""
         until, nonce, mac = ([*code.split("."), "", ""])[:3]
         now = self._clock()
         if code.count(".") != 2 or not (until.isascii() and until.isdigit() and len(until) < 12):
             return None
         grant = self._signed_for(int(until), nonce, mac)
         if grant is None or not now.timestamp() < int(until) <= now.timestamp() + 2 * LOGIN_S:
+            return None
+        if int(until) - LOGIN_S < self._since:
             return None
         self._used = {one: end for one, end in self._used.items() if end > now.timestamp()}
         if nonce in self._used:
@@ -143,8 +160,8 @@ class Doors:
 
     def _signed_for(self, until: int, nonce: str, mac: str) -> Grant | None:
         told = mac.encode()
-        full = hmac.compare_digest(told, _sign(self._tokens.full, until, nonce).encode())
-        read = hmac.compare_digest(told, _sign(self._tokens.read, until, nonce).encode())
+        full = hmac.compare_digest(told, _sign(self._tokens.full, self._port, until, nonce).encode())
+        read = hmac.compare_digest(told, _sign(self._tokens.read, self._port, until, nonce).encode())
         return self._most if full else Grant.READ if read else None
 
     def visit(self, cookie: str) -> Visit | None:

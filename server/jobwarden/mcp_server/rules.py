@@ -52,4 +52,5 @@ def _hits(tried: HitsView) -> list[str]:
         lines.append(f"line {hit.line}: {cell(hit.text, _LINE_CHARS)}" + (f" [{captures}]" if captures else ""))
     if tried.fired > len(tried.hits):
         lines.append(f"... and {tried.fired - len(tried.hits)} more")
+    lines += [f"for the first it would do: {cell(one, _LINE_CHARS * 2)}" for one in tried.would]
     return lines

@@ -131,8 +131,8 @@ async def _serve_http(
     import uvicorn
 
     from jobwarden.mcp_server.board_site import BoardSite
-    from jobwarden.mcp_server.guard import token_place
-    from jobwarden.mcp_server.logins import Doors, find_tokens
+    from jobwarden.mcp_server.guard import TOKEN_VARIABLE, token_place
+    from jobwarden.mcp_server.logins import READ_VARIABLE, Doors, find_tokens
     from jobwarden.service.service import open_service
     from jobwarden_registry.clock import utc_now
     from jobwarden_registry.paths import user_places
@@ -140,14 +140,17 @@ async def _serve_http(
     state = user_places(env).state
     tokens = find_tokens(env, state, token_file)
     with _listen(host, port) as listener:
+        place, number = token_place(env, state, token_file), listener.getsockname()[1]
+        # What it starts (ssh, sbatch, the watcher) inherits the rest of the environment, and so do jobs.
+        env = {name: value for name, value in env.items() if name not in (TOKEN_VARIABLE, READ_VARIABLE)}
         async with open_service(env) as service:
             from jobwarden.mcp_server.app import build_server
 
             server = build_server(service, find_caller=_finder(env, http=True))
-            site = BoardSite(service.board, _person(env), Doors(tokens, acts=acts, clock=utc_now))
+            doors = Doors(tokens, acts=acts, clock=utc_now, port=number)
+            site = BoardSite(service.board, _person(env), doors)
             app = http_app(server, token=tokens.full, names=[host, *names], people=site)
             config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-            place, number = token_place(env, state, token_file), listener.getsockname()[1]
             _log.warning("serving http://%s:%d/mcp; the token is in %s", _in_url(host), number, place)
             _log.warning("the board: jobwarden board --web --port %d", number)
             await uvicorn.Server(config).serve(sockets=[listener])

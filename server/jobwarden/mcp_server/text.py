@@ -26,6 +26,12 @@ _NOTE_CHARS = 900
 _CANCEL_CHARS = 700
 """A refused login's text ends with the command that mends it."""
 
+_UNWATCHED = (
+    "nobody watches what is left, so do not wait for it. If it is to be watched again: "
+    'control_job(action="resume_watching") with jobs, with value="HOST", or with neither for this session, as it was '
+    "paused."
+)
+
 Nonce = Callable[[], str]
 """Gives a word that nobody can have written into a log beforehand."""
 
@@ -44,9 +50,11 @@ def wait_text(view: StatusView, now: datetime, most: int = ANSWER_CHARS) -> str:
     rows = changed or list(view.jobs)
     ending: list[str] = []
     if len(rows) < len(view.jobs):
-        ending.append(f"{len(view.jobs) - len(rows)} other jobs did not change; check_status lists them.")
+        quiet = len(view.jobs) - len(rows)
+        ending.append(f"{quiet} other job{'s' if quiet > 1 else ''} did not change; check_status lists them.")
     if not view.met:
-        ending.append("What you waited for has not happened yet; call wait_for_change again.")
+        again = _UNWATCHED if _is_unwatched(view) else "call wait_for_change again."
+        ending.append(f"What you waited for has not happened yet; {again}")
     return _status(view, rows, ending, now, most)
 
 
@@ -108,7 +116,8 @@ def cancel_text(view: CancelView, now: datetime, most: int = ANSWER_CHARS) -> st
         )
         for row in view.rows
     ]
-    waiting = [row.job.id for row in view.rows if row.outcome == "accepted" and not row.ended]
+    accepted = [row.job for row in view.rows if row.outcome == "accepted" and not row.ended]
+    waiting = [job.id for job in accepted if job.paused_because is None]
     ending = list(view.notes)
     if waiting:
         ending.append(f'Next: wait_for_change(jobs={_ids(waiting)}, until="all_terminal") to see the end.')
@@ -158,9 +167,16 @@ def _no_change(view: StatusView, most: int) -> str:
     counts = view.counts
     alive = counts.running + counts.pending + counts.suspended + counts.unknown
     following = "Call wait_for_change again, or go on with other work." if alive else "Nothing is left to wait for."
+    if _is_unwatched(view):
+        following = f"It will not come: {_UNWATCHED}"
     said = f"No change{waited}: {summary(counts, view.jobs)}. {following}"
     kept, cut = fit([said, *_troubles(view), *_notes(view.notes)], most - _MARGIN)
     return "\n".join([*kept, *([f"... {cut} more lines"] if cut else [])])
+
+
+def _is_unwatched(view: StatusView) -> bool:
+    alive = [job for job in view.jobs if not job.phase.closed]
+    return bool(alive) and all(job.paused_because is not None for job in alive)
 
 
 def _answer(news: Sequence[Event], body: Sequence[str], ends: Sequence[str], now: datetime, most: int) -> str:

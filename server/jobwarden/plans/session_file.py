@@ -52,7 +52,7 @@ def read_session_file(
         raw = json.loads(data)
     except OSError as error:
         raise PlanError(f"{file} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # brackets within brackets
         raise PlanError(f"{file} is no JSON: {error}.") from error
     jobs = raw.get("jobs") if is_table(raw) else None
     if not is_list(jobs) or len(jobs) > _JOBS_MOST or "slurm" not in types:

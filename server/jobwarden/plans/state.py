@@ -24,7 +24,8 @@ from jobwarden_registry.transaction import Transaction
 
 PLANS = "plans.json"
 _VERSION = 1
-_PLAN, _JOB, _RUNS = "plan", "planned", "runs"
+PLAN, JOB, RUNS = "plan", "planned", "runs"
+"""The keys of an event that tells of a plan; the latter two only where a job of it got on."""
 
 INTENDED = "intended"
 """About to be submitted, or submitted and its answer was lost: whoever comes after looks for its token."""
@@ -171,7 +172,7 @@ def change_plan(
         elif before is None or name not in plans:
             plans[name] = after
         else:
-            told = {key: value for key, value in after if key != _RUNS and value != getattr(before, key)}
+            told = {key: value for key, value in after if key != RUNS and value != getattr(before, key)}
             plans[name] = plans[name].model_copy(update=told)
         _save(session, folder, plans)
         return plans.get(name)
@@ -189,10 +190,10 @@ def _note(
     changed = {job: runs for job, runs in now.items() if before is None or before.of(job) != runs}
     for job, runs in changed.items():
         told: list[JsonValue] = [run.model_dump(mode="json", exclude_defaults=True) for run in runs]
-        extra: dict[str, JsonValue] = {**about, _PLAN: name, _JOB: job, _RUNS: told, TOLD: False}
+        extra: dict[str, JsonValue] = {**about, PLAN: name, JOB: job, RUNS: told, TOLD: False}
         transaction.note(text or f"plan {name}: {job}", kind=EventKind.ACTION, extra=extra)
     if text and not changed:
-        transaction.note(text, kind=EventKind.ACTION, extra={**about, _PLAN: name, TOLD: False})
+        transaction.note(text, kind=EventKind.ACTION, extra={**about, PLAN: name, TOLD: False})
 
 
 def _load(session: Session, folder: Folder) -> Plans:
@@ -205,12 +206,12 @@ def _load(session: Session, folder: Folder) -> Plans:
     seq = raw.get("seq")
     for event in session.journal.read(seq if isinstance(seq, int) else 0):
         extra = event.model_extra or {}
-        state = plans.get(str(extra.get(_PLAN, "")))
-        if state is None or _RUNS not in extra:
+        state = plans.get(str(extra.get(PLAN, "")))
+        if state is None or RUNS not in extra:
             continue
         with suppress(ValidationError, TypeError):
-            runs = tuple(Run.model_validate(one) for one in extra[_RUNS])
-            told = {"runs": {**state.runs, str(extra[_JOB]): runs}, "changed_at": event.timestamp}
+            runs = tuple(Run.model_validate(one) for one in extra[RUNS])
+            told = {"runs": {**state.runs, str(extra[JOB]): runs}, "changed_at": event.timestamp}
             plans[state.spec.name] = state.model_copy(update=told)
     return plans
 

@@ -247,7 +247,8 @@ class _OneRule:
         matched = self._state.held
         mine = matched is not None and (not matched.run or f"{matched.run} {matched.runs}" == run)
         ended = self.look.record
-        way = way_of(self.rule.ways, ended, cause=self.look.cause, matched=mine) if may_go_on(ended) else None
+        held = may_go_on(ended) and not self.look.last  # an end that was told is one
+        way = way_of(self.rule.ways, ended, cause=self.look.cause, matched=mine) if held else None
         self._note(spent=run, held=None)
         if way is not None and not self.other_restart:
             captures = matched.captures if matched is not None and mine else {}

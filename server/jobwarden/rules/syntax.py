@@ -305,5 +305,5 @@ def _check_characters(text: str) -> None:
         raise InvalidRuleError(f"{ascii(text)[:80]} is no text.", hint="Write it in UTF-8.") from error
 
 
-_HINT = 'Write: #WATCHER pattern="loss: ([0-9.]+)" captures=[loss] condition="float(loss) > 5" action=cancel_job'
+_HINT = 'Write: #WATCHER pattern="loss: ([0-9.]+)" captures=[loss] condition="float(loss) > 5" action=notify'
 _BLOCK_HINT = "In a block each line is `# key: value`, or `#   - action(...)` below `# actions:`."

@@ -12,8 +12,11 @@ from typing import cast
 import anyio
 
 from jobwarden.actions.audit_keys import BY, DID, RESULT, WHY
-from jobwarden.actions.deeds import AFTER, CLAIMED, DEED, DONE, INTENDED, KEPT, SUBMITTED
+from jobwarden.actions.deeds import AFTER, CLAIMED, DEED, DONE, FAILED, INTENDED, KEPT, SUBMITTED
 from jobwarden.actions.planning import MESSAGES
+from jobwarden.plans.state import INTENDED as PLAN_INTENDED
+from jobwarden.plans.state import JOB, NEVER, PLAN, RUNS
+from jobwarden.plans.state import SUBMITTED as PLAN_SUBMITTED
 from jobwarden.service.auditing_views import DeedView
 from jobwarden.service.desk import Desk
 from jobwarden_registry.errors import JobwardenError
@@ -22,8 +25,13 @@ from jobwarden_registry.session import Session
 
 BEGUN = "begun"
 _LOOK_S = 1.0
+_PLANNED = {PLAN_SUBMITTED: DONE, NEVER: FAILED}
+"""What came of a plan's submission; refused and unsure are called so."""
 _TAKEN = "taken over from session "
-_SESSION = re.compile(r"(?P<agent>[\w-]+) session (?P<id>[\w.-]+)(?: \([^)]*\))?(?:, sub-agent (?P<sub>\S+))?")
+_SESSION = re.compile(
+    r"(?P<agent>[\w-]+) session (?P<id>[\w.-]+)(?: \((?:named by session (?P<named_by>[\w.-]+)|[^)]*)\))?"
+    r"(?:, sub-agent (?P<sub>\S+))?"
+)
 _SAID = re.compile(r"(?:cancel )?by (?P<who>[^:]*?): (?P<rest>.*)", re.DOTALL)
 
 
@@ -76,13 +84,17 @@ class Auditing:
         """Give what is done from now on, or since a moment, as it is done; of some first that they begin."""
         seen: dict[str, int] = {}
         readers: dict[str, Reader] = {}
-        first = True
+        old: set[str] | None = set() if wanted.since is not None else None
         while True:
-            for session in await self._desk.world.sessions.known():
+            sessions = await self._desk.world.sessions.known()
+            if old is None:
+                old = {session.entry.session_id for session in sessions}
+            for session in sessions:
                 name = session.entry.session_id
                 try:
-                    if first and wanted.since is None:
+                    if name in old:
                         seen[name] = await self._desk.world.sessions.call(session, lambda one: one.journal.last_seq())
+                        old.discard(name)
                     events = await self._desk.world.sessions.call(session, partial(_after, seq=seen.get(name, 0)))
                 except JobwardenError:  # it is read again
                     continue
@@ -92,7 +104,6 @@ class Auditing:
                     deed = reader.take(event)
                     if deed is not None and wanted.fits(deed):
                         yield deed
-            first = False
             await anyio.sleep(_LOOK_S)
 
 
@@ -123,6 +134,8 @@ class Reader:
             return _deed(event, "trigger", _owner(event), DONE, str(extra.get("rule", "")))
         if event.event == EventKind.CANCEL_REQUESTED or DID in extra:
             return self._said(event, extra)
+        if PLAN in extra:
+            return self._plan_deed(event, extra)
         if event.event == EventKind.ACTION and event.text:
             return _by_text(event, event.text)
         return None
@@ -148,6 +161,21 @@ class Reader:
         before = self.begun.pop(key, None)
         self.ended = before.seq if before is not None else self.ended
         return before
+
+    def _plan_deed(self, event: Event, extra: dict[str, object]) -> DeedView:
+        """Read how a plan, or a job of it, got on; a submission has begun before it is tried."""
+        by, text = who_of(str(extra.get(BY) or f"session {event.session}")), event.text or ""
+        runs = extra.get(RUNS)
+        if not isinstance(runs, list) or not runs:
+            return _deed(event, "plan", by, DONE, text)
+        run = _fields(cast("list[object]", runs)[-1])
+        step, key = str(run.get("step", "")), f"plan:{extra[PLAN]}:{extra.get(JOB)}:{run.get('token')}"
+        if step == PLAN_INTENDED:
+            self.begun[key] = deed = _deed(event, "submit", by, BEGUN, text)
+            return deed
+        if self._end(key) is not None or step != PLAN_SUBMITTED:
+            return _deed(event, "submit", by, _PLANNED.get(step, step), text)
+        return _deed(event, "plan", by, DONE, text)
 
     def _rule_deed(self, event: Event, raw: object) -> DeedView | None:
         fields = _fields(raw)
@@ -192,7 +220,8 @@ def who_of(by: str) -> str:
     """Write who did it as one word: `codex session 01ab, sub-agent x` as `codex/01ab/x`, `rule loss` as `rule/loss`."""
     found = _SESSION.match(by)
     if found is not None:
-        return "/".join(part for part in (found["agent"], found["id"], found["sub"]) if part)
+        # Whoever names another session is not in it.
+        return "/".join(part for part in (found["agent"], found["named_by"] or found["id"], found["sub"]) if part)
     return "/".join(by.split()[:2]) or "-"
 
 

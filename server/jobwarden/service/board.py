@@ -45,6 +45,8 @@ _MOST_JOBS = 1000
 """Shown at once; the last in the order of urgency are left out."""
 _PROGRESS_CHARS = 300
 _NAMES = 3
+_SKEW_S = 86400.0
+"""By so much the clocks of a file server and a scheduler may be wrong without hiding what ended lately."""
 _URGENCY = (
     Phase.FAILED,
     Phase.LOST,
@@ -80,8 +82,8 @@ class Board:
     def __init__(self, desk: Desk, controlling: Controlling) -> None:
         self._desk = desk
         self._controlling = controlling
-        self._kept: dict[str, tuple[tuple[int, ...], list[Known]]] = {}
-        """By session, its jobs and the stamp that they had."""
+        self._kept: dict[str, tuple[tuple[int, ...], Sequence[Known]]] = {}
+        """By session, its jobs that counted when they were read, and the stamp that they had."""
 
     async def look(self, caller: Caller, *, wake: bool = False) -> BoardView:
         """Give the jobs of all the user's sessions as they were last known, and how old that is.
@@ -201,17 +203,28 @@ class Board:
             halt = await self._desk.world.sessions.call(session, halt_of)
         except JobwardenError as error:
             return _Read(session, trouble=str(error))
-        horizon = self._desk.world.clock() - timedelta(seconds=self._desk.world.config.clocks.recent_s)
+        horizon = self._horizon()
         return _Read(session, [one for one in known if one.live or _ended(one.record, horizon) >= horizon], halt=halt)
 
-    async def _known(self, session: Session) -> list[Known]:
-        """Give a session's jobs, read anew only when something was written."""
+    def _horizon(self) -> datetime:
+        return self._desk.world.clock() - timedelta(seconds=self._desk.world.config.clocks.recent_s)
+
+    async def _known(self, session: Session) -> Sequence[Known]:
+        """Give a session's living jobs and those that ended lately, read anew only when something was written."""
         stamp = await self._desk.world.sessions.call(session, Session.stamp)
         before, known = self._kept.get(session.entry.session_id, ((), []))
         if before != stamp:
-            known = await self._desk.known([session])
+            late = await self._desk.world.sessions.call(session, lambda session: self._late(session, stamp))
+            known = await self._desk.known([session], late)
             self._kept[session.entry.session_id] = stamp, known
         return known
+
+    def _late(self, session: Session, stamp: tuple[int, ...]) -> list[str]:
+        """Give the uids of those that ended lately, without reading each of perhaps ten thousand whole."""
+        horizon = self._horizon().timestamp()
+        if stamp[-1] / 1e9 < horizon - _SKEW_S:  # the journal's own time: no end was written there since
+            return []
+        return [uid for uid, row in self._desk.history(session).rows(session).items() if row.when >= horizon - _SKEW_S]
 
     async def _find(self, uid: str) -> Known:
         known = [one for session in await self._desk.world.sessions.known() for one in await self._tried(session)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError
 
 from jobwarden.service.views import Counts, JobView, WatcherView
 from jobwarden_registry.model import Utc
@@ -11,6 +14,14 @@ from jobwarden_registry.phases import Phase
 
 class _View(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+def json_text(view: BaseModel, *, indent: int | None = None) -> str:
+    """Write a view as JSON, also where a name is no UTF-8 (half of a surrogate pair, which only JSON's escapes say)."""
+    try:
+        return view.model_dump_json(indent=indent)
+    except PydanticSerializationError:
+        return json.dumps(view.model_dump(mode="json"), indent=indent)
 
 
 class BoardJob(_View):

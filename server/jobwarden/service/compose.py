@@ -22,6 +22,7 @@ def job_view(
     mine: bool,
     absent: str | None = None,
     paused: Pause | None = None,
+    hanging: str | None = None,
 ) -> JobView:
     """Show one job.
 
@@ -32,7 +33,9 @@ def job_view(
         mine: Whether the calling session watches it.
         absent: What was asked and does not know it, if that is the latest answer.
         paused: Why it is not watched.
+        hanging: Why it is not, where it hangs on a paused host.
     """
+    why = told(paused) if paused is not None else hanging
     seen = max((moment for moment in (record.observed_at, answered_at) if moment is not None), default=None)
     return JobView(
         type=record.type,
@@ -70,8 +73,8 @@ def job_view(
         orphan=record.orphan,
         owner=record.owner,
         mine=mine,
-        paused_since=paused.since if paused is not None else None,
-        paused_because=told(paused) if paused is not None else None,
+        paused_since=paused.since if paused is not None else record.stale_since if why is not None else None,
+        paused_because=why,
     )
 
 

@@ -14,7 +14,7 @@ from jobwarden.actions.call import TIMES_MOST, ActionCall, Firing
 from jobwarden.actions.cancel import CancelReport, Doomed, Order
 from jobwarden.actions.carrying import Actor, Done
 from jobwarden.actions.control import read_change, request_control
-from jobwarden.actions.deeds import OPEN, Deeds
+from jobwarden.actions.deeds import INTENDED, OPEN, Deed, Deeds, whose
 from jobwarden.actions.grants import Grants, granted_in
 from jobwarden.actions.modifications import check_modifications
 from jobwarden.actions.planning import run_of, runs_of
@@ -47,6 +47,8 @@ _RESUBMIT, _PAUSE, _UNPAUSE = "resubmit", "pause_watching", "resume_watching"
 _FREE = Grants(cancel=True, resubmissions=1_000_000, gpu_hours=math.inf)
 """A person may do with their own jobs what they want."""
 _ELEMENT = re.compile(r"(?P<job>.*\d)_(?:(?P<one>\d{1,7})|\[(?P<some>[\d,:-]{1,500})(?:%\d+)?\])")
+_SAME = ("modifications", "cancel_original")
+"""What two calls must have in common for the second to go on with the first."""
 _TRIES_S = (0.0, 1.0, 2.0, 4.0)
 """Before each try of a resubmission: accounting is some seconds behind."""
 _NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
@@ -218,7 +220,10 @@ class Controlling:
                 "reason": order.reason,
             },
         )
-        firing = await self._firing(one, order, free=free, quiet=quiet)
+        name, other = await self._name(one, call)
+        if other is not None:
+            return CancelReport("refused", _unlike(other))
+        firing = self._firing(one, order, name, free=free, quiet=quiet)
         done = Done(_RESUBMIT, "open", "")
         for wait_s in _TRIES_S:
             await anyio.sleep(wait_s)
@@ -231,16 +236,26 @@ class Controlling:
         more = " Call it again to go on with it; nothing is submitted twice." if outcome == "open" else ""
         return CancelReport(outcome, f"{done.text.removeprefix(f'{order.by}: ')}{more}")
 
-    async def _firing(self, one: Known, order: Order, *, free: bool, quiet: bool) -> Firing:
-        """Name the deed: the one that is open, else the next of this run."""
+    async def _name(self, one: Known, call: ActionCall) -> tuple[str, Deed | None]:
+        """Name the deed: the one that is open and wants the same, else the next of this run; or say which hinders."""
         record = one.record
-        run, runs = run_of(record), runs_of(record)
         known = await self._desk.world.rounds.sessions.call(one.session, Deeds().of)
-        number = 1
-        while known.step(f"{record.uid}/asked/{run}/{runs}/{number}#0") not in (None, *OPEN):
+        number = 0
+        while True:
             number += 1
-        now = self._desk.world.clock()
-        name = f"{record.uid}/asked/{run}/{runs}/{number}"
+            name = f"{record.uid}/asked/{run_of(record)}/{runs_of(record)}/{number}"
+            step, deed = known.step(f"{name}#0"), known.deeds.get(f"{name}#0")
+            if step is None:
+                return name, None
+            if step in OPEN and deed is not None:
+                if all(deed.arguments.get(what) == call.arguments[what] for what in _SAME):
+                    return name, None
+                if step != INTENDED:  # whether it was submitted is not known
+                    return name, deed
+
+    def _firing(self, one: Known, order: Order, name: str, *, free: bool, quiet: bool) -> Firing:
+        record, now = one.record, self._desk.world.clock()
+        run, runs = run_of(record), runs_of(record)
         return Firing(
             name, "asked", record.uid, now, {}, "", "", run=run, runs=runs, by=order.by, free=free, quiet=quiet
         )
@@ -251,7 +266,8 @@ class Controlling:
         desk = self._desk
         sessions = list({each.one.session.entry.session_id: each.one.session for each in meant}.values())
         async with desk.news.telling(await desk.session(caller), caller) as told:
-            now = {one.record.uid: one for one in await desk.known(sessions)}
+            uids = {each.one.record.uid for each in meant}
+            now = {one.record.uid: one for one in await desk.known(sessions, uids)}
             views = await desk.views([now.get(each.one.record.uid, each.one) for each in meant], caller)
             rows = [
                 ControlRow(
@@ -276,6 +292,17 @@ def _before(caller: Caller, each: _Meant, *, ended: bool, force: bool) -> Cancel
     if one.record.phase is Phase.LOST and ended:
         return CancelReport("refused", "It is lost: whether it still runs is not known, and two of it may not.")
     return None
+
+
+def _unlike(deed: Deed) -> str:
+    """Say which submission was begun that is another one than this."""
+    changes = cast("Mapping[str, Value]", deed.arguments["modifications"])
+    words = [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in changes.items()]
+    words += ["replace=true"] if deed.arguments.get("cancel_original") else []
+    return (
+        f"{whose(deed)} began to submit it again with {' '.join(words) or 'no changes'}, and whether that was done is "
+        "not known yet. Nothing else is submitted before that is found out: the same call, with these changes, does."
+    )
 
 
 def _told(report: CancelReport) -> CancelReport:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import anyio
 from anyio import to_thread
@@ -22,10 +23,11 @@ from jobwarden.ledger.ledger import LedgerKey
 from jobwarden.service.compose import job_view
 from jobwarden.service.names import Known, without_earlier_runs
 from jobwarden.service.newsroom import Newsroom
-from jobwarden.service.past.history import History
+from jobwarden.service.past.history import Ended, History
 from jobwarden.service.views import JobView
 from jobwarden.sources.base import Absent, Seen
 from jobwarden.verdict.engine import judge
+from jobwarden.verdict.pausing import hanging
 from jobwarden.verdict.targets import Group
 from jobwarden.verdict.world import World
 from jobwarden.watcher.spawn import ensure_watcher
@@ -160,13 +162,21 @@ class Desk:
         """Give what this process has read of a session's ended jobs; see `History` for how to use it."""
         return self._histories.setdefault(session.entry.session_id, History())
 
-    async def known(self, sessions: Sequence[Session]) -> list[Known]:
-        """Give every job of these sessions: the ended ones first, oldest first, then the live ones."""
+    async def known(self, sessions: Sequence[Session], ended_ones: Collection[str] | None = None) -> list[Known]:
+        """Give every job of these sessions: the ended ones first, oldest first, then the live ones.
+
+        Args:
+            sessions: Whose.
+            ended_ones: Of the ended jobs only these, by `uid`: there may be thousands, and each is read whole.
+        """
         ended: list[Known] = []
         live: list[Known] = []
         for session in sessions:
             records = await self.world.sessions.call(session, Session.load)
-            over = await self.world.sessions.call(session, self.history(session).ended)
+            over: Mapping[str, Ended] = {}
+            if ended_ones is None or ended_ones:
+                past = self.history(session)
+                over = await self.world.sessions.call(session, partial(past.ended, uids=ended_ones))
             alive = {record.uid for record in records}
             ended += [
                 Known(one.record, session, live=False, seq=one.seq) for uid, one in over.items() if uid not in alive
@@ -278,6 +288,7 @@ class Desk:
             absent=absent,
             mine=one.session.entry.session_id == caller.session_id,
             paused=paused.of(one.session.entry.session_id, one.record) if one.live else None,
+            hanging=hanging(one.record, paused) if one.live else None,
         )
 
     # -- inner
@@ -316,7 +327,7 @@ class Desk:
             await self.world.sessions.call(session, reconcile)
             await self.world.rounds.settle(session)
         except UnwritableError as error:  # a sandbox that lets us only read: what is known can be shown all the same
-            log.warning("session %s: %s", session.entry.session_id, error)
+            self.news.only_reads(session, error)
             return
         self._stamps[session.entry.session_id] = await self.world.sessions.call(session, Session.stamp)
 

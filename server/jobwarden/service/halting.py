@@ -154,7 +154,7 @@ class Halting:
         for one in await self._known(sessions, stop.troubles):
             if one.live and not one.record.phase.closed and (only is None or one.record.uid in only):
                 stop.meant |= _runs(one.record)
-        unsettled = await self._until_nothing_lives(stop)
+        unsettled = [*await self._until_nothing_lives(stop), *await self._elsewhere(stop)]
         if unsettled and (trouble := await self._desk.ensure_watcher()):
             unsettled.append(trouble)
         halted = await self.halts(sessions)
@@ -290,6 +290,25 @@ class Halting:
                 f"A resubmission of {run} was begun before the halt, and whether it was submitted is not known yet."
                 for run in with_open
             ]
+        return left
+
+    async def _elsewhere(self, stop: _Stop) -> list[str]:
+        """Say which of these jobs go on as a run that another session has had submitted: that is not ours to end."""
+        meant = {one.entry.session_id for one in stop.sessions}
+        try:
+            others = [one for one in await self._desk.world.sessions.known() if one.entry.session_id not in meant]
+        except JobwardenError as error:
+            return [f"Whether another session goes on with one of these cannot be said: {error}"]
+        left: list[str] = []
+        for one in await self._known(others, {}):
+            runs, record = _runs(one.record), one.record
+            now = (record.type, record.site or record.host, run_of(record))
+            if one.live and not record.phase.closed and runs & stop.meant and now not in stop.meant:
+                name = one.session.entry.session_id
+                left.append(
+                    f"Session {name}, which was not stopped, has one of these go on as {record.type} {run_of(record)} "
+                    f"on {record.host}. To stop that, too: jobwarden stop-all --session {name}"
+                )
         return left
 
     async def _open(self, session: Session) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -13,11 +13,11 @@ from jobwarden.service.halted import halted_notes
 from jobwarden.service.names import Known, describe, find_jobs
 from jobwarden.service.taking_over import orphans_note
 from jobwarden.service.views import StatusView
-from jobwarden.verdict.pausing import told
+from jobwarden.verdict.pausing import hanging, is_paused, told
 from jobwarden_registry.session import Session
 
 Scope = Literal["session", "project"]
-_NOTHING = "Nothing is being watched in this session; register_job watches a job."
+_NOTHING = "Nothing is being watched in this session; register a job first."
 
 
 async def status(desk: Desk, caller: Caller, *, jobs: Sequence[str], refresh: bool, scope: Scope) -> StatusView:
@@ -79,7 +79,7 @@ async def status_view(
             counts=count(one.record for one in fresh),
             news=fresh_news,
             jobs=await desk.views(fresh, caller),
-            troubles=_troubles(fresh),
+            troubles=_troubles(fresh, {one.record.uid for one in await desk.paused(fresh)}),
             notes=(
                 *asked.notes(),
                 *await halted_notes(desk, sessions),
@@ -97,6 +97,10 @@ async def paused_notes(desk: Desk, chosen: Sequence[Known]) -> list[str]:
         pause = paused.of(one.session.entry.session_id, one.record)
         assert pause is not None  # `Desk.paused` looked
         found.setdefault(told(pause), []).append(one)
+    known = {one.record.uid for jobs in found.values() for one in jobs}
+    for one in chosen:
+        if one.live and one.record.uid not in known and (why := hanging(one.record, paused)) is not None:
+            found.setdefault(why, []).append(one)
     return [
         f"{_named(jobs)} not watched {why}: the last known state is shown, and no news comes until watching is resumed."
         for why, jobs in found.items()
@@ -109,10 +113,12 @@ def _named(jobs: Sequence[Known]) -> str:
     return f"{len(jobs)} jobs ({', '.join(one.record.id for one in jobs[:5])}{', ...' if len(jobs) > 5 else ''}) are"
 
 
-def _troubles(known: Sequence[Known]) -> tuple[str, ...]:
-    """One sentence for each host and cause that keeps jobs stale."""
+def _troubles(known: Sequence[Known], paused: Collection[str]) -> tuple[str, ...]:
+    """One sentence for each host and cause that keeps jobs stale; what is paused, by its uid, is none."""
     found: dict[tuple[str, str], list[Known]] = {}
     for one in known:
+        if one.record.uid in paused or is_paused(one.record):
+            continue
         if one.live and one.record.stale_because is not None:
             found.setdefault((one.record.host, one.record.stale_because), []).append(one)
     sentences: list[str] = []

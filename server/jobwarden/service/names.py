@@ -51,14 +51,26 @@ def find_jobs(known: Sequence[Known], texts: Iterable[str]) -> list[Known]:
     """Find all jobs meant; a text may also be a tag, which stands for every job that has it. An id is meant first.
 
     Raises:
-        JobNotFoundError, AmbiguousJobError: As `find_job`.
+        JobNotFoundError, AmbiguousJobError: As `find_job`; or it is the name of a live job and the tag of others.
     """
     found: dict[str, Known] = {}
     for text in texts:
-        tagged = [] if _by_id(known, text) else [one for one in known if text in one.record.tags]
-        for one in tagged or [find_job(known, text)]:
+        for one in _tagged(known, text) or [find_job(known, text)]:
             found[one.record.uid] = one
     return list(found.values())
+
+
+def _tagged(known: Sequence[Known], text: str) -> list[Known]:
+    tagged = [] if _by_id(known, text) else [one for one in known if text in one.record.tags]
+    named = [one for one in known if one.live and one.record.name == text and text not in one.record.tags]
+    if not tagged or not named:
+        return tagged
+    if not any(one.live for one in tagged):
+        return []
+    listed = ", ".join(sorted(describe(one.record) for one in (*named, *tagged) if one.live))
+    raise AmbiguousJobError(
+        f"{text!r} is the name of one job and a tag of others: {listed}.", hint="Name them as type:id or host:id."
+    )
 
 
 def without_earlier_runs(known: Sequence[Known]) -> list[Known]:

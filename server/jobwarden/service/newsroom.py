@@ -24,6 +24,13 @@ class Newsroom:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._telling: dict[tuple[str, str], anyio.Lock] = {}
+        self._only_read: set[str] = set()
+
+    def only_reads(self, session: Session, error: UnwritableError) -> None:
+        """Say once that a session cannot be written from here: every look meets it again."""
+        if session.entry.session_id not in self._only_read:
+            self._only_read.add(session.entry.session_id)
+            log.warning("session %s: %s", session.entry.session_id, error)
 
     @asynccontextmanager
     async def telling(self, session: Session | None, caller: Caller) -> AsyncGenerator[tuple[Event, ...]]:
@@ -44,7 +51,7 @@ class Newsroom:
                     session, lambda session: news.shown(session, told, consumer=consumer, client=client)
                 )
             except UnwritableError as error:  # a sandbox that lets us only read: it will be told again
-                log.warning("session %s: %s", session.entry.session_id, error)
+                self.only_reads(session, error)
 
     async def take(self, session: Session, caller: Caller) -> tuple[Event, ...]:
         """Give what this caller has not been told, and note it as shown: of several processes one gets it."""
@@ -54,7 +61,7 @@ class Newsroom:
                 session, lambda session: news.take(session, consumer=consumer, client=client)
             )
         except UnwritableError as error:
-            log.warning("session %s: %s", session.entry.session_id, error)
+            self.only_reads(session, error)
             return (await self.unseen(session, caller)).events
 
     async def unseen(self, session: Session, caller: Caller) -> news.Told:
@@ -74,7 +81,7 @@ class Newsroom:
                 session, lambda session: news.shown(session, seen, consumer=consumer, client=client)
             )
         except UnwritableError as error:
-            log.warning("session %s: %s", session.entry.session_id, error)
+            self.only_reads(session, error)
 
     async def greet(self, session: Session, caller: Caller) -> None:
         """Let the news of a sub-agent that has not been here before begin now."""

@@ -10,6 +10,7 @@ import logging
 from functools import partial
 
 import anyio
+from anyio import to_thread
 
 from jobwarden.delivery.news import is_news
 from jobwarden.service.desk import Desk
@@ -23,6 +24,10 @@ from jobwarden_registry.events import Event
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
+
+SEEN = "once.json"
+"""What the latest pass has seen of others' leases: a watcher that a reboot has ended beats no more, and each pass alone
+would see that for the first time."""
 
 
 class Once:
@@ -40,7 +45,8 @@ class Once:
         world = self._desk.world
         if is_running(world.places):
             return OnceView(watcher=True)
-        leasing = Leasing(world)
+        leasing, seen = Leasing(world), world.places.runtime / SEEN
+        await to_thread.run_sync(leasing.recall, seen)
         sessions = await world.sessions.known()
         before: dict[str, int] = {}
         for session in sessions:
@@ -59,6 +65,7 @@ class Once:
         finally:
             with anyio.CancelScope(shield=True):
                 await leasing.release_all()
+                await to_thread.run_sync(leasing.remember, seen)
         changes: list[ChangeView] = []
         for session in sessions:
             changes += await self._changes(session, before.get(session.entry.session_id))

@@ -110,6 +110,8 @@ class TimelineView(_View):
     job: JobView
     runs: tuple[RunView, ...]
     events: tuple[Event, ...]
+    page: int = 1
+    """From 1, which has the latest events."""
     left_out: int
     """How many events came before those."""
     bookkeeping: int
@@ -191,6 +193,14 @@ class GroupView(_View):
     failing_in_a_row: int = 0
     """How many of the latest, without a success between them; cancelled and lost ones are passed over."""
     slower: SlowerView | None = None
+
+    @property
+    def percent(self) -> int | None:
+        """The success rate for people: 100 only where none failed, 0 only where none succeeded."""
+        if self.success_rate is None:
+            return None
+        rounded = round(self.success_rate * 100)
+        return rounded if self.success_rate in (0.0, 1.0) else min(99, max(1, rounded))
 
 
 class StaleView(_View):

@@ -16,7 +16,7 @@ from jobwarden.service.control_views import ControlRow, ControlView, PausedView
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known, describe
 from jobwarden.service.stopping import choose, owns
-from jobwarden.verdict.pausing import told
+from jobwarden.verdict.pausing import hanging, told
 from jobwarden.watcher.presence import ring
 from jobwarden_registry.errors import InvalidIdError, JobwardenError
 from jobwarden_registry.events import EventKind
@@ -155,6 +155,8 @@ async def _job(doing: _Doing, one: Known) -> tuple[str, str]:
         if still is not None:
             kind = f"host {still.host}" if isinstance(still, HostPause) else "session"
             return said[0], f"{said[1]} But its whole {kind} is not watched {told(still)}."
+        if (why := hanging(one.record, paused)) is not None:
+            return said[0], f"{said[1]} But it is not watched {why}."
     return said
 
 
@@ -163,6 +165,11 @@ async def _session(doing: _Doing) -> list[str]:
     session = await desk.session(doing.caller)
     if session is None or doing.caller.borrower is not None:
         raise InvalidIdError("This session watches nothing.", hint="Name the jobs, or the host.")
+    known = (await desk.world.rounds.paused()).sessions.get(name)
+    if doing.wish.pause and known is not None:
+        return [f"The watching of session {name} is paused already {told(known)}."]
+    if not doing.wish.pause and known is None:
+        return [f"The watching of session {name} as a whole is not paused. Name the jobs, or the host, that are."]
     await _note(doing, session, f"session {name}", "session")
 
     def work(paused: Paused) -> Paused:
@@ -171,9 +178,7 @@ async def _session(doing: _Doing) -> list[str]:
 
     if not doing.wish.pause:
         await _begin_anew(desk, session, lambda _: True)
-    before = await desk.world.rounds.paused()
-    if (name in before.sessions) is not doing.wish.pause:
-        await to_thread.run_sync(desk.world.rounds.pauses.change, work)
+    await to_thread.run_sync(desk.world.rounds.pauses.change, work)
     return [f"Watching of all jobs of session {name} is {doing.verb}."]
 
 
@@ -211,7 +216,9 @@ async def _host(doing: _Doing) -> list[str]:
         if not doing.wish.pause:
             await _begin_anew(desk, session, lambda record: record.host == host or record.site == site)
     await to_thread.run_sync(desk.world.rounds.pauses.change, work)
-    return [f"Watching of host {host} is {doing.verb}, for {len(touched)} session{'s' * (len(touched) != 1)}."]
+    none = "" if touched else " No watched job was registered with that host."
+    sessions = f"{len(touched)} session{'s' * (len(touched) != 1)}"
+    return [f"Watching of host {host} is {doing.verb}, for {sessions}.{none}"]
 
 
 async def _look(doing: _Doing) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from jobwarden.actions.audit_keys import BY
 from jobwarden.actions.errors import HaltedError
 from jobwarden.actions.halting import halt_of
 from jobwarden.identity import Caller
@@ -17,6 +18,7 @@ from jobwarden.service.desk import Desk
 from jobwarden.service.plan_hosts import Hosts
 from jobwarden.service.plan_pausing import Override
 from jobwarden.service.plan_records import Shelf
+from jobwarden.service.stopping import order_of
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
@@ -158,7 +160,8 @@ class PlanBook:
                 also(transaction)
             return state if instead is None else state.with_run(spec.name, run, instead=instead)
 
-        about = {"type": spec.type, "host": spec.host, "job_id": run.id, "name": spec.name}
+        who = order_of(self.caller, "").by
+        about = {"type": spec.type, "host": spec.host, "job_id": run.id, "name": spec.name, BY: who}
         said = f"plan {name}: {text}" if text else f"plan {name}: {spec.name} is about to be submitted"
         written = await self.desk.world.sessions.call(
             self.session,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from jobwarden.actions.audit_keys import BY
 from jobwarden.identity import Caller
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.session_file import is_session_file, read_session_file
@@ -94,8 +95,10 @@ async def write_plan(
     return written
 
 
-async def change_fields(desk: Desk, session: Session, name: str, fields: Mapping[str, object], text: str) -> PlanState:
-    """Change what is said of a plan as a whole; `text` for the journal, empty: nothing is journaled.
+async def change_fields(
+    desk: Desk, session: Session, name: str, fields: Mapping[str, object], text: str = "", *, by: str = ""
+) -> PlanState:
+    """Change what is said of a plan as a whole; `text` and who does it for the journal, empty: nothing is journaled.
 
     Raises:
         JobNotFoundError: It was forgotten meanwhile.
@@ -106,7 +109,9 @@ async def change_fields(desk: Desk, session: Session, name: str, fields: Mapping
             raise JobNotFoundError(f"The plan {name} was forgotten meanwhile.")
         return state.model_copy(update=dict(fields))
 
-    after = await desk.world.sessions.call(session, partial(change_plan, name=name, change=change, text=text))
+    after = await desk.world.sessions.call(
+        session, partial(change_plan, name=name, change=change, text=text, about={BY: by})
+    )
     assert after is not None
     return after
 

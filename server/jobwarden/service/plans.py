@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from jobwarden.actions.audit_keys import BY
 from jobwarden.identity import Caller
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.places import plan_lock
@@ -22,6 +23,7 @@ from jobwarden.service.plan_records import chosen_names
 from jobwarden.service.plan_showing import counted, groups, plan_row, planned_view
 from jobwarden.service.plan_views import PlanCheckView, PlanListView, PlanRow, PlanView
 from jobwarden.service.plan_working import Work
+from jobwarden.service.stopping import order_of
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
@@ -137,7 +139,7 @@ class Plans:
             said = await overrides_of(self._desk, caller, overrides or {})
             state = await write_plan(self._desk, session, spec, runs, dry_run=dry_run)
             held = state.held
-            state, done = await self._lifted(session, state, dry_run=dry_run)
+            state, done = await self._lifted(caller, session, state, dry_run=dry_run)
             await self._desk.refresh([session], max_age_s=0.0)
             work = Work(self._desk, caller, session, state, order, done=done, overrides=said)
             if held and not dry_run:
@@ -167,10 +169,11 @@ class Plans:
         if not dry_run:
             now = self._desk.world.clock()
             suspended = {"suspended": text, "suspended_at": now, "changed_at": now}
-            work.state = await change_fields(self._desk, session, name, suspended, f"plan {name}: suspended: {text}")
+            said, by = f"plan {name}: suspended: {text}", order_of(caller, "").by
+            work.state = await change_fields(self._desk, session, name, suspended, said, by=by)
             paused = await pause_rules(self._desk, session, _living(work))
             both = {uid: (*work.state.paused.get(uid, ()), *names) for uid, names in paused.items()}
-            work.state = await change_fields(self._desk, session, name, {"paused": {**work.state.paused, **both}}, "")
+            work.state = await change_fields(self._desk, session, name, {"paused": {**work.state.paused, **both}})
         work.done.append(f"{name} is suspended: {text}")
         if hold:
             await self._hold(caller, work, text)
@@ -198,9 +201,8 @@ class Plans:
         """Forget a plan; its jobs stay as they are."""
         session, state = await find_plan(self._desk, caller, name)
         await unpause_rules(self._desk, session, state.paused)
-        await self._desk.world.sessions.call(
-            session, partial(change_plan, name=name, change=lambda _state, _: None, text=f"plan {name}: forgotten")
-        )
+        forget = partial(change_plan, name=name, change=lambda _state, _: None, text=f"plan {name}: forgotten")
+        await self._desk.world.sessions.call(session, partial(forget, about={BY: order_of(caller, "").by}))
 
     # -- inner
 
@@ -211,7 +213,9 @@ class Plans:
         async with plan_lock(world.places, caller.project, name, timeout_s=world.config.clocks.lock_timeout_s):
             yield
 
-    async def _lifted(self, session: Session, state: PlanState, *, dry_run: bool) -> tuple[PlanState, list[str]]:
+    async def _lifted(
+        self, caller: Caller, session: Session, state: PlanState, *, dry_run: bool
+    ) -> tuple[PlanState, list[str]]:
         """Lift a suspension."""
         if state.suspended is None:
             return state, []
@@ -221,7 +225,8 @@ class Plans:
         if dry_run:
             return state.model_copy(update=lifted), done
         await unpause_rules(self._desk, session, state.paused)
-        return await change_fields(self._desk, session, name, lifted, f"plan {name}: suspended no more"), done
+        said, by = f"plan {name}: suspended no more", order_of(caller, "").by
+        return await change_fields(self._desk, session, name, lifted, said, by=by), done
 
     async def _hold(self, caller: Caller, work: Work, reason: str) -> None:
         """Hold what waits in the queue; what does not get held runs, and that is said."""
@@ -231,7 +236,7 @@ class Plans:
         elif waiting:
             held = await self._control(caller, work, [one.id for one in waiting], "hold", reason)
             both = tuple(dict.fromkeys((*work.state.held, *held)))
-            work.state = await change_fields(self._desk, work.session, work.name, {"held": both}, "")
+            work.state = await change_fields(self._desk, work.session, work.name, {"held": both})
 
     async def _control(
         self, caller: Caller, work: Work, ids: Sequence[str], action: Literal["hold", "release"], reason: str

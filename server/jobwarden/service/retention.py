@@ -16,8 +16,9 @@ from anyio import to_thread
 from jobwarden.actions.audit_keys import DID
 from jobwarden.actions.deeds import DEED, KEPT, Deeds
 from jobwarden.actions.halting import halt_of
-from jobwarden.bindings import ANNOUNCED, CALLS, CLIENTS, living
+from jobwarden.bindings import ANNOUNCED, CALLS, CLIENTS, is_gone, living
 from jobwarden.delivery.news import ROOT, is_news
+from jobwarden.plans.state import INTENDED, load_plans
 from jobwarden.rules.store import load_rules
 from jobwarden.service.retention_views import CleanupView, KeptView
 from jobwarden.service.tickets import WAITS, Ticket
@@ -27,7 +28,7 @@ from jobwarden_registry.compaction import compact
 from jobwarden_registry.errors import JobwardenError
 from jobwarden_registry.leasefile import lease_token
 from jobwarden_registry.rawjson import Raw
-from jobwarden_registry.removal import remove_session, sweep_removed
+from jobwarden_registry.removal import remove_session, set_aside, sweep_removed
 from jobwarden_registry.session import Session
 
 log = logging.getLogger(__name__)
@@ -73,16 +74,18 @@ class Retention:
             UnreadableError: The index cannot be read.
         """
         rows: list[KeptView] = []
+        old: list[Path] = []
         waited = await to_thread.run_sync(self._waited_for)
         for session in await self._world.sessions.known():
             name = session.entry.session_id
             try:
+                old += await self._world.sessions.call(session, set_aside)
                 work = partial(self._clean, ages=ages, waited=waited, dry_run=dry_run)
                 row = await self._world.sessions.call(session, work)
             except (JobwardenError, OSError) as error:
                 row = KeptView(session=name, what="failed", why=str(error))
             rows += [row] if row is not None else []
-        files, freed = await to_thread.run_sync(partial(self._files, ages, dry_run=dry_run))
+        files, freed = await to_thread.run_sync(partial(self._files, ages, old, dry_run=dry_run))
         freed += sum(row.freed_bytes for row in rows)
         return CleanupView(dry_run=dry_run, sessions=tuple(rows), files=tuple(files), freed_bytes=freed)
 
@@ -107,7 +110,7 @@ class Retention:
     def _clean(self, session: Session, *, ages: Ages, waited: frozenset[str], dry_run: bool) -> KeptView | None:
         name, now = session.entry.session_id, self._world.clock()
         used_at = _used_at(session)
-        removes = ages.remove is not None and used_at <= now - ages.remove
+        removes = ages.remove is not None and used_at <= now - ages.remove and not self._is_in_use(session)
         if ages.compact is None and not removes:
             return None
         before = now - (ages.compact if ages.compact is not None else EVERY)
@@ -148,6 +151,17 @@ class Retention:
         )
         return f"{untold} event(s) were never told to its agent" if untold else ""
 
+    def _is_in_use(self, session: Session) -> bool:
+        """Whether a client is in it, however long it has been silent, or a plan of it is to go on."""
+        entry = self._world.sessions.index.get(session.entry.session_id) or session.entry  # as it stands now
+        if is_gone(entry, self._world.machine_id, living(self._world.places)) is False:
+            return True
+        plans = load_plans(session).values()
+        return any(
+            one.suspended is not None or any(runs and runs[-1].step == INTENDED for runs in one.runs.values())
+            for one in plans
+        )
+
     def _waited_for(self) -> frozenset[str]:
         """Give the sessions with a wait whose answer may still be asked for."""
         now, found = self._world.clock(), set[str]()
@@ -160,7 +174,7 @@ class Retention:
 
     # -- other files
 
-    def _files(self, ages: Ages, *, dry_run: bool) -> tuple[list[str], int]:
+    def _files(self, ages: Ages, old: Sequence[Path], *, dry_run: bool) -> tuple[list[str], int]:
         if ages.compact is None:
             return [], 0
         if not dry_run:
@@ -168,7 +182,7 @@ class Retention:
         limit = (self._world.clock() - max(ages.compact, EVERY)).timestamp()
         removed: list[str] = []
         freed = 0
-        for path in self._old_files():
+        for path in [*self._old_files(), *old]:
             with suppress(OSError):
                 found = path.lstat()
                 if found.st_mtime < limit:

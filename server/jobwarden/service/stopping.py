@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import anyio
 
 from jobwarden.actions.cancel import CancelReport, Doomed, Order, Reports, request_cancel, why_not
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
-from jobwarden.service.names import Known, find_jobs
+from jobwarden.service.names import UID, Known, find_jobs
 from jobwarden.service.views import CancelRow, CancelView, JobView
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
 from jobwarden_registry.phases import Phase
@@ -17,6 +18,7 @@ from jobwarden_registry.phases import Phase
 _REASON_CHARS = 300
 _LOOKS_S = (1.0, 2.0, 3.0, 4.0)
 """Waits between looks for the end: each look counts against the quick budget of its host."""
+_UNWATCHED = "Its watching is paused: its end is told when that is resumed."
 NOT_ASKED_ABOUT = CancelReport("not asked about", "It was not among the jobs that the person was asked about.")
 
 
@@ -102,30 +104,34 @@ async def choose(desk: Desk, caller: Caller, jobs: Sequence[str], *, force: bool
     Raises:
         JobNotFoundError, AmbiguousJobError: As `find_jobs`.
     """
-    own = await desk.known(await desk.in_scope(caller, project=False))
+    # By their uids they are found without the whole past of every session.
+    uids = {job.removeprefix(UID) for job in jobs} if all(job.startswith(UID) for job in jobs) else None
+    own = await desk.known(await desk.in_scope(caller, project=False), uids)
     if not jobs:
         return [one for one in own if one.live]
     try:
         return find_jobs(own, jobs)
     except JobNotFoundError:
         if not force:
-            everyone = await desk.known(await desk.in_scope(caller, project=True))
+            everyone = await desk.known(await desk.in_scope(caller, project=True), uids)
             return find_jobs(everyone, jobs)
-        return find_jobs(await desk.known(await desk.in_scope(caller, project=True, everyone=True)), jobs)
+        return find_jobs(await desk.known(await desk.in_scope(caller, project=True, everyone=True), uids), jobs)
 
 
 async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
     """Look until all have ended, for a while: an accepted request is not an end."""
     sessions = list({one.session.entry.session_id: one.session for one in doomed}.values())
     groups = await desk.world.rounds.groups(sessions, also_paused=True)
-    wanted = {one.record.uid for one in doomed}
+    wanted = {one.record.uid for one in doomed if one.record.paused is None}  # of that one nothing is taken in
     concerned = [group for group in groups.values() if any(record.uid in wanted for record in group.records)]
     with anyio.move_on_after(desk.world.config.clocks.cancel_grace_s):
-        for wait_s in _LOOKS_S:
+        for wait_s in _LOOKS_S if wanted else ():
             await anyio.sleep(wait_s)
             for group in concerned:
                 await desk.check(group, max_age_s=0.0, quick=True)
-            live = {one.record.uid for one in await desk.known(sessions) if one.live and not one.record.phase.closed}
+            live = {
+                one.record.uid for one in await desk.known(sessions, ()) if one.live and not one.record.phase.closed
+            }
             if not wanted & live:
                 return
 
@@ -133,13 +139,16 @@ async def see_the_end(desk: Desk, doomed: Sequence[Doomed]) -> None:
 async def _view(desk: Desk, caller: Caller, chosen: Sequence[Known], reports: Reports) -> CancelView:
     sessions = list({one.session.entry.session_id: one.session for one in chosen}.values())
     async with desk.news.telling(await desk.session(caller), caller) as told:
-        now = {one.record.uid: one for one in await desk.known(sessions)}
+        uids = {one.record.uid for one in chosen}
+        now = {one.record.uid: one for one in await desk.known(sessions, uids)}
         rows: list[CancelRow] = []
         for one in chosen:
             fresh = now.get(one.record.uid, one)
             ended = not fresh.live or fresh.record.phase.closed
             report = _after(reports[one.record.uid], fresh, ended=ended)
             job = await desk.view(fresh, caller)
+            if job.paused_because is not None and report.outcome == "accepted" and not ended:
+                report = replace(report, text=f"{report.text} {_UNWATCHED}".strip())
             rows.append(CancelRow(job=job, outcome=report.outcome, text=report.text, ended=ended))
         return CancelView(rows=tuple(rows), news=told)
 

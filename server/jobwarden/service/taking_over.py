@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from typing import cast
 
+from jobwarden.actions.deeds import Deed, Deeds
 from jobwarden.actions.halting import halt, halt_of
+from jobwarden.actions.lineage import runs_of
+from jobwarden.actions.planning import RESTART
 from jobwarden.identity import Caller
+from jobwarden.rules.building import read_rule
+from jobwarden.rules.model import Kind
+from jobwarden.rules.state import JobRules
 from jobwarden.rules.store import load_rules
+from jobwarden.rules.writing import write_rule
 from jobwarden.service.desk import Desk
 from jobwarden.service.ruling import move_rules
 from jobwarden_registry.errors import JobwardenError
@@ -55,6 +64,7 @@ async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collectio
                 transaction.remove(uid, text=f"taken over by session {caller.session_id}")
 
     kept = await desk.world.sessions.call(source, load_rules)
+    done = await desk.world.sessions.call(source, _restarts)
     held = await desk.world.sessions.call(source, halt_of)
     if held is not None:  # what was stopped there does not come back here
         reason = f"{held.reason or 'halted'} (with the jobs of session {where})"
@@ -63,8 +73,32 @@ async def take_over(desk: Desk, caller: Caller, source: Session, uids: Collectio
     await desk.world.sessions.call(source, leave)
     for before, after in zip(theirs, taken, strict=True):
         if before.rules and not after.rules:
-            await move_rules(desk, target, before, after, kept.get(before.uid))
+            moved, state = _left_to_do(before, kept.get(before.uid) or JobRules(), done)
+            await move_rules(desk, target, moved, after, state)
     return taken
+
+
+def _left_to_do(record: JobRecord, state: JobRules, done: Sequence[Deed]) -> tuple[JobRecord, JobRules]:
+    """Give a job whose rules start it again only as often as is left of their `times`: each journal counts its own."""
+    texts: list[str] = []
+    for text in record.rules:
+        rule = read_rule(text)
+        mine = [one for one in done if one.rule == rule.name and one.run in runs_of(record)]
+        if rule.kind is not Kind.RESTART or not mine:
+            texts.append(text)
+            continue
+        (call,) = (one for one in rule.actions if one.name == RESTART)
+        left = cast("int", call.arguments["times"]) - len(mine)
+        fewer = replace(call, arguments={**call.arguments, "times": max(1, left)})
+        actions = tuple(fewer if one is call else one for one in rule.actions)
+        texts.append(write_rule(replace(rule, actions=actions)))
+        if left < 1:
+            state = state.with_rule(rule.name, state.of(rule.name).model_copy(update={"paused": True}))
+    return record.changed(rules=tuple(texts)), state
+
+
+def _restarts(session: Session) -> list[Deed]:
+    return [one for one, _ in Deeds().of(session).submissions() if one.action == RESTART]
 
 
 async def orphans_note(desk: Desk, caller: Caller, sessions: Sequence[Session]) -> list[str]:

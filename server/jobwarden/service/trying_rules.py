@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from anyio import to_thread
 
+from jobwarden.actions.carrying import Actor
 from jobwarden.logs.allowed import allowed_path
 from jobwarden.logs.position import Position, advance
 from jobwarden.rules.engine import step
 from jobwarden.rules.lines import lines_of, whole_bytes
 from jobwarden.rules.model import Kind, Rule
 from jobwarden.rules.sight import Look, Text
-from jobwarden.rules.state import JobRules
+from jobwarden.rules.state import Fired, JobRules
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known
 from jobwarden.service.views import HitsView, HitView
@@ -50,7 +51,8 @@ async def try_rules(desk: Desk, one: Known, rules: Sequence[Rule]) -> tuple[Hits
         for rule in reading:
             if set(names) & set(rule.reads):
                 await to_thread.run_sync(tried[rule.name].take, desk, one, data, tuple(names), whole)
-    return tuple(each.view() for each in tried.values())
+    actor = Actor(desk.world.rounds, desk.world.env)
+    return tuple([each.view(await each.would(actor, one)) for each in tried.values()])
 
 
 async def _read(desk: Desk, one: Known, file: LogFile) -> tuple[bytes, bool]:
@@ -80,6 +82,7 @@ class _Tried:
         self._rule = rule
         self._state = JobRules()
         self._hits: list[HitView] = []
+        self._first: Fired | None = None
         self._count = 0
         self._failed = 0
         self._why = ""
@@ -106,10 +109,19 @@ class _Tried:
         self._failed += after.failures
         self._count += len(outcome.fired)
         self._state = outcome.state.model_copy(update={"pending": ()})
+        self._first = self._first or next(iter(outcome.fired), None)
         room = _SHOWN - len(self._hits)
         self._hits += [HitView(line=number, text=one.line, captures=one.captures) for one in outcome.fired[:room]]
 
-    def view(self) -> HitsView:
+    async def would(self, actor: Actor, one: Known) -> tuple[str, ...]:
+        """Say what its actions would do where it would first have fired."""
+        if self._first is None:
+            return ()
+        firing, calls = self._first.firing(one.record.uid), self._rule.actions
+        done = await actor.carry_out(one.session, one.record, firing, calls, dry_run=True)
+        return tuple(each.text for each in done)
+
+    def view(self, would: tuple[str, ...]) -> HitsView:
         """Say what it came to."""
         return HitsView(
             rule=self._rule.name,
@@ -119,6 +131,7 @@ class _Tried:
             lines=self._lines,
             whole=self._whole,
             hits=tuple(self._hits),
+            would=would,
         )
 
 

@@ -155,6 +155,8 @@ class HitsView(_View):
     """Whether that is all of the log."""
     hits: tuple[HitView, ...]
     """The first of them."""
+    would: tuple[str, ...] = ()
+    """What its actions would do at the first of them, as things are granted now; nothing was done."""
 
 
 class RulesView(_View):

@@ -13,7 +13,9 @@ from jobwarden.service.desk import Asked, Desk
 from jobwarden.service.looking import choose, status_view
 from jobwarden.service.names import Known
 from jobwarden.service.views import StatusView
+from jobwarden.verdict.pausing import hanging
 from jobwarden.verdict.readiness import is_ready
+from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.session import Session
 
@@ -25,6 +27,7 @@ _FIRST_LOOK_S = 1.0
 """A wait gives a fresh look this long; what comes later is seen as it comes, and one slow host holds up no other."""
 _BEHIND_POLLS = 2.0
 """An answer this many polls old shows that nobody asks, whatever the watcher does: then a wait asks itself."""
+_NO_SERVICE = 'Register it again with ready="8000" (a port), or wait until="terminal".'
 _ENDS = frozenset({EventKind.FINISHED, EventKind.LOST})
 _UPS = _ENDS | {EventKind.READY}
 _OVER = _ENDS | {EventKind.REMOVED}
@@ -71,6 +74,7 @@ async def wait(
     began = anyio.current_time()
     sessions = await desk.in_scope(caller, project=False)
     wanted = await choose(desk, sessions, jobs)
+    _check(wanted, until, named=bool(jobs))
     met, asked = False, Asked()
     if sessions:
         goal = _goal(wanted, until, named=bool(jobs))
@@ -89,6 +93,7 @@ async def begin(desk: Desk, caller: Caller, *, jobs: Sequence[str], until: Until
     began = anyio.current_time()
     sessions = await desk.in_scope(caller, project=False)
     wanted = await choose(desk, sessions, jobs)
+    _check(wanted, until, named=bool(jobs))
     met, asked = False, Asked()
     if sessions:
         session = sessions[0]
@@ -167,6 +172,18 @@ def _goal(wanted: Sequence[Known], until: Until, *, named: bool) -> _Goal:
     )
 
 
+def _check(wanted: Sequence[Known], until: Until, *, named: bool) -> None:
+    """Refuse to wait for what cannot be seen.
+
+    Raises:
+        InvalidIdError: None of these jobs is known to be a service.
+    """
+    left = [one for one in wanted if one.live and not one.record.phase.closed]
+    over = named and len(left) < len(wanted)
+    if until == "ready" and left and not over and all(one.record.ready is None for one in left):
+        raise InvalidIdError("Of none of these jobs it was said what shows that it is up.", hint=_NO_SERVICE)
+
+
 async def _remembered(desk: Desk, sessions: Sequence[Session], wish: Wish) -> tuple[list[Known], _Goal]:
     """Give a wish's jobs as they are now, and its goal as it was when the wait began."""
     if wish.uids is not None:
@@ -212,7 +229,9 @@ class _Waiting:
         """Whether nobody watches any of the jobs that could bring news: to wait for them would be to wait for ever."""
         known = await self.desk.known([self.session])
         left = [one for one in known if one.live and one.record.uid in self.goal.open and not one.record.phase.closed]
-        return bool(left) and len(await self.desk.paused(left)) == len(left)
+        unwatched = {one.record.uid for one in await self.desk.paused(left)}
+        paused = await self.desk.world.rounds.paused()
+        return bool(left) and all(one.record.uid in unwatched or hanging(one.record, paused) for one in left)
 
     async def first_look(self) -> Asked:
         """Let a new sub-agent's news begin, and look at the jobs."""

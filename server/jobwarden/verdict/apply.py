@@ -13,7 +13,7 @@ from jobwarden.ledger.rules import ended
 from jobwarden.ledger.snapshot import Snapshot
 from jobwarden.sources.base import Seen
 from jobwarden.verdict.efficiency import remark
-from jobwarden.verdict.end_asked import who_asked
+from jobwarden.verdict.end_asked import is_prompt, who_asked
 from jobwarden.verdict.ending import Causes
 from jobwarden.verdict.engine import judge
 from jobwarden.verdict.holding import as_it_ended
@@ -234,10 +234,11 @@ def write_draft(transaction: Transaction, draft: Draft, causes: Causes) -> None:
         why = causes.why.get(uid, held.cause if held is not None else None)
         record = draft.record.changed(cause=why if bad else None, used=used)
         text, asked = draft.text, who_asked(record)
-        if asked and record.phase is Phase.CANCELLED:
+        if asked and record.phase is Phase.CANCELLED and is_prompt(record):
             record = record.changed(cause=f"cancelled by {asked}")
-        elif asked:
-            text = " ".join(filter(None, (text, f"Its end was asked for by {asked}.")))
+        elif asked and record.end_asked is not None:
+            long_ago = "" if is_prompt(record) else f" on {record.end_asked.at:%Y-%m-%d %H:%M} UTC"
+            text = " ".join(filter(None, (text, f"Its end was asked for{long_ago} by {asked}.")))
         text = " ".join(filter(None, (text, remark(used) if used is not None else ""))) or None
         transaction.finish(uid, record, evidence=draft.evidence, text=text, extra=draft.extra)
         return
@@ -258,7 +259,9 @@ class _Outage:
 
 def _outage(answer: Answer, before: list[JobRecord], after: list[JobRecord]) -> _Outage | None:
     """Find the beginning or the end of an outage in the records themselves: from none stale to some, or back."""
-    was, stale = _stale(before), _stale(after)
+    # Of what is asked about no more nobody knows that it answers again.
+    left_alone = {record.uid for record in after if is_paused(record)}
+    was, stale = [record for record in _stale(before) if record.uid not in left_alone], _stale(after)
     if bool(was) == bool(stale):
         return None
     first = min(stale or was, key=lambda record: record.stale_since or answer.now)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from jobwarden_registry.model import JobRecord
+
+_AT_ONCE = timedelta(hours=1)
+"""A scheduler kills what does not heed it within minutes; two clocks may differ."""
 
 
 def who_asked(record: JobRecord) -> str:
@@ -15,3 +20,9 @@ def who_asked(record: JobRecord) -> str:
     if asked.runs != max(1, len(record.attempts)) and (begun is None or begun > asked.at):
         return ""
     return f"{asked.by}: {asked.reason}" if asked.reason else asked.by
+
+
+def is_prompt(record: JobRecord) -> bool:
+    """Whether it ended so soon after that was asked for that it ended by this, and by nothing later."""
+    asked, ended_at = record.end_asked, record.ended_at
+    return asked is not None and (ended_at is None or ended_at - asked.at <= _AT_ONCE)

@@ -101,7 +101,7 @@ def still_held(record: JobRecord, sighting: Sighting, now: datetime, clocks: Clo
     if isinstance(sighting, Seen):
         new = which_run(record, sighting) is Run.NEW
         if sighting.phase in _LIVES or (new and sighting.phase.final):
-            return record.changed(held=None, reason=None)
+            return record.changed(held=None, reason=None, used=None)
     if now <= end.at + timedelta(seconds=clocks.restart_held_s):
         return Judgement(record)
     draft = told_end(record, _NOBODY)

@@ -302,7 +302,11 @@ class Rounds:
             return found
         paused = await self.paused()
         for name in names if paused.hosts else ():
-            pause = paused.of_host(name, (await self.slurm_target(name)).key.site)
+            try:
+                site = (await self.slurm_target(name)).key.site
+            except JobwardenError:  # it leads nowhere: those jobs are told so, and no other suffers from it
+                site = None
+            pause = paused.of_host(name, site)
             if pause is not None:
                 found[name] = pause
         return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from jobwarden.verdict.world import World
 from jobwarden_registry.errors import JobwardenError, LeaseLostError
@@ -61,6 +64,23 @@ class Leasing:
                 self.lost(session_id)
             except (JobwardenError, OSError) as error:  # that session's own trouble; the next beat tries again
                 log.warning("session %s: no beat: %s", session_id, error)
+
+    def recall(self, path: Path) -> None:
+        """Go on from what an earlier process of this machine has seen of others' leases; for a thread."""
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            told = json.loads(path.read_bytes())
+            if told.get("boot") != self._me.boot_id:
+                return  # its clock began anew
+            for session_id, (token, beats, since) in told["leases"].items():
+                self._leases.setdefault(session_id, Lease()).watch_on(token, beats, float(since))
+
+    def remember(self, path: Path) -> None:
+        """Write down what was seen of others' leases, for the next process; for a thread."""
+        leases = {name: lease.watched for name, lease in self._leases.items() if lease.watched is not None}
+        fresh = path.with_name(f".{path.name}.{self._me.pid}.tmp")
+        with suppress(OSError):
+            fresh.write_text(json.dumps({"boot": self._me.boot_id, "leases": leases}), encoding="utf-8")
+            fresh.replace(path)
 
     async def release_but(self, kept: Collection[Session]) -> None:
         """Give back the sessions that have no jobs any more."""

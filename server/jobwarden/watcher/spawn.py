@@ -52,6 +52,8 @@ def _start(places: Places, env: Mapping[str, str]) -> bool:
     starting = _begin_start(places)
     if starting is None:
         return False
+    # The watcher has no use for a server's tokens, and everybody on the machine reads a command line.
+    env = {name: value for name, value in env.items() if not (_ours(name) and name.endswith("_TOKEN"))}
     try:
         if not _by_systemd(command, env, log_path(places)):
             _by_fork(command, {**env, STARTING: str(starting)}, log_path(places), starting)

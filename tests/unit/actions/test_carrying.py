@@ -222,7 +222,7 @@ async def test_without_a_grant_nothing_is_cancelled_submitted_run_or_sent(stage:
         call("pause"),
     )
     assert [one.outcome for one in done] == [*["refused"] * 4, *["done"] * 4]
-    assert all("To allow it, add to ~/.config/jobwarden/config.toml (" in one.text for one in done[:4])
+    assert all("The user can allow it by adding to ~/.config/jobwarden/config.toml (" in one.text for one in done[:4])
     assert (stage.press.killed, stage.press.made()) == ({}, [])
 
 

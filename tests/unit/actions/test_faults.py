@@ -138,3 +138,13 @@ async def test_a_host_that_hangs_holds_up_one_look_and_no_other(stage: Stage) ->
             hanging.answer.set()
     assert ([one.outcome for one in results], hanging.times) == (["done"], 1)
     assert [one.outcome for one in await actor.take_up(stage.session, uid=other.uid)] == ["done"]
+
+
+async def test_what_no_option_can_be_is_refused_at_once_and_not_tried_for_hours(stage: Stage) -> None:
+    """A time limit of 30 days, a hundred times."""
+    stage.press.states["100"] = "FAILED"
+    stage.press.time_limit_s = 30 * 86400.0
+    grown = call("resubmit", modifications={"time": "x100"}, cancel_original=False)
+    (done,) = await stage.do(grown)
+    assert (done.outcome, stage.press.made()) == ("failed", [])
+    assert "time cannot be '4320000'" in done.text

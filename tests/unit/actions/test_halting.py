@@ -16,7 +16,7 @@ from jobwarden.actions.lineage import runs_of
 from jobwarden.service.halting import Halting
 from jobwarden_registry.disk import Folder
 from jobwarden_registry.model import JobRecord
-from support.deeds import BEGIN, GRANTS, CrashError, Crashes, Stage, call, staged
+from support.deeds import ALL, BEGIN, GRANTS, CrashError, Crashes, Stage, call, staged
 from support.household import Household
 from support.paper import QuietDesk
 
@@ -259,3 +259,25 @@ async def test_a_restart_is_refused_like_any_other_submission(stage: Stage) -> N
     (done,) = await stage.do(call("restart"))
     assert (done.outcome, stage.press.made()) == ("refused", [])
     assert "halted by person" in done.text
+
+
+@pytest.mark.parametrize("asks", ["original", "submit"])
+async def test_what_a_person_was_submitting_again_when_its_process_died_is_settled_by_a_stop(
+    stage: Stage, asks: str
+) -> None:
+    ask = getattr(stage.press, asks)
+
+    async def dies(*args: object) -> object:
+        await ask(*args)
+        raise CrashError
+
+    stage.press.states["100"] = "FAILED"
+    firing = replace(stage.firing(), by="person", free=True)
+    with pytest.MonkeyPatch.context() as patch, suppress(CrashError):
+        patch.setattr(stage.press, asks, dies)
+        await stage.actor().carry_out(stage.session, stage.current(), firing, [RESUBMIT], grants=ALL)
+    stage.clock.later(minutes=11)
+    assert await stage.actor().take_up(stage.session) == [], "a watcher submits no person's job"
+    assert await stopped(stage, patience_s=20.0) == (), stage.texts()
+    assert (living(stage), stage.press.made()) == ([], [] if asks == "original" else ["900"])
+    assert Deeds().of(stage.session).open() == []

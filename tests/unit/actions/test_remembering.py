@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -71,3 +72,21 @@ async def test_who_fires_too_often_is_heard_again_an_hour_later(stage: Stage) ->
         outcomes.append("$NONE is not set" if "$NONE" in done.text else "limit")
         stage.clock.later(minutes=10)
     assert outcomes == [*["$NONE is not set"] * 3, *["limit"] * 3, *["$NONE is not set"] * 3, "limit"]
+
+
+async def test_of_a_session_that_was_removed_and_is_used_again_no_deed_is_overlooked(stage: Stage) -> None:
+    """A cleanup removes what was not used for long; its numbers begin anew when its agent comes back."""
+    deeds = Deeds()
+    for number in range(5):
+        await stage.do(call("notify", message="x"), number=number)
+    before = deeds.of(stage.session)
+    assert before.ended
+    folder = stage.session.opened()
+    assert folder is not None
+    with folder:
+        shutil.rmtree(folder.path)
+    with stage.session.transaction() as transaction:
+        transaction.note("it is used again")
+    after = deeds.of(stage.session)
+    assert (after.seq, after.ended) == (stage.session.journal.last_seq(), {})
+    assert after.seq < before.seq

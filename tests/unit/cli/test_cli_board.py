@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,8 @@ from jobwarden.cli.board_app import BoardApp
 from jobwarden.cli.board_table import JobTable
 from jobwarden.cli.board_words import chosen, coarse, host_line, said, summary
 from jobwarden.identity import Caller
-from jobwarden.service.views import WatcherView
+from jobwarden.service.board_views import BoardView
+from jobwarden.service.views import CancelView, TailView, WatcherView
 from jobwarden_registry.errors import JobNotFoundError, UnreadableError
 from jobwarden_registry.phases import Phase
 from support.boards import HOSTILE, FakeBoard, a_morning, board_job, board_view
@@ -146,6 +148,100 @@ async def test_the_cursor_stays_on_its_job_when_others_come_and_go() -> None:
         assert jobs_of(app).chosen_uid == "uid2"
 
 
+async def test_the_cursor_stays_on_its_job_when_the_window_changes() -> None:
+    async with screen(a_morning()) as pilot:
+        app = pilot.app
+        assert isinstance(app, BoardApp)
+        await pilot.press(*["down"] * 4)
+        for width in (160, 80):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            assert jobs_of(app).chosen_uid == "uid48231_[1-8]"
+
+
+async def test_a_job_that_leaves_the_list_hands_its_keys_to_no_other() -> None:
+    three = [board_job(number, name=f"job-{number}") for number in "123"]
+    board = FakeBoard(board_view(*three))
+    async with screen(board) as pilot:
+        app = pilot.app
+        assert isinstance(app, BoardApp)
+        await pilot.press("down")
+        board.view = board_view(three[0], three[2])
+        for _ in range(2):
+            await app.look()
+            await pilot.pause()
+            await pilot.press("h", "r", "w", "c", "y")
+            await pilot.pause()
+        assert "not on the list any more" in await until(pilot, "any more")
+        assert (board.controlled, board.cancelled) == ([], [])
+        await pilot.press("down", "h")
+        await until_done(pilot, board, 1)
+        assert board.controlled == [("uid3", "hold")]
+        await pilot.press("slash", *"job-1", "enter", "h")
+        await until_done(pilot, board, 2)
+        assert board.controlled[1:] == [("uid1", "hold")], "a filter is the person's own doing"
+
+
+async def test_on_a_log_the_board_s_keys_do_nothing_to_the_job_below_it() -> None:
+    board = a_morning()
+    async with screen(board) as pilot:
+        await pilot.press("down", "down", "t")
+        await until(pilot, "g top")
+        await pilot.press(*"hrwcyf", "slash", "enter")
+        await pilot.pause()
+        assert (board.controlled, board.cancelled) == ([], [])
+        assert len(pilot.app.screen_stack) == 2
+        await pilot.press("q")
+        await pilot.pause()
+        assert table(pilot).row_count == 8
+
+
+@dataclass
+class SlowBoard(FakeBoard):
+    """Each look and each log comes back when the test lets it."""
+
+    gate: anyio.Event = field(default_factory=anyio.Event)
+    begun: list[str] = field(default_factory=list[str])
+
+    async def look(self, caller: Caller, *, wake: bool = False) -> BoardView:
+        self.begun.append("look")
+        await self.gate.wait()
+        return await super().look(caller, wake=wake)
+
+    async def tail(
+        self, caller: Caller, uid: str, *, lines: int = 40, cursor: str | None = None, ask: bool = False
+    ) -> TailView:
+        self.begun.append("tail")
+        if cursor is None:
+            await self.gate.wait()
+        return await super().tail(caller, uid, lines=lines, cursor=cursor, ask=ask)
+
+
+async def test_a_look_or_a_log_that_takes_longer_than_the_time_between_two_still_arrives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("board_app.LOOK_S", "board_app.LOG_S", "board_app._REST_S", "board_screens.LOG_S"):
+        monkeypatch.setattr(f"jobwarden.cli.{name}", 0.02)
+    morning = a_morning()
+    board = SlowBoard(morning.view, morning.logs)
+    async with screen(board) as pilot:
+        await until(pilot, "Reading")
+        for _ in range(20):
+            await pilot.pause(0.02)
+        assert board.begun == ["look"], "a look that is not back is waited for"
+        board.gate.set()
+        await until(pilot, "1 failed, 3 running")
+        await until(pilot, "torch.OutOfMemoryError")
+        board.gate = anyio.Event()
+        board.begun.clear()
+        await pilot.press("t")
+        for _ in range(20):
+            await pilot.pause(0.02)
+        assert board.begun.count("tail") == 1
+        board.gate.set()
+        await until(pilot, "loss.backward()")
+
+
 async def test_hostile_names_logs_and_causes_stay_text() -> None:
     job = board_job("1", name=HOSTILE, phase=Phase.FAILED, status="FAILED", cause=HOSTILE, session=HOSTILE)
     board = FakeBoard(board_view(job), {"uid1": HOSTILE})
@@ -245,6 +341,39 @@ async def test_h_holds_r_releases_and_w_pauses_and_resumes_the_watching_of_the_c
         await until_done(pilot, board, 4)
     deeds = ["hold", "release", "pause_watching", "resume_watching"]
     assert board.controlled == [("uid48231_[1-8]", deed) for deed in deeds]
+
+
+@dataclass
+class BusyBoard(FakeBoard):
+    """A cancel takes as long as the test wants."""
+
+    gate: anyio.Event = field(default_factory=anyio.Event)
+    begun: anyio.Event = field(default_factory=anyio.Event)
+
+    async def cancel(self, caller: Caller, uid: str, *, reason: str) -> CancelView:
+        self.begun.set()
+        await self.gate.wait()
+        return await super().cancel(caller, uid, reason=reason)
+
+
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_q_waits_for_a_cancel_that_is_being_done_unless_it_is_pressed_again(*, hurried: bool) -> None:
+    board = BusyBoard(a_morning().view)
+    async with screen(board) as pilot:
+        await pilot.press("down", "c", "y")
+        with anyio.fail_after(20):
+            await board.begun.wait()
+        await pilot.press("q")
+        await until(pilot, "It is still")
+        assert pilot.app.is_running
+        if hurried:
+            await pilot.press("q")
+        else:
+            board.gate.set()
+        with anyio.fail_after(20):
+            while pilot.app.is_running:
+                await pilot.pause(0.05)
+    assert len(board.cancelled) == (0 if hurried else 1)
 
 
 async def test_what_has_ended_is_not_asked_about() -> None:

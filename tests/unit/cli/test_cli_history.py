@@ -92,6 +92,30 @@ def test_a_program_gets_json_and_csv(terminal: Terminal) -> None:
     assert json.loads(terminal("history", "--stats", "--json").out)["total"]["runs"] == 30
 
 
+def test_comma_separated_values_lose_no_second_and_hold_nothing_that_a_terminal_or_a_spreadsheet_obeys(
+    home: Household, terminal: Terminal
+) -> None:
+    begun = NOW - timedelta(days=20)
+    life = a_life(
+        "7", Random(1), begun, seq=1, session="long", status="COMPLETED", name="\x1b[2Jgone\n=evil", ran_s=1234567.0,
+        tags=["=cmd()", "b"],
+    )  # fmt: skip
+    add_session(home, "long", b"".join(write_json(event) + b"\n" for event in life), NOW)
+    out = terminal("history", "7", "--scope", "user", "--csv").out
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["ran_s"] == "1234567"
+    assert row["tags"] == "'=cmd() b"
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 2
+
+
+def test_what_does_not_fit_into_comma_separated_values_is_said_beside_them(terminal: Terminal) -> None:
+    ran = terminal("history", "--csv", "--limit", "5")
+    assert len(ran.out.splitlines()) == 6
+    assert ran.err == "5 of 30 are in it; --page 2 has older ones.\n"
+    assert terminal("history", "--csv").err == ""
+
+
 @pytest.mark.parametrize("job", [(), ("110",)])
 def test_a_drawing_is_whole_and_holds_nothing_that_runs(
     terminal: Terminal, home: Household, job: tuple[str, ...]

@@ -21,6 +21,7 @@ def test_a_trial_says_for_which_lines_a_rule_would_have_fired(terminal: Terminal
     ran = terminal("rules", "test", "12345", "pattern=x")
     assert "loss: would have fired 3 times in 90 lines; lines that match: 4" in ran.out
     assert "  12: loss: 9" in ran.out
+    assert "for the first it would do: rule loss: pause (on 'loss: 9\\x1b')" in ran.out
 
 
 def test_what_is_to_be_pasted_into_the_configuration_stays_lines_of_its_own(

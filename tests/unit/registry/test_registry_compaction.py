@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from jobwarden_registry.compaction import compact, kept_lines
 from jobwarden_registry.disk import Folder, Steps, open_folder
+from jobwarden_registry.errors import UntrustedError
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.index import Index, SessionEntry
 from jobwarden_registry.journal import EVENTS, Journal, Line, seq_of
@@ -242,6 +245,30 @@ def test_what_a_person_has_put_into_the_projects_folder_stays(shelf: Shelf) -> N
     (folder / "notes.txt").write_text("mine", encoding="utf-8")
     remove_session(shelf.places, shelf.session, used_at=NOW)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_no_link_in_the_project_is_followed_by_a_removal(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.run_one("1")
+    agents = shelf.session.active_path.parent.parent
+    elsewhere = tmp_path / "elsewhere"
+    agents.rename(elsewhere)
+    agents.symlink_to(elsewhere)
+    with pytest.raises(UntrustedError):
+        remove_session(shelf.places, shelf.session, used_at=NOW)
+    assert (elsewhere / "s1" / "active_jobs.json").exists()
+    assert Index(shelf.places).get("s1") is not None
+
+
+def test_a_removal_does_not_wait_for_a_pipe_in_the_project(shelf: Shelf) -> None:
+    shelf.run_one("1")
+    path = shelf.session.active_path.with_name(".gitignore")
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    removing = threading.Thread(target=lambda: remove_session(shelf.places, shelf.session, used_at=NOW), daemon=True)
+    removing.start()
+    removing.join(20)
+    assert not removing.is_alive()
+    assert path.exists()
 
 
 def test_what_a_crash_left_of_a_removal_is_no_session_and_is_swept(shelf: Shelf) -> None:

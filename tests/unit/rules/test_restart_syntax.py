@@ -153,7 +153,7 @@ def test_what_cannot_be_is_refused_when_it_is_written(text: str, why: str) -> No
 def test_without_a_grant_a_policy_is_refused_with_the_line_to_add() -> None:
     with pytest.raises(InvalidRuleError) as refused:
         read(INLINE, Grants())
-    assert refused.value.text.endswith("No rule may submit a job.")
+    assert refused.value.text.endswith("No rule or agent may submit a job.")
     assert refused.value.hint.endswith("[grants]\nresubmissions = 5")
     read(INLINE, Grants(resubmissions=1))  # it cancels nothing, so that needs no grant
 

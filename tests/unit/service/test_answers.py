@@ -355,3 +355,25 @@ async def test_the_project_makes_a_log_shorter_whoever_asks(
     (home.project / ".jobwarden.toml").write_text("answer_chars = 3000", encoding="utf-8")
     less = await service.tail(home.caller(), "1", lines=2000)
     assert len(less.text) <= 1500 < len(whole.text)
+
+
+async def test_that_a_session_cannot_be_written_is_said_once_however_often_it_is_met(
+    service: Service,
+    home: Household,
+    paper: Paper,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paper.states["1"] = "RUNNING"
+    await register(service, home, "1")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise UnwritableError("Read-only file system.")
+
+    monkeypatch.setattr(Session, "transaction", refuse)
+    monkeypatch.setattr("jobwarden.delivery.news.shown", refuse)
+    for _ in range(3):
+        assert [job.id for job in (await service.status(home.caller(), refresh=False)).jobs] == ["1"]
+    assert [record.getMessage() for record in caplog.records if "Read-only" in record.getMessage()] == [
+        "session session-1: Read-only file system."
+    ]

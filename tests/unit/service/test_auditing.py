@@ -17,6 +17,8 @@ from jobwarden.service.auditing import Wanted
 from jobwarden.service.auditing_views import DeedView
 from jobwarden.service.service import Service
 from jobwarden_registry.clock import utc_now
+from jobwarden_registry.errors import UnreadableError
+from jobwarden_registry.journal import Journal
 from support.household import Household, cli
 from support.paper import Paper, QuietDesk
 
@@ -124,6 +126,38 @@ async def test_following_tells_what_begins_and_what_came_of_it(
         ("cancel", "begun"),
         ("cancel", "accepted"),
     ]
+
+
+async def test_following_tells_nothing_old_of_a_session_that_could_not_be_read_at_first(
+    service: Service, home: Household, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobwarden.service.auditing._LOOK_S", 0.01)
+    await register(service, home, paper, "1")
+    read, failed, begun = Journal.last_seq, False, anyio.Event()
+
+    def last_seq(self: Journal) -> int:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise UnreadableError("the disk did not answer")
+        anyio.from_thread.run_sync(begun.set)
+        return read(self)
+
+    monkeypatch.setattr(Journal, "last_seq", last_seq)
+    deeds = service.audit.follow(Wanted())
+    found: list[str] = []
+
+    async def follow() -> None:
+        async for deed in deeds:
+            found.append(deed.job)
+            tasks.cancel_scope.cancel()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            await begun.wait()
+            await register(service, home, paper, "2")
+    assert found == ["paper:2@localhost"]
 
 
 async def test_lines_are_greppable_and_what_a_job_is_called_breaks_none(

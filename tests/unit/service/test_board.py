@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from jobwarden.identity import Caller, resolve_caller
+from jobwarden.service.past.history import Ended, _ended  # pyright: ignore[reportPrivateUsage] -- what reads one whole
+from jobwarden.service.past.index import INDEX
+from jobwarden.service.past.rows import Row
 from jobwarden.service.service import Service
 from jobwarden.sources.base import RESULT, Wanted
 from jobwarden.sources.log_files import Hosts, JobLogs
 from jobwarden.transport.errors import ConnectError
+from jobwarden_registry.clock import utc_now
+from jobwarden_registry.disk import Opened
 from jobwarden_registry.errors import JobNotFoundError
 from jobwarden_registry.events import EventKind
+from jobwarden_registry.journal import EVENTS
 from jobwarden_registry.model import JobRecord, LogPaths
+from jobwarden_registry.rawjson import write_json
 from jobwarden_registry.session import Session
 from support.household import Household
+from support.journals import a_life, add_session
 from support.paper import Paper, QuietDesk, paper_service
 
 
@@ -305,3 +316,34 @@ async def test_without_a_watcher_the_board_says_that_nobody_looks(
     assert "No watcher runs" in (await service.board.look(home.caller())).notes[0]
     desk.watcher_trouble = "it cannot be started"
     assert (await service.board.look(home.caller(), wake=True)).notes == ("it cannot be started",)
+
+
+async def test_of_thousands_of_ended_jobs_only_those_of_the_last_day_are_read_whole(
+    service: Service, home: Household, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def note(journal: Opened, row: Row) -> Ended | None:
+        read.append(row.id)
+        return _ended(journal, row)
+
+    monkeypatch.setattr("jobwarden.service.past.history._ended", note)
+    now, chance = utc_now(), Random(8)
+    old = now - timedelta(days=60)
+    lives = [life for number in range(40) for life in a_life(f"1{number:03}", chance, old, seq=1, session="session-8")]
+    lives += a_life("2000", chance, now - timedelta(hours=3), seq=9, session="session-8", ran_s=60, waited_s=1)
+    add_session(home, "session-8", b"".join(write_json(event) + b"\n" for event in lives), old)
+    add_session(home, "session-9", b"".join(write_json(event) + b"\n" for event in lives[:-5]), old)
+    os.utime(home.places.state / "sessions" / "session-9" / EVENTS, (old.timestamp(), old.timestamp()))
+    paper.states["1"] = "RUNNING"
+    await service.register(elsewhere(home), type="paper", ids=["1"], host="far")
+    view = await service.board.look(home.caller("person"))
+    assert {one.job.id for one in view.jobs} == {"1", "2000"}
+    assert not (home.places.state / "sessions" / "session-9" / INDEX).exists(), "nothing has ended there for two months"
+    (job,) = [one for one in view.jobs if one.job.id == "1"]
+    (row,) = (await service.board.cancel(home.caller("person"), job.uid, reason="")).rows
+    assert (row.outcome, row.job.phase) == ("accepted", "cancelled")
+    (ended,) = [one for one in view.jobs if one.job.id == "2000"]
+    (row,) = (await service.board.cancel(home.caller("person"), ended.uid, reason="")).rows
+    assert row.outcome == "already ended"
+    assert set(read) <= {"1", "2000"}

@@ -16,6 +16,8 @@ from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
 from jobwarden.sources.controls import Change, Control
+from jobwarden.sources.errors import SourceUnavailableError
+from jobwarden.sources.resubmitting import Original
 from jobwarden.verdict.end_asked import who_asked
 from jobwarden.verdict.holding import may_go_on
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
@@ -187,6 +189,34 @@ async def test_a_lost_answer_is_looked_for_by_the_next_call_and_nothing_is_submi
         assert (row.outcome, press.made()) == ("done", ["900"]), row.text
 
 
+async def test_what_a_person_has_begun_frees_no_agent_of_the_grant(clean_environment: Path) -> None:
+    """What an agent's own sandbox can write into the journal must grant it nothing, either."""
+    async with pressed(clean_environment) as (service, _, home, press):
+        original, press.original = press.original, unanswered  # type: ignore[method-assign]  # it is behind
+        (row,) = (await control(service, home, "resubmit", "100", value="mem=32G", free=True)).rows
+        assert row.outcome == "open", row.text
+        press.original = original  # type: ignore[method-assign]  # it answers again
+        (row,) = (await control(service, home, "resubmit", "100", value="mem=32G")).rows
+        assert (row.outcome, press.made()) == ("refused", []), row.text
+
+
+async def test_a_call_that_changes_something_else_does_not_go_on_with_the_one_before(clean_environment: Path) -> None:
+    async with pressed(clean_environment) as (service, _, home, press):
+        original, press.original = press.original, unanswered  # type: ignore[method-assign]  # it is behind
+        await control(service, home, "resubmit", "100", value="mem=32G", free=True)
+        press.original = original  # type: ignore[method-assign]  # it answers again
+        press.lose_answers = True
+        find, press.submitted = press.submitted, nothing  # type: ignore[method-assign] # pyright: ignore[reportAttributeAccessIssue] -- it is behind
+        (row,) = (await control(service, home, "resubmit", "100", value="mem=64G", free=True)).rows
+        assert (row.outcome, press.options) == ("open", {"900": ("--mem=64G",)}), row.text
+        press.submitted = find  # type: ignore[method-assign]  # it has caught up
+        (row,) = (await control(service, home, "resubmit", "100", value="mem=16G", free=True)).rows
+        assert (row.outcome, press.made()) == ("refused", ["900"]), row.text
+        assert "with mem=64G" in row.text
+        (row,) = (await control(service, home, "resubmit", "100", value="mem=64G", free=True)).rows
+        assert (row.outcome, press.made()) == ("done", ["900"]), row.text
+
+
 async def test_what_it_changes_is_of_the_typed_list_alone(clean_environment: Path) -> None:
     async with pressed(clean_environment) as (service, _, home, press):
         for value in ("script=/tmp/x", "wrap=true", "mem=$(id)", "mem", "output=/etc/passwd", "replace=maybe"):
@@ -194,6 +224,10 @@ async def test_what_it_changes_is_of_the_typed_list_alone(clean_environment: Pat
                 await control(service, home, "resubmit", "100", value=value, free=True)
         assert press.made() == []
         assert "control" not in home.kinds()
+
+
+async def unanswered(*_: object, **__: object) -> Original:
+    raise SourceUnavailableError("Accounting does not answer.", code="slurm.unavailable")
 
 
 async def nothing(*_: object, **__: object) -> None:

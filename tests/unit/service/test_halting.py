@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from jobwarden.cli.halting import _scope, _stop_lines  # pyright: ignore[reportPrivateUsage] -- what it says, without a stop
 from jobwarden.service.halting import Halting
+from jobwarden.service.halting_views import StopView
 from jobwarden.service.service import Service
 from jobwarden.transport.errors import OutcomeUnknownError
+from jobwarden_registry.events import EventKind
+from jobwarden_registry.model import Attempt
 from support.household import Household
 from support.paper import Paper, QuietDesk
 
@@ -144,3 +148,30 @@ async def test_jobs_that_are_taken_over_from_a_halted_session_stay_halted(
     await take_over(desk, home.caller("fresh"), gone, {one.uid for one in gone.load()})
     fresh = await halting.halts(await halting.sessions(home.caller(), session="fresh"))
     assert [one.reason for one in fresh] == ["wrong data (with the jobs of session gone)"]
+
+
+async def test_what_another_session_has_had_submitted_again_is_said_and_left_to_that_session(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    await register(service, home, paper, "1")
+    await register(service, home, paper, "1", session="other")
+    caller = home.caller()
+    sessions = {one.entry.session_id: one for one in await service.halting.sessions(caller)}
+    paper.states["900"] = "RUNNING"
+    with sessions["other"].transaction() as transaction:
+        (record,) = transaction.jobs.values()
+        after = record.changed(resubmitted_as="900", attempts=(Attempt(id="1"), Attempt(id="900")))
+        transaction.change(record.uid, after, EventKind.UPDATED, text="submitted again by its rule")
+    view = await service.halting.stop(caller, [sessions["session-1"]], reason="wrong data")
+    assert paper.states == {"1": "CANCELLED", "900": "RUNNING"}
+    (left,) = view.unsettled
+    assert "go on as paper 900" in left
+    assert left.endswith("jobwarden stop-all --session other")
+
+
+def test_what_to_do_next_names_no_more_sessions_than_were_stopped() -> None:
+    view = StopView(halted=(), rows=(), unsettled=("paper 1 on far has not ended yet.",))
+    said = "\n".join(_stop_lines(view, _scope("my one", project=False)))
+    assert "jobwarden stop-all --session 'my one' --yes goes on" in said
+    assert "jobwarden stop-all --lift --session 'my one'" in said
+    assert "stop-all --yes" in "\n".join(_stop_lines(view, _scope(None, project=False)))

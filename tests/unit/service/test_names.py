@@ -80,3 +80,17 @@ def test_an_id_is_meant_before_a_tag_of_other_jobs(session: Session) -> None:
     jobs = [known(session, "u1", "1", tags=("2", "a:2", "slurm:2")), known(session, "u2", "2")]
     for text in ("2", "a:2", "slurm:2"):
         assert [one.record.uid for one in find_jobs(jobs, [text])] == ["u2"]
+
+
+def test_what_names_a_live_job_and_tags_others_means_none_of_them(session: Session) -> None:
+    """Or `cancel prep` would end the jobs that are tagged so, and leave the one that is called so."""
+    called = known(session, "u1", "1", name="prep")
+    tagged = known(session, "u2", "2", tags=("prep",))
+    with pytest.raises(AmbiguousJobError, match="the name of one job and a tag of others"):
+        find_jobs([called, tagged], ["prep"])
+    over = known(session, "u2", "2", tags=("prep",), live=False)
+    assert [one.record.uid for one in find_jobs([called, over], ["prep"])] == ["u1"]
+    ended = known(session, "u1", "1", name="prep", live=False)
+    assert [one.record.uid for one in find_jobs([ended, tagged], ["prep"])] == ["u2"]
+    both = known(session, "u3", "3", name="prep", tags=("prep",))
+    assert [one.record.uid for one in find_jobs([both, tagged], ["prep"])] == ["u3", "u2"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -58,6 +60,33 @@ async def test_no_rule_is_looked_at_and_no_action_done(service: Service, home: H
     await service.once.look()
     assert "rule_fired" not in home.kinds()
     assert "finished" in home.kinds()
+
+
+async def test_what_a_reboot_left_held_is_looked_at_by_a_later_pass(
+    service: Service, desk: QuietDesk, home: Household, paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pass is a process of its own, and sees such a lease for the first time; its holder cannot be judged."""
+    paper.states["1"] = "RUNNING"
+    await service.register(home.caller(), type="paper", ids=["1"], host="far")
+    leasing = Leasing(desk.world)
+    monkeypatch.setattr(leasing, "_me", OTHERS)
+    monkeypatch.setattr(desk.world.rounds, "here", no)
+    monkeypatch.setattr(desk.world.rounds, "elsewhere", no)
+    (session,) = await desk.world.sessions.known()
+    assert await leasing.hold(session)
+    paper.states["1"] = "COMPLETED"
+    now = 1000.0
+    session.around = replace(session.around, monotonic=lambda: now)
+    lease_s = desk.world.config.clocks.lease_s
+    assert (await service.once.look()).passed_over == 1
+    now += lease_s / 2
+    await leasing.beat()
+    assert (await service.once.look()).passed_over == 1, "it beats"
+    now += lease_s - 1
+    assert (await service.once.look()).passed_over == 1, "it was silent for less than that"
+    now += 2
+    view = await service.once.look()
+    assert (view.passed_over, [change.event.event for change in view.changes]) == (0, ["finished"])
 
 
 async def test_a_session_that_somebody_else_watches_is_passed_over(

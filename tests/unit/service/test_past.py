@@ -19,6 +19,7 @@ from jobwarden.service.past.index import INDEX
 from jobwarden.service.past_views import GroupView, HistoryView, StatsView, TimelineView
 from jobwarden.service.service import Service, open_service
 from jobwarden_registry.errors import InvalidIdError, JobNotFoundError
+from jobwarden_registry.model import utc_text
 from jobwarden_registry.rawjson import Raw, write_json
 from support.household import Household
 from support.journals import a_life, add_session
@@ -201,6 +202,113 @@ async def test_single_runs_are_listed_with_their_own_ends(service: Service, home
     ]
     (group,) = (await told(service, home)).groups
     assert (group.runs, group.attempts, group.success_rate) == (1, 2, 1.0)
+
+
+async def test_a_run_that_ended_before_the_moment_is_not_among_the_single_runs_since_then(
+    service: Service, home: Household
+) -> None:
+    old: JsonValue = {
+        "id": "11", "submitted_at": utc_text(NOW - timedelta(days=9)), "started_at": utc_text(NOW - timedelta(days=9)),
+        "ended_at": utc_text(NOW - timedelta(days=8)), "status": "REQUEUED", "phase": "pending",
+    }  # fmt: skip
+    last: JsonValue = {
+        "id": "11", "submitted_at": utc_text(NOW - timedelta(hours=3)),
+        "started_at": utc_text(NOW - timedelta(hours=2)),
+        "ended_at": utc_text(NOW - timedelta(hours=1)), "status": "COMPLETED", "phase": "succeeded",
+    }  # fmt: skip
+    writer = Writer()
+    writer.job("11", attempts=[old, last], ended_at=utc_text(NOW - timedelta(hours=1)))
+    writer.write(home)
+    view = await listed(service, home, singly=True, since="24h")
+    assert [run.run for run in view.jobs] == [2]
+    assert view.counts.total == 1
+    assert [run.run for run in (await listed(service, home, singly=True)).jobs] == [2, 1]
+
+
+async def test_a_job_that_was_started_again_after_its_end_counts_once_with_all_its_runs(
+    service: Service, home: Household
+) -> None:
+    """A rule that restarts does so after the end was journaled: the record that goes on has the first run too."""
+    writer = Writer()
+    writer.job("11", status="FAILED", metrics=1)
+    (record,) = [event["record"] for event in writer.events if event["event"] == "finished"]
+    assert isinstance(record, dict)
+    attempts = record["attempts"]
+    assert isinstance(attempts, list)
+    (first,) = attempts
+    assert isinstance(first, dict)
+    second: JsonValue = {**first, "id": "12", "status": "COMPLETED", "phase": "succeeded", "exit_code": 0}
+    later = len(writer.events)
+    writer.job("11", attempts=[first, second], resubmitted_as="12")
+    for event in writer.events[later:]:
+        event["uid"] = "feedfeedfeed"
+    writer.write(home)
+    (job,) = (await listed(service, home)).jobs
+    assert (job.status, job.runs, job.metrics) == ("COMPLETED", 2, {"loss": 1.0})
+    (group,) = (await told(service, home)).groups
+    assert (group.runs, group.attempts, group.failed, group.success_rate) == (1, 2, 0, 1.0)
+    runs = (await listed(service, home, singly=True)).jobs
+    assert sorted((run.id, run.run) for run in runs) == [("11", 1), ("12", 2)]
+
+
+async def test_a_job_that_two_sessions_watched_counts_once_in_wider_scopes(service: Service, home: Household) -> None:
+    for session in ("session-2", "session-1"):
+        writer = Writer(session)
+        writer.job("11", status="FAILED", at=BEGUN)
+        writer.write(home)
+    for scope in ("project", "user"):
+        view = await listed(service, home, scope=scope)
+        assert [(job.id, job.mine) for job in view.jobs] == [("11", True)]
+        assert view.counts.failed == 1
+        (group,) = (await told(service, home, scope=scope)).groups
+        assert (group.runs, group.failing_in_a_row) == (1, 0), "one failure is not two in a row"
+    story = await service.past.history(home.caller(), Query(job="11", scope="project"))
+    assert isinstance(story, TimelineView), "an id means one job"
+
+
+async def test_what_another_session_has_taken_over_is_not_said_to_be_missing(service: Service, home: Household) -> None:
+    writer = Writer()
+    for job_id, text in (("11", "taken over by session x"), ("12", "removed from active_jobs.json")):
+        writer.job(job_id)
+        writer.events[-1] = {**writer.events[-1], "event": "removed", "text": text}
+    writer.write(home)
+    (group,) = [note for note in (await listed(service, home)).notes if "watched no longer" in note]
+    assert group.startswith("1 more were")
+
+
+async def test_a_rate_is_not_whole_while_a_job_failed(service: Service, home: Household) -> None:
+    writer = Writer()
+    for number in range(300):
+        writer.job(str(100 + number), status="FAILED" if number == 7 else "COMPLETED", at=BEGUN)
+    writer.write(home)
+    view = await told(service, home)
+    assert "\t99%\t" in stats_text(view, NOW)
+    assert "100%" not in stats_text(view, NOW)
+
+
+async def test_a_long_story_is_told_in_pages_whose_limits_can_be_asked_for(service: Service, home: Household) -> None:
+    writer = Writer()
+    writer.job("11")
+    (updated,) = [event for event in writer.events if event["event"] == "updated"]
+    last = writer.events.pop()
+    writer.events += [
+        {**updated, "event": "status_change", "seq": len(writer.events) + number} for number in range(1, 1501)
+    ]
+    writer.events.append({**last, "seq": len(writer.events) + 1})
+    writer.write(home)
+    first = await service.past.history(home.caller(), Query(job="11", limit=1000))
+    second = await service.past.history(home.caller(), Query(job="11", limit=1000, page=2))
+    third = await service.past.history(home.caller(), Query(job="11", limit=1000, page=3))
+    assert isinstance(first, TimelineView)
+    assert isinstance(second, TimelineView)
+    assert isinstance(third, TimelineView)
+    assert (len(first.events), first.left_out) == (1000, 503)
+    assert (len(second.events), second.left_out) == (503, 0)
+    assert (len(third.events), third.left_out) == (0, 0)
+    assert second.events[-1].seq + 1 <= first.events[0].seq
+    told_lines = history_text(await service.past.history(home.caller(), Query(job="11", limit=900)), NOW)
+    assert "page=2" in told_lines.splitlines()[0]
+    assert "limit=1503" not in told_lines, "no such limit is taken"
 
 
 async def test_what_was_cancelled_while_it_waited_never_started(service: Service, home: Household) -> None:

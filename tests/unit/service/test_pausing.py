@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from jobwarden.mcp_server.text import cancel_text
 from jobwarden.rules.looking import Looker
 from jobwarden.service.control_views import ControlView
 from jobwarden.service.service import Service
@@ -223,3 +224,26 @@ async def test_the_rules_of_what_is_paused_rest_and_go_on_after(
     await resume(service, home)
     await looker.look(session, record.uid, lease=None)
     assert "rule_fired" in home.kinds()
+
+
+async def test_a_cancel_of_what_is_paused_does_not_wait_for_an_end_that_nobody_sees(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    await register(service, home, paper, "1")
+    await pause(service, home, "1")
+    with anyio.fail_after(2):  # of cancel_grace_s, which is 3
+        view = await service.cancel(home.caller(), jobs=["1"], reason="wrong data")
+    assert [(row.outcome, row.ended) for row in view.rows] == [("accepted", False)]
+    assert "its end is told when that is resumed" in view.rows[0].text
+    assert "wait_for_change" not in cancel_text(view, utc_now())
+    assert [event.event for event in (await resume(service, home, "1")).news] == ["finished"]
+
+
+async def test_what_is_not_paused_is_not_said_to_be_resumed(service: Service, home: Household, paper: Paper) -> None:
+    await register(service, home, paper, "1")
+    await pause(service, home, "1")
+    assert "as a whole is not paused" in (await resume(service, home)).notes[0]
+    assert home.kinds().count("control") == 1
+    await pause(service, home)
+    assert "is paused already since" in (await pause(service, home)).notes[0]
+    assert "No watched job" in (await pause(service, home, value="elsewhere")).notes[0]

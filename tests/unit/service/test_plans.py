@@ -12,6 +12,7 @@ import pytest
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.state import change_plan, load_plans
 from jobwarden.service import plan_book
+from jobwarden.service.auditing import Wanted
 from jobwarden.service.plan_views import PlannedView, PlanView
 from jobwarden.service.service import open_service
 from jobwarden.verdict.world import open_world
@@ -279,8 +280,15 @@ async def test_a_plan_that_is_wrong_is_refused_whole_and_leaves_no_file(home: Ho
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "{", '{"jobs": 3}', '{"jobs": [{"job_id": "1; rm", "name": "a"}]}', '{"jobs": [{"job_id": "1"}]}'],
-    ids=["a list", "torn", "jobs that are none", "an id that is none", "no name"],
+    [
+        "[]",
+        "{",
+        '{"jobs": 3}',
+        '{"jobs": [{"job_id": "1; rm", "name": "a"}]}',
+        '{"jobs": [{"job_id": "1"}]}',
+        "[" * 100_000,
+    ],
+    ids=["a list", "torn", "jobs that are none", "an id that is none", "no name", "brackets"],
 )
 async def test_a_session_file_that_is_none_is_refused(home: Household, text: str) -> None:
     file = home.project / "s.json"
@@ -340,3 +348,19 @@ async def test_a_restart_policy_of_a_plan_holds_the_end_of_a_run_that_failed(hom
         assert "being decided" in one(view, "b").text
         assert printer.names() == ["a"]
         assert "finished" not in home.kinds()
+
+
+async def test_the_audit_tells_a_submission_once_with_what_came_of_it(home: Household, printer: Printer) -> None:
+    """`a is about to be submitted` stood there as done, also where it was refused."""
+    file, caller = plan_file(home, "a"), home.caller()
+    async with printing(home, printer) as service:
+        printer.refuse = "sbatch refused it: invalid partition"
+        await service.plans.submit(caller, file)
+        refused = await service.audit.deeds(Wanted(action="submit"))
+        assert [(one.name, one.result) for one in refused] == [("a", "refused")]
+        printer.refuse = ""
+        await service.plans.submit(caller, file)
+        told = await service.audit.deeds(Wanted(action="submit"))
+        assert [(one.name, one.result) for one in told] == [("a", "refused"), ("a", "done")]
+        await service.plans.suspend(caller, "p", reason="maintenance")
+        assert [one.result for one in await service.audit.deeds(Wanted(action="plan"))] == ["done"]

@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from jobwarden.actions.halting import halt
+from jobwarden.bindings import described
+from jobwarden.plans.spec import PlanSpec
+from jobwarden.plans.state import PlanState, change_plan
 from jobwarden.rules.state import JobRules
 from jobwarden.rules.store import Change, change_rules
 from jobwarden.service.retention import STAMP, Retention
 from jobwarden.service.service import Service
 from jobwarden_registry.clock import utc_now
 from jobwarden_registry.events import EventKind
+from jobwarden_registry.index import Index, SessionEntry
 from jobwarden_registry.leases import Lease
 from jobwarden_registry.processes import this_process
 from jobwarden_registry.session import Session
@@ -137,6 +141,26 @@ async def test_a_session_that_was_not_used_for_a_year_is_removed_with_its_folder
     assert (home.project / ".claude" / "agents" / "other").exists()
 
 
+@pytest.mark.parametrize("what", ["client", "plan"])
+async def test_a_session_with_a_client_or_a_suspended_plan_is_not_removed_however_long_it_was_silent(
+    service: Service, desk: QuietDesk, home: Household, paper: Paper, what: str
+) -> None:
+    client = described(this_process(), desk.world.machine_id) if what == "client" else {}
+    now = utc_now()
+    entry = {"session_id": "session-1", "project": home.project, "created_at": now, "last_seen_at": now}
+    Index(home.places).add(SessionEntry.model_validate({**entry, "agent": "claude-code", "client": client}))
+    await ended(service, home, paper, "1")
+    session = await one_session(desk)
+    if what == "plan":
+        spec = PlanSpec.model_validate({"name": "p"})
+        state = PlanState(spec=spec, created_at=utc_now(), changed_at=utc_now(), suspended="the disk is full")
+        change_plan(session, "p", lambda _state, _transaction: state)
+    retention = later(desk, days=366)
+    view = await retention.clean(retention.ages(), dry_run=False)
+    assert "removed" not in {row.what for row in view.sessions}
+    assert [one.entry.session_id for one in await desk.world.sessions.known()] == ["session-1"]
+
+
 async def test_it_can_be_switched_off_and_is_done_once_a_day(
     service: Service, desk: QuietDesk, home: Household, paper: Paper
 ) -> None:
@@ -162,6 +186,7 @@ async def test_old_files_go_and_young_ones_and_this_machines_log_stay(
         state / "sessions" / "session-1" / "events.jsonl.torn-20260101T000000Z-1-2": True,
         state / "signing-key": False,
         home.places.runtime / "clients" / "999999.json": True,
+        home.project / ".claude" / "agents" / "session-1" / "active_jobs.json.corrupt-20260101T000000.000000Z": True,
     }
     for path in files:
         _write(path, long_ago)

@@ -266,3 +266,16 @@ async def test_which_jobs_must_be_said_in_one_way(service: Service, home: Househ
         await service.cancel(home.caller(), **how)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- names of arguments
     assert raised.value.code == "id.invalid"
     assert raised.value.hint
+
+
+async def test_a_request_that_comes_too_late_takes_nothing_from_the_one_that_was_taken(
+    service: Service, home: Household, paper: Paper
+) -> None:
+    paper.ends = False
+    await register(service, home, paper, "1")
+    await service.cancel(home.caller(), jobs=["1"], reason="wrong data")
+    paper.refuses["1"] = "It has already ended."
+    assert await cancel(service, home, "1") == {"1": "refused"}
+    paper.states["1"] = "CANCELLED"
+    (job,) = (await service.status(home.caller())).jobs
+    assert job.cause == "cancelled by claude-code session session-1: wrong data"

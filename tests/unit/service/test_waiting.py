@@ -11,6 +11,7 @@ import pytest
 from jobwarden.service.service import Service
 from jobwarden.service.views import StatusView
 from jobwarden.service.waiting import Until
+from jobwarden_registry.errors import InvalidIdError
 from jobwarden_registry.events import EventKind
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
@@ -51,7 +52,7 @@ async def test_named_jobs_are_not_waited_for_in_vain_when_another_has_news(
     paper.states |= {"1": "RUNNING", "2": "RUNNING"}
     await register(service, home, "1", "2")
     await noticed(desk, home, paper, "1")
-    for until in get_args(Until):
+    for until in set(get_args(Until)) - {"ready"}:
         with anyio.fail_after(5):
             view = await service.wait(home.caller(), jobs=["2"], until=until, timeout_s=0.3)
         assert view.met is False
@@ -179,3 +180,17 @@ async def test_a_sub_agent_that_waits_hears_what_its_root_is_told_meanwhile(
         assert [event.new_status for event in root.news] == ["RUNNING"]
     assert views[0].met
     assert [event.new_status for event in views[0].news] == ["RUNNING"]
+
+
+async def test_a_wait_until_jobs_are_up_is_refused_where_nothing_could_show_it(
+    service: Service, desk: QuietDesk, home: Household, paper: Paper
+) -> None:
+    paper.states |= {"1": "RUNNING", "2": "RUNNING"}
+    await register(service, home, "1", "2")
+    for jobs in ([], ["1"]):
+        with pytest.raises(InvalidIdError, match="what shows that it is up"):
+            await service.wait(home.caller(), jobs=jobs, until="ready", timeout_s=60)
+        with pytest.raises(InvalidIdError, match="what shows that it is up"):
+            await service.begin_wait(home.caller(), jobs=jobs, until="ready", timeout_s=60)
+    await noticed(desk, home, paper, "1")
+    assert (await service.wait(home.caller(), jobs=["1", "2"], until="ready", timeout_s=60)).met

@@ -7,6 +7,7 @@ import pytest
 from jobwarden.sources.controls import Change, Control
 from jobwarden.sources.errors import UnreadableAnswerError
 from jobwarden.sources.framing import Part
+from jobwarden.sources.slurm.answers import Row as SlurmRow
 from jobwarden.sources.slurm.controlling import (
     FORMAT,
     Look,
@@ -22,6 +23,7 @@ from jobwarden.sources.slurm.controlling import (
     steps_of,
 )
 from jobwarden.sources.slurm.ids import SlurmId, parse_id, parse_row_id
+from jobwarden.sources.slurm.vocabulary import read_state
 
 ARRAY = "3_[1-4,6-9]|PENDING|JobHeldUser|1:00:00|0|0|0|0:00"
 PART = "3_5|RUNNING|None|1:00:00|1000|0|0|0:01"
@@ -92,6 +94,19 @@ def test_a_limit_is_only_lowered_and_not_below_what_has_run(value: str, said: st
     refused = not_now(Change(Control.TIME_LIMIT, value), (), looks(RUNS), has_steps=False)
     assert said in refused
     assert bool(said) is bool(refused)
+
+
+def waiting(reason: str) -> SlurmRow:
+    state, row_id = read_state("PENDING"), parse_row_id("7")
+    return SlurmRow(row_id, 7, state, "alice", None, None, None, "", "", "late", "", reason)
+
+
+def test_a_hold_that_slurm_would_soon_call_an_operators_is_not_begun() -> None:
+    """22.05.8: within seconds such a hold on a job whose dependency has failed is JobHeldAdmin; a release is denied."""
+    dead, queued = waiting("DependencyNeverSatisfied"), waiting("Dependency")
+    assert "cannot begin" in not_now(Change(Control.HOLD), (dead,), (), has_steps=False)
+    assert not_now(Change(Control.HOLD), (queued,), (), has_steps=False) == ""
+    assert not_now(Change(Control.HOLD), (dead, queued), (), has_steps=False) == ""
 
 
 @pytest.mark.parametrize(

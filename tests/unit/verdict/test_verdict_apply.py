@@ -17,7 +17,7 @@ from jobwarden.verdict.explain import explain
 from jobwarden_registry.errors import LeaseLostError
 from jobwarden_registry.events import Event, EventKind
 from jobwarden_registry.index import SessionEntry
-from jobwarden_registry.model import JobRecord, Used
+from jobwarden_registry.model import EndAsked, JobRecord, Used
 from jobwarden_registry.paths import Places
 from jobwarden_registry.phases import Phase
 from jobwarden_registry.session import Session
@@ -286,3 +286,41 @@ def test_what_an_ended_job_used_is_in_its_record_and_what_is_remarkable_in_the_e
     assert told["1"].text == "It used memory 97 % of 0M asked for."
     assert told["2"].text is None
     assert [JobRecord.model_validate(told[job].record).used for job in "12"] == [full, calm]
+
+
+def test_a_cancellation_is_its_askers_when_it_came_of_that_and_not_hours_later(session: Session) -> None:
+    asked = EndAsked(by="codex session s1", reason="wrong data", at=at(5), run="1", runs=1)
+    watch(session, "1", end_asked=asked)
+    watch(session, "2", end_asked=asked.model_copy(update={"run": "2"}))
+    soon, late = seen("CANCELLED by 0", ended_at=at(9)), seen("CANCELLED by 0", ended_at=at(2 * 3600))
+    uids = {record.id: record.uid for record in session.load()}
+    now = at(2 * 3600 + 1)
+    apply_answer(
+        session,
+        type="slurm",
+        site=SITE,
+        snapshot=answer(2 * 3600 + 1, {"1": soon, "2": late}),
+        now=now,
+        clocks=CLOCKS,
+        lease=None,
+        causes=Causes(dict.fromkeys(uids.values(), "cancelled by root")),
+    )
+    told = {event.job_id: event for event in journal(session) if event.event == "finished"}
+    causes = {job: (event.record or {}).get("cause") for job, event in told.items()}
+    assert causes == {"1": "cancelled by codex session s1: wrong data", "2": "cancelled by root"}
+    assert "was asked for on 2026-11-20 10:00 UTC by codex session s1" in str(told["2"].text)
+
+
+def test_a_held_job_that_lives_again_shows_nothing_of_what_its_earlier_run_used(session: Session) -> None:
+    watch(session, "1", restarts=True)
+    apply(session, answer(10, {"1": seen("RUNNING", submitted_at=at(1))}))
+    (record,) = session.load()
+    full = Causes(used={record.uid: Used(cpu_s=9.0, core_s=10.0, elapsed_s=10.0)})
+    failed = answer(20, {"1": seen("FAILED", submitted_at=at(1), ended_at=at(15))})
+    apply_answer(session, type="slurm", site=SITE, snapshot=failed, now=at(20), clocks=CLOCKS, lease=None, causes=full)
+    (record,) = session.load()
+    assert record.held is not None
+    assert record.used is not None
+    apply(session, answer(30, {"1": seen("RUNNING", submitted_at=at(25))}))
+    (record,) = session.load()
+    assert (record.held, record.used, record.last_status) == (None, None, "RUNNING")

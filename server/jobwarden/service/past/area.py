@@ -52,7 +52,7 @@ class Past:
         if query.job:
             one, several = await find_in(self._desk, past, query.job, query.scope)
             if one is not None:
-                return await self._timeline(caller, past, one, query.limit, telling=telling)
+                return await self._timeline(caller, past, one, query, telling=telling)
             past.jobs = several
             notes.append(f"{len(several)} jobs are called {query.job}; name one by its id to see its whole story.")
         return await self._list(caller, past, query, wanted, notes, telling=telling)
@@ -67,7 +67,10 @@ class Past:
         rows = [
             job.row
             for job in past.jobs
-            if _is_over(job) and wanted.takes(job.row) and wanted.takes_state(job.row.phase, job.row.status)
+            if _is_over(job)
+            and wanted.takes(job.row)
+            and wanted.takes_moment(job.row.when)
+            and wanted.takes_state(job.row.phase, job.row.status)
         ]
         values = statistics.last_values(past.points)
         # Of very many jobs it takes as long as a call to a host; no other call is held up by it.
@@ -96,7 +99,9 @@ class Past:
         for job in past.jobs:
             if wanted.takes(job.row):
                 chosen += [
-                    one for one in _ends(job, singly=query.singly) if wanted.takes_state(one[2].phase, one[2].status)
+                    one
+                    for one in _ends(job, singly=query.singly)
+                    if wanted.takes_moment(one[0]) and wanted.takes_state(one[2].phase, one[2].status)
                 ]
         chosen.sort(key=lambda one: (one[0], one[1].row.seq), reverse=True)
         first = (query.page - 1) * query.limit
@@ -119,10 +124,12 @@ class Past:
                 news=told,
             )
 
-    async def _timeline(self, caller: Caller, past: PastOf, one: Known, limit: int, *, telling: bool) -> TimelineView:
+    async def _timeline(self, caller: Caller, past: PastOf, one: Known, query: Query, *, telling: bool) -> TimelineView:
         uid = one.record.uid
         events = await self._desk.world.sessions.call(one.session, lambda session: story.events_of(session, uid))
         told = [event for event in events if story.is_told(event)]
+        last = max(0, len(told) - (query.page - 1) * query.limit)
+        first = max(0, last - query.limit)
         row = row_of_record(one.record, at=told[-1].timestamp.timestamp() if told else 0.0)
         job = JobThen(row, one.session, live=one.live)
         runs = [_view(job, run, number, {}, caller) for number, run in enumerate(runs_of(row), start=1)]
@@ -130,8 +137,9 @@ class Past:
             return TimelineView(
                 job=await self._desk.view(one, caller),
                 runs=tuple(runs),
-                events=tuple(told[-limit:]),
-                left_out=max(0, len(told) - limit),
+                events=tuple(told[first:last]),
+                page=query.page,
+                left_out=first,
                 bookkeeping=len(events) - len(told),
                 metrics=story.series([point for point in past.points if point.uid == uid]),
                 news=news,

@@ -42,7 +42,7 @@ class Query:
         text: Stands somewhere in its id, names, description, tags, state, reason, cause, result or node.
         scope: Whose: `session`, `project` (all of its sessions) or `user` (all projects).
         limit: At most so many.
-        page: From 1; the newest are on the first.
+        page: From 1; the newest are on the first. Of one job's story: pages of events.
         singly: Each run of a job by itself, also ended runs of jobs that live again.
     """
 
@@ -90,15 +90,18 @@ class Filter:
         return told
 
     def takes(self, row: Row) -> bool:
-        """Whether this job is meant, as far as anything but its state tells."""
+        """Whether this job is meant, as far as anything but its end tells."""
         query = self._query
         return (
             (not query.type or row.type == query.type)
             and (not query.host or query.host in (row.host, row.site))
             and (not query.name or _named(row, query.name))
-            and (self._since is None or row.when >= self._since.timestamp())
             and (not query.text or query.text in _all_text(row))
         )
+
+    def takes_moment(self, when: float) -> bool:
+        """Whether an end at that moment, in seconds since 1970, is meant."""
+        return self._since is None or when >= self._since.timestamp()
 
     def takes_state(self, phase: str, status: str) -> bool:
         """Whether such an end is meant: `failed` is our phase, `FAILED` the source's word."""

@@ -20,6 +20,8 @@ from jobwarden_registry.scanning import Scan
 from jobwarden_registry.session import Session
 
 _WORDS = (b'"finished"', b'"removed"', b'"store_metric"')
+_TAKEN = "taken over by session "
+"""So begins what is said of a job that another session goes on with: its end is told there."""
 _SAVE_BYTES = 256 << 10
 _SAVE_PART = 20
 """The index is written again after so many new bytes of the journal, and a twentieth of what there was."""
@@ -105,7 +107,7 @@ class History:
                 told.rows[row.uid] = row
                 self._ended.pop(row.uid, None)
             elif raw["event"] == "removed":
-                told.removed += 1
+                told.removed += not str(raw.get("text", "")).startswith(_TAKEN)
             elif (point := point_of_event(raw)) is not None:
                 told.points.append(point)
         if scan.end != told.end or not told.mark:

@@ -20,7 +20,7 @@ from jobwarden_registry.disk import Folder, Opened
 from jobwarden_registry.errors import RegistryError
 
 INDEX = "history.idx"
-_VERSION = 1
+_VERSION = 2
 _MARK_BYTES = 4096
 _FORM = [_VERSION, list(Row._fields), list(Run._fields), list(Point._fields)]
 """Another form, and it is made anew."""
@@ -36,7 +36,7 @@ class Contents:
         mark: Of the bytes that stand at its beginning and before `end`.
         rows: By uid, in the order in which their ends were journaled.
         points: What rules stored.
-        removed: How many were watched no longer before their end was seen.
+        removed: How many were watched no longer, by anybody, before their end was seen.
     """
 
     inode: int = 0

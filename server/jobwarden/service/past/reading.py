@@ -9,7 +9,7 @@ from functools import partial
 from jobwarden.identity import Caller
 from jobwarden.service.desk import Desk
 from jobwarden.service.names import Known, find_job
-from jobwarden.service.past.rows import Point, Row, row_of_record
+from jobwarden.service.past.rows import Point, Row, last_run, row_of_record, runs_of
 from jobwarden_registry.errors import AmbiguousJobError, JobNotFoundError, JobwardenError
 from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
@@ -69,7 +69,49 @@ async def read_past(desk: Desk, caller: Caller, scope: str) -> PastOf:
             if session.entry.session_id == caller.session_id:
                 raise
             past.troubles.append(f"Session {session.entry.session_id} cannot be read: {error}")
+    _once_each(past, caller.session_id)
     return past
+
+
+def _once_each(past: PastOf, mine: str) -> None:
+    """Let each job be there once: two records may be of one.
+
+    A job that was submitted again after its end goes on in a later record, which has the earlier runs too; of a job
+    that several sessions have watched, the asking one's record stays. What rules stored goes with it.
+    """
+    gone_on: dict[tuple[str, ...], str] = {}
+    ends: dict[tuple[str | float, ...], JobThen] = {}
+    for job in past.jobs:
+        if job.row.resubmitted_as is not None:
+            earlier = {_key(job, run.id) for run in runs_of(job.row)[:-1]} - {_key(job, last_run(job.row).id)}
+            gone_on |= dict.fromkeys(earlier, job.row.uid)
+    instead: dict[str, str] = {}
+    for job in past.jobs:
+        uid, run = job.row.uid, last_run(job.row)
+        later = None if job.live else gone_on.get(_key(job, run.id))
+        if later is not None and later != uid:
+            instead[uid] = later
+        elif run.ended is not None:
+            key = (job.row.type, job.row.site or job.row.host, run.id, run.ended)
+            known = ends.setdefault(key, job)
+            if known is not job:
+                kept, other = (job, known) if job.session.entry.session_id == mine else (known, job)
+                ends[key], instead[other.row.uid] = kept, kept.row.uid
+    if instead:
+        past.jobs = [job for job in past.jobs if job.row.uid not in instead]
+        past.points = [point._replace(uid=_last(instead, point.uid)) for point in past.points]
+
+
+def _key(job: JobThen, run_id: str) -> tuple[str, ...]:
+    return (job.session.entry.session_id, job.row.type, job.row.site or job.row.host, job.row.id, run_id)
+
+
+def _last(instead: dict[str, str], uid: str) -> str:
+    seen = set[str]()
+    while uid in instead and uid not in seen:
+        seen.add(uid)
+        uid = instead[uid]
+    return uid
 
 
 def _take(desk: Desk, past: PastOf, session: Session) -> None:

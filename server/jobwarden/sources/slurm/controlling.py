@@ -51,7 +51,8 @@ _WHOLE = ("STOP", "CONT", "KILL")
 """Signals that must reach all of a job or nothing of it."""
 
 _DENIED: Mapping[Control, str] = {
-    Control.RELEASE: "Only an operator of the cluster can release what an operator holds: ask one.",
+    Control.RELEASE: "Only an operator of the cluster can release what an operator holds, or what Slurm calls so: a job "
+    "of which, while you held it, what it waits for has failed. Ask one, or cancel it and submit it again.",
     Control.SUSPEND: "Suspending needs an operator of the cluster. Instead: signal STOP has its processes stand still "
     "(it keeps its nodes, and its time runs on); requeue with value hold gives them up.",
     Control.RESUME: "Resuming needs an operator of the cluster. What was stopped by signal STOP goes on with signal "
@@ -63,6 +64,11 @@ _DENIED: Mapping[Control, str] = {
 _NO_STEPS = (
     "srun has begun no step of it, so that nothing would get {0}. B:{0} sends it to the batch script's shell; one that "
     "has no trap for it ends by it, and the job with it."
+)
+_NEVER = "DependencyNeverSatisfied"
+_NEVER_HELD = (
+    "It cannot begin as it is: what it waits for did not end as it demands. Slurm would soon call your hold an "
+    "operator's, whom alone it lets release it (22.05)."
 )
 _PENDING = "It waits already; there is no run to end. Hold it, or release it."
 
@@ -195,6 +201,9 @@ def not_now(change: Change, rows: Sequence[Row], looks: Sequence[Look], *, has_s
             "It runs already, and a hold stops only what waits. Instead: suspend, signal STOP, or requeue with value "
             "hold."
         )
+    waiting = [row for row in rows if row.alive and not _runs(row)]
+    if change.action is Control.HOLD and waiting and all(row.reason == _NEVER for row in waiting):
+        return _NEVER_HELD
     if change.action is Control.TIME_LIMIT:
         return _wrong_limit(change, looks)
     if change.action is Control.SIGNAL and change.value != "KILL" and not any(_runs(row) for row in rows):
