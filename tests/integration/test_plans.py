@@ -16,8 +16,12 @@ import pytest
 from jobwarden.plans.errors import PlanError
 from jobwarden.service.plan_views import PlannedView, PlanView
 from jobwarden.service.service import open_service
+from jobwarden.sources.resubmitting import NotAgainError
+from jobwarden.sources.slurm.source import SlurmSource
+from jobwarden.sources.submitting import Submission
 from support.cluster import Cluster
 from support.plan_killed import STEPS
+from support.slurm_looks import host_of
 from support.watched import Watched, beside
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshd]
@@ -53,6 +57,11 @@ def ids_of(cluster: Cluster, prefix: str) -> dict[str, set[str]]:
         if name.startswith(prefix):
             found.setdefault(name, set()).add(job_id)
     return found
+
+
+def reason_of(cluster: Cluster, job_id: str) -> str:
+    """Give why a job waits, in squeue's word."""
+    return cluster.squeue("-h", "-j", job_id, "-o", "%r").strip()
 
 
 def state(view: PlanView, name: str) -> PlannedView:
@@ -126,6 +135,7 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         job("life-fails", 'script = "flaky.sh"', "tags = { subject = '02' }"),
         job("life-other", 'script = "flaky.sh"', "tags = { subject = '03' }"),
         job("life-waits", 'after = ["life-fails"]', 'rules = ["pattern=run action=notify"]'),
+        job("life-late", "options = { begin = 'now+1hour' }", "tags = { subject = '04' }"),
         job("life-there", f'script_on_host = "{cluster.home()}/there.sh"', 'expect = ["slurm-%j.out"]'),
     ]
     file = write_plan(watched, "life", "".join(jobs))
@@ -134,7 +144,7 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         checked = await service.plans.check(caller, file)
         assert checked.problems == ()
         dry = await service.plans.submit(caller, file, dry_run=True)
-        assert len(dry.done) == 5
+        assert len(dry.done) == 6
         assert set(ids_of(cluster, "life-")) == {"life-hand"}
         first = await service.plans.submit(caller, file)
         assert state(first, "life-hand").id == by_hand
@@ -146,10 +156,13 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         assert {one.tags: dict(one.states) for one in failed.groups}["subject=02",] == {"failed": 1}
         assert state(failed, "life-waits").state == "pending"
         waiting = state(failed, "life-waits").id
-        assert "Dependency" in cluster.squeue("-h", "-j", waiting, "-o", "%r")
+        late = state(failed, "life-late").id
+        await watched.until(lambda: "NeverSatisfied" in reason_of(cluster, waiting), "Slurm has seen it fail")
         # Suspended: nothing is submitted, also by another process; its rules are paused, and what waits is held.
         await service.plans.suspend(caller, "life", reason="the data is wrong", hold=True)
-        assert "Held" in cluster.squeue("-h", "-j", waiting, "-o", "%r")
+        assert "HeldUser" in reason_of(cluster, late)
+        # What cannot begin is not: Slurm would call that an operator's hold, and release it for no other.
+        assert "NeverSatisfied" in reason_of(cluster, waiting)
     async with open_service(watched.home.env) as service:
         held = await service.plans.submit(caller, file)
         assert held.suspended == "the data is wrong"
@@ -158,6 +171,7 @@ async def test_a_plan_adopts_retries_suspends_and_renews_dependencies(
         fails.unlink()
         again = await service.plans.resume(caller, "life", retry=["failed"], tags=["subject=02"])
         assert again.suspended is None
+        assert "Held" not in reason_of(cluster, late)
         assert [run.how for run in state(again, "life-fails").runs] == ["submitted", "retried"]
         assert state(again, "life-other").state == "failed"  # it was not meant
         rules = await service.watch_log(caller, waiting)
@@ -246,3 +260,30 @@ async def test_two_that_submit_one_plan_at_once_submit_each_job_once(
         with pytest.raises(PlanError) as raised:
             await service.plans.submit(watched.home.caller("two"), file)
     assert "--session one" in raised.value.hint
+
+
+async def test_what_was_cancelled_before_it_could_begin_is_found_by_its_token_and_nothing_waits_for_it(
+    cluster: Cluster,
+) -> None:
+    """When slurmctld has forgotten it; else it would be taken for never submitted, and submitted again."""
+    source, host, folder = SlurmSource(), host_of(cluster), str(cluster.home())
+    held = await anyio.to_thread.run_sync(lambda: cluster.sbatch("-H", "--wrap", "true"))
+    made = {
+        "jw00waits": Submission("never", folder, (), (), b"#!/bin/sh\n", after=(f"afterok:{held}",)),
+        "jw00later": Submission("never", folder, ("--begin=now+1hour",), (), b"#!/bin/sh\n"),
+        "jw00array": Submission("never", folder, ("--begin=now+1hour", "--array=0-2"), (), b"#!/bin/sh\n"),
+    }
+    ids = {token: await source.submit_script(host, one, token) or "" for token, one in made.items()}
+
+    def cancel() -> None:
+        cluster.run(["scancel", held, *ids.values()])
+        for one in ids.values():
+            cluster.wait_until_forgotten(one)
+
+    await beside(cancel)
+    listing = await source.listing(host, within_s=60.0)
+    assert {token: found.id for token in ids if (found := listing.of_token(token))} == ids
+    waits = Submission("never", folder, (), (), b"#!/bin/sh\n", after=(f"afterok:{ids['jw00later']}",))
+    with pytest.raises(NotAgainError, match="forgotten"):
+        await source.submit_script(host, waits, "jw00after")
+    assert (await source.listing(host, within_s=60.0)).of_token("jw00after") is None

@@ -123,6 +123,7 @@ def decide(spec: JobSpec, known: Known) -> Decision:
         decision = _open(spec, latest, known)
         if decision is not None:
             return decision
+        return _new(spec, known, again=known.state.real(spec.name) is not None)
     run = known.state.real(spec.name)
     if run is None:
         return _new(spec, known, again=False)
@@ -166,6 +167,11 @@ def _open(spec: JobSpec, run: Run, known: Known) -> Decision | None:
 
 
 def _new(spec: JobSpec, known: Known, *, again: bool) -> Decision:
+    if (living := _own_living(spec, known)) is not None:
+        text = f"{living} is in the queue and lives, so it is not submitted again; --include-ended watches it anew."
+        return Decision(Do.BLOCKED, text)
+    if spec.dropped:
+        return Decision(Do.BLOCKED, "The plan's file has it no more, so it is not submitted.")
     twin = _twin(spec, known)
     if twin is not None:
         return twin
@@ -183,6 +189,16 @@ def _new(spec: JobSpec, known: Known, *, again: bool) -> Decision:
         elif text:
             return Decision(Do.BLOCKED, text)
     return Decision(Do.SUBMIT, after=after, words=tuple(words), again=again)
+
+
+def _own_living(spec: JobSpec, known: Known) -> str | None:
+    """Give an id that the job has had and under which it lives: Slurm or a person has requeued it since its end."""
+    record = known.of(spec.name).record
+    ids = {run.id for run in known.state.of(spec.name)}
+    if record is not None:
+        ids |= {record.id, record.resubmitted_as or "", *(one.id for one in record.attempts)}
+    bases = {one.partition("_")[0] for one in ids}
+    return next((one.id for one in known.listing.jobs if one.alive and one.id in bases), None)
 
 
 _BY_ID = "id:"

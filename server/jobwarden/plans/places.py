@@ -13,6 +13,7 @@ import anyio
 from anyio import to_thread
 
 from jobwarden.plans.errors import PlanBusyError, PlanError
+from jobwarden.plans.reading import read_most
 from jobwarden.plans.spec import JobSpec
 from jobwarden.sources.base import Host
 from jobwarden.sources.framing import framed_argv, new_nonce, read_parts
@@ -87,7 +88,7 @@ async def read_job_script(spec: JobSpec, transport: Transport) -> bytes:
     if spec.script:
         path = spec.script
         try:
-            data = await to_thread.run_sync(_read, Path(path))
+            data = await to_thread.run_sync(read_most, Path(path), SCRIPT_BYTES + 1)
         except OSError as error:
             raise PlanError(
                 f"{path} cannot be read: {error.strerror}.", hint="Put it there; nothing was done."
@@ -110,11 +111,6 @@ async def read_job_script(spec: JobSpec, transport: Transport) -> bytes:
     if not data.startswith(b"#!") or b"\0" in data or len(data) > SCRIPT_BYTES:
         raise PlanError(f"{path} is no script that sbatch takes.", hint="It begins with #! and has at most 4 MiB.")
     return data
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(SCRIPT_BYTES + 1)
 
 
 @asynccontextmanager

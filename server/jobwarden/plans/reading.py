@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import re
 import tomllib
 from collections import Counter
@@ -20,6 +22,8 @@ from jobwarden_registry.errors import JobwardenError
 FILE_BYTES = 4 << 20
 _JOBS_MOST = 1000
 _TEXT_CHARS = 1000
+_ARGUMENTS_BYTES = 64 << 10
+"""sshd ends a connection that asks for a command of more than 256 KiB, and quoting makes them longer."""
 _PLAN_KEYS = ("name", "host", "type", "description", "defaults", "jobs")
 _SHARED = ("host", "type", "options", "work_dir", "log", "tags", "rules", "restart", "expect", "ready", "description")
 _JOB_KEYS = ("name", "script", "script_on_host", "arguments", "after", *_SHARED)
@@ -75,16 +79,28 @@ def read_plan_file(file: Path, *, checks: Checks, types: Collection[str]) -> tup
         PlanError: It cannot be read at all.
     """
     try:
-        data = file.read_bytes()[: FILE_BYTES + 1]
+        data = read_most(file)
     except OSError as error:
         raise PlanError(f"{file} cannot be read: {error.strerror}.", hint="Give a plan's file or name.") from error
     if len(data) > FILE_BYTES:
         raise PlanError(f"{file} has more than {FILE_BYTES >> 20} MiB.")
     try:
         raw = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, and lists in lists in lists
         raise PlanError(f"{file} is no TOML: {error}.", hint="docs/plans.md has an example.") from error
     return read_plan(raw, file=file, checks=checks, types=types)
+
+
+def read_most(file: Path, most: int = FILE_BYTES + 1) -> bytes:
+    """Read the beginning of a file; of a plan that is too large one byte more than is taken.
+
+    Raises:
+        OSError: It cannot be read, or is no file.
+    """
+    if not file.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    with file.open("rb") as opened:
+        return opened.read(most)
 
 
 def read_plan(
@@ -284,7 +300,7 @@ def _scripts(reader: _Reader, where: str, given: Mapping[str, Any]) -> tuple[str
         return "", there
     path = reader.folder / here
     try:
-        head = path.read_bytes()[:2] if path.is_file() else None
+        head = read_most(path, 2)
     except OSError:
         head = None
     if head is None:
@@ -311,6 +327,9 @@ def _arguments(reader: _Reader, where: str, given: Mapping[str, Any]) -> tuple[s
     texts = [str(one) for one in value] if good else []
     if not good or any("\0" in one or len(one) > _TEXT_CHARS * 10 for one in texts):
         reader.wrong(f"{where}: arguments", "They are no list of texts and numbers.", 'Write arguments = ["a", 1].')
+        return ()
+    if sum(len(one.encode()) + 1 for one in texts) > _ARGUMENTS_BYTES:
+        reader.wrong(f"{where}: arguments", f"They have more than {_ARGUMENTS_BYTES >> 10} KiB.", "Put them in a file.")
         return ()
     return tuple(texts)
 

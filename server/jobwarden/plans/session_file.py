@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jobwarden.plans.errors import PlanError
-from jobwarden.plans.reading import FILE_BYTES, Problem
+from jobwarden.plans.reading import Problem, read_most
 from jobwarden.plans.shapes import is_list, is_table
 from jobwarden.plans.spec import JobSpec, PlanSpec
 from jobwarden.plans.state import FILE, SUBMITTED, Run
@@ -48,8 +48,7 @@ def read_session_file(
         PlanError: It is none.
     """
     try:
-        data = file.read_bytes()[: FILE_BYTES + 1]
-        raw = json.loads(data)
+        raw = json.loads(read_most(file))
     except OSError as error:
         raise PlanError(f"{file} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:  # brackets within brackets

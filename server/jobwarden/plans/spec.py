@@ -53,6 +53,8 @@ class JobSpec(BaseModel):
     ready: str = ""
     after: tuple[After, ...] = ()
     description: str = ""
+    dropped: bool = False
+    """Its plan's file has it no more: what was submitted of it is watched, and nothing is submitted."""
 
     @property
     def known_as(self) -> str:

@@ -91,9 +91,11 @@ class PlanState(BaseModel):
         return self.runs.get(job, ())
 
     def with_spec(self, spec: PlanSpec, now: datetime) -> PlanState:
-        """Give it with what its file says now; jobs that the file has no more stay while there is a run of them."""
+        """Give it with what its file says now; jobs that the file has no more stay while there may be a run of them."""
         gone = [
-            one for one in self.spec.jobs if spec.job(one.name) is None and any(run.id for run in self.of(one.name))
+            one.model_copy(update={"dropped": True})
+            for one in self.spec.jobs
+            if spec.job(one.name) is None and any(run.id or run.step in (INTENDED, UNSURE) for run in self.of(one.name))
         ]
         kept: tuple[JobSpec, ...] = (*spec.jobs, *gone)
         return self.model_copy(update={"spec": spec.model_copy(update={"jobs": kept}), "changed_at": now})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from jobwarden.actions.audit_keys import BY
+from jobwarden.actions.deeds import Deeds
 from jobwarden.actions.errors import HaltedError
 from jobwarden.actions.halting import halt_of
 from jobwarden.identity import Caller
@@ -16,10 +17,11 @@ from jobwarden.plans.spec import JobSpec
 from jobwarden.plans.state import INTENDED, UNSURE, PlanState, Run, change_plan
 from jobwarden.service.desk import Desk
 from jobwarden.service.plan_hosts import Hosts
-from jobwarden.service.plan_pausing import Override
+from jobwarden.service.plan_pausing import Override, going_rules, pause_rules
 from jobwarden.service.plan_records import Shelf
 from jobwarden.service.stopping import order_of
 from jobwarden_registry.errors import JobwardenError
+from jobwarden_registry.model import JobRecord
 from jobwarden_registry.session import Session
 from jobwarden_registry.transaction import Transaction
 
@@ -77,6 +79,7 @@ class PlanBook:
     notes: list[str] = field(default_factory=list[str])
     overrides: Override = field(default_factory=Override)
     hosts: Hosts = field(init=False)
+    deeds: Deeds = field(default_factory=Deeds)
     submitted: int = 0
     renewed: set[str] = field(default_factory=set[str])
 
@@ -103,6 +106,23 @@ class PlanBook:
                 Standing() if run is None else shelf.standing(spec, await self.hosts.site_of(spec.host), run)
             )
 
+    async def pause(self, records: Sequence[JobRecord]) -> None:
+        """Pause the rules of these jobs, until the suspension is lifted: noted first, lest they stay so for ever."""
+        going = await going_rules(self.desk, self.session, records)
+        if not going:
+            return
+
+        def note(state: PlanState | None, _: Transaction) -> PlanState | None:
+            if state is None:
+                return None
+            both = {uid: tuple(dict.fromkeys((*state.paused.get(uid, ()), *names))) for uid, names in going.items()}
+            return state.model_copy(update={"paused": {**state.paused, **both}})
+
+        written = await self.desk.world.sessions.call(self.session, lambda one: change_plan(one, self.name, note))
+        if written is not None:
+            self.state = written
+            await pause_rules(self.desk, self.session, going)
+
     def specs(self) -> list[JobSpec]:
         """Give the jobs in order, with what this call says of them instead of the plan."""
         said, chosen = self.overrides, self.order.chosen
@@ -122,6 +142,13 @@ class PlanBook:
         latest = [self.state.latest(name) for name in self.state.runs]
         begun = [run.at for run in latest if run is not None and run.step in (INTENDED, UNSURE)]
         return max(((now - at).total_seconds() for at in begun), default=0.0) + self.limit_s
+
+    def on_its_way(self) -> bool:
+        """Whether a submission without an answer may still arrive, and would be found by nothing but its token."""
+        now = self.desk.world.clock()
+        latest = (self.state.latest(name) for name in self.state.runs)
+        open_ = [run for run in latest if run is not None and run.step == INTENDED]
+        return any((now - run.at).total_seconds() <= self.limit_s for run in open_)
 
     def trouble(self, spec: JobSpec, error: JobwardenError) -> None:
         """Note what could not be asked or done now."""

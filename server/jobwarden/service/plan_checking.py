@@ -11,8 +11,8 @@ from anyio import to_thread
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.identity import Caller
 from jobwarden.plans.errors import PlanError
-from jobwarden.plans.places import find_folders, read_job_script
-from jobwarden.plans.reading import Checks, Problem, read_plan_file
+from jobwarden.plans.places import SCRIPT_BYTES, find_folders, read_job_script
+from jobwarden.plans.reading import Checks, Problem, read_most, read_plan_file
 from jobwarden.plans.session_file import is_session_file
 from jobwarden.plans.spec import JobSpec, PlanSpec
 from jobwarden.rules.building import read_rules
@@ -125,9 +125,10 @@ async def _read(desk: Desk, caller: Caller, file: Path) -> tuple[PlanSpec, list[
 
 def _text_here(job: JobSpec) -> str:
     try:
-        return Path(job.script).read_text(encoding="utf-8", errors="replace") if job.script else ""
+        data = read_most(Path(job.script), SCRIPT_BYTES) if job.script else b""
     except OSError:  # said already
         return ""
+    return data.decode("utf-8", "replace")
 
 
 async def _look_there(desk: Desk, jobs: Sequence[JobSpec]) -> tuple[list[Problem], list[str]]:

@@ -13,7 +13,7 @@ from jobwarden.identity import Caller
 from jobwarden.plans.errors import PlanError
 from jobwarden.plans.session_file import is_session_file, read_session_file
 from jobwarden.plans.spec import PlanSpec
-from jobwarden.plans.state import PlanState, Run, change_plan, load_plans
+from jobwarden.plans.state import INTENDED, UNSURE, PlanState, Run, change_plan, load_plans
 from jobwarden.service.desk import Desk
 from jobwarden.service.plan_checking import read_good, submitting_types
 from jobwarden_registry.errors import JobNotFoundError
@@ -65,8 +65,11 @@ async def read_meant(
     if not is_session_file(plan):
         return await read_good(desk, caller, plan), {}
     world = desk.world
-    read = partial(read_session_file, plan, host=host or "localhost", now=world.clock(), types=submitting_types(desk))
-    spec, runs, problems = await to_thread.run_sync(read)
+    read = partial(read_session_file, plan, now=world.clock(), types=submitting_types(desk))
+    spec, runs, problems = await to_thread.run_sync(partial(read, host=host or "localhost"))
+    known = None if host else await _known_here(desk, caller, spec.name)
+    if known is not None and known.spec.jobs:  # the file does not say where its jobs are: that was said before
+        spec, runs, problems = await to_thread.run_sync(partial(read, host=known.spec.jobs[0].host))
     if problems:
         raise PlanError(
             f"{plan} cannot be used: " + "; ".join(one.line() for one in problems[:20]), hint="Mend these entries."
@@ -74,11 +77,24 @@ async def read_meant(
     return spec, runs
 
 
+async def _known_here(desk: Desk, caller: Caller, name: str) -> PlanState | None:
+    own = await desk.session(caller)
+    return None if own is None else (await desk.world.sessions.call(own, load_plans)).get(name)
+
+
 async def write_plan(
     desk: Desk, session: Session, spec: PlanSpec, runs: Mapping[str, tuple[Run, ...]], *, dry_run: bool
 ) -> PlanState:
-    """Write what the file says now; runs that a session file names are those of jobs of which none is known."""
+    """Write what the file says now; runs that a session file names are those of jobs of which none is known.
+
+    Raises:
+        PlanError: The plan of this name is another file's, or a job that was submitted has another host now.
+    """
     now = desk.world.clock()
+    before = (await desk.world.sessions.call(session, load_plans)).get(spec.name)
+    if before is not None:
+        await _refuse_another_file(before.spec, spec)
+        await _refuse_another_place(desk, before, spec)
 
     def change(state: PlanState | None, _: Transaction | None) -> PlanState:
         after = PlanState(spec=spec, created_at=now, changed_at=now)
@@ -93,6 +109,42 @@ async def write_plan(
     written = await call(session, partial(change_plan, name=spec.name, change=change))
     assert written is not None
     return written
+
+
+async def _refuse_another_file(before: PlanSpec, spec: PlanSpec) -> None:
+    """Refuse a file that would take over the plan of another one that is still there."""
+    old, new = Path(before.source), Path(spec.source)
+    moved = is_session_file(old) == is_session_file(new) and not await to_thread.run_sync(old.exists)
+    if old == new or moved or await to_thread.run_sync(_same_file, old, new):
+        return
+    raise PlanError(
+        f"The plan {spec.name} is that of {old}, and this is {new}.",
+        hint=f'Give this one another name (name = "..."), or: jobwarden plan forget {spec.name}',
+        code="plan.another_file",
+    )
+
+
+def _same_file(old: Path, new: Path) -> bool:
+    try:
+        return old.samefile(new)
+    except OSError:
+        return False
+
+
+async def _refuse_another_place(desk: Desk, before: PlanState, spec: PlanSpec) -> None:
+    """Refuse that runs are looked for where they are not: there their ids are other jobs'."""
+    for job in spec.jobs:
+        was = before.spec.job(job.name)
+        sent = any(run.id or run.step in (INTENDED, UNSURE) for run in before.of(job.name))
+        if was is None or not sent or (was.type, was.host) == (job.type, job.host):
+            continue
+        resolve = desk.world.transports.resolve
+        if was.type != job.type or (await resolve(was.host)).key != (await resolve(job.host)).key:
+            raise PlanError(
+                f"{job.name} was submitted on {was.host} ({was.type}), and is on {job.host} ({job.type}) now.",
+                hint="Put that back, or give the job of the new place another name.",
+                code="plan.another_place",
+            )
 
 
 async def change_fields(

@@ -17,6 +17,8 @@ from jobwarden_registry.model import JobRecord
 
 _FRESH_S = 3.0
 """How old an answer may be by which a dependency is decided."""
+_STALE_S = 30.0
+"""How old one may be by which it is decided that nothing of a job lives."""
 
 
 @dataclass(slots=True)
@@ -82,7 +84,7 @@ class Hosts:
         if there is None:
             return None
         age_s = (self.desk.world.clock() - there.listing.asked_at).total_seconds()
-        if spec.after and age_s > _FRESH_S:
+        if age_s > (_FRESH_S if spec.after else _STALE_S):
             with guarded(spec.type):
                 there.listing = await there.source.listing(there.host, within_s=within_s)
         return there

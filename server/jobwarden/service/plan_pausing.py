@@ -36,14 +36,26 @@ class Override:
     ready: str | None = None
 
 
-async def pause_rules(desk: Desk, session: Session, records: Sequence[JobRecord]) -> dict[str, tuple[str, ...]]:
-    """Pause all rules of these jobs; answers by record those that were not paused before."""
-    paused: dict[str, tuple[str, ...]] = {}
-    for record in records:
-        names = await desk.world.sessions.call(session, lambda session: _pause(session, record.uid, None, paused=True))  # noqa: B023 -- awaited here
-        if names:
-            paused[record.uid] = names
-    return paused
+async def going_rules(desk: Desk, session: Session, records: Sequence[JobRecord]) -> dict[str, tuple[str, ...]]:
+    """Give by record the rules of these jobs that are not paused."""
+
+    def work(session: Session) -> dict[str, tuple[str, ...]]:
+        known = load_rules(session)
+        uids = {one.uid for one in records}
+        found: dict[str, tuple[str, ...]] = {}
+        for record in (one for one in session.load() if one.uid in uids):
+            state = known.get(record.uid, JobRules())
+            names = [read_rule(text).name for text in record.rules]
+            found[record.uid] = tuple(name for name in names if not state.of(name).paused)
+        return {uid: names for uid, names in found.items() if names}
+
+    return await desk.world.sessions.call(session, work)
+
+
+async def pause_rules(desk: Desk, session: Session, going: Mapping[str, tuple[str, ...]]) -> None:
+    """Pause these rules."""
+    for uid, names in going.items():
+        await desk.world.sessions.call(session, lambda session: _pause(session, uid, names, paused=True))  # noqa: B023 -- awaited here
 
 
 async def unpause_rules(desk: Desk, session: Session, paused: Mapping[str, tuple[str, ...]]) -> None:
@@ -52,26 +64,23 @@ async def unpause_rules(desk: Desk, session: Session, paused: Mapping[str, tuple
         await desk.world.sessions.call(session, lambda session: _pause(session, uid, names, paused=False))  # noqa: B023 -- awaited here
 
 
-def _pause(session: Session, uid: str, names: Sequence[str] | None, *, paused: bool) -> tuple[str, ...]:
+def _pause(session: Session, uid: str, names: Sequence[str], *, paused: bool) -> None:
     for _ in range(_TRIES):
         record = next((one for one in session.load() if one.uid == uid), None)
         if record is None:
-            return ()
+            return
         state = load_rules(session).get(uid, JobRules())
         has = [read_rule(text).name for text in record.rules]
-        concerned = tuple(
-            name for name in has if (names is None or name in names) and state.of(name).paused is not paused
-        )
+        concerned = [name for name in has if name in names and state.of(name).paused is not paused]
         if not concerned:
-            return ()
+            return
         after = state
         for name in concerned:
             after = after.with_rule(name, after.of(name).model_copy(update={"paused": paused}))
         word = "paused" if paused else "go on"
         tell = Tell(EventKind.ACTION, f"rules {', '.join(concerned)}: {word} with the plan")
         if change_rules(session, Change(record, state.version, after, [tell]), own=True):
-            return concerned
-    return ()
+            return
 
 
 async def override(desk: Desk, session: Session, record: JobRecord, said: Override) -> bool:

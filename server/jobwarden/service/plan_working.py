@@ -13,6 +13,7 @@ import anyio
 
 from jobwarden.actions.cancel import Doomed, request_cancel
 from jobwarden.actions.cancel import Order as CancelOrder
+from jobwarden.actions.deeds import SUBMITS
 from jobwarden.actions.errors import InvalidRuleError
 from jobwarden.actions.halting import bar_of, halt_of
 from jobwarden.actions.planning import run_of
@@ -228,7 +229,12 @@ class Work(PlanBook):
         ((record, created),) = taken
         if not created and rules.rules:
             written = [one for rule in rules.rules for one in read_text(rule)]
-            await add_rules(self.desk, Watched(record, self.session, live=True), written, from_start=False)
+            try:
+                await add_rules(self.desk, Watched(record, self.session, live=True), written, from_start=False)
+            except InvalidRuleError as error:
+                self.notes.append(f"{spec.name}: the plan's rules were not added: {error}")
+        if self.state.suspended is not None:
+            await self.pause([record])
         self.standings[spec.name] = Standing(record, live=True)
 
     def _before(self, spec: JobSpec, run: Run) -> JobRecord | None:
@@ -267,6 +273,9 @@ class Work(PlanBook):
             self.said[spec.name] = f"Nothing is submitted: {halt.said()}. To lift that: jobwarden stop-all --lift"
             self.troubles.append(f"{spec.name} was not submitted: {halt.said()}")
             return
+        if decision.again and await self._is_resubmitted(spec):
+            self.said[spec.name] = "A rule of it is submitting it again just now."
+            return
         how = "retried" if decision.again else SUBMITTED
         run = Run(step=INTENDED, at=self.desk.world.clock(), how=how, token=new_token(), after=decision.after)
         self.submitted += 1
@@ -290,6 +299,15 @@ class Work(PlanBook):
             after=decision.words,
         )
         await self._send(spec, run, submission, there)
+
+    async def _is_resubmitted(self, spec: JobSpec) -> bool:
+        """Whether a rule has begun to submit it again: what that has sent may be on its way."""
+        record = self.standings[spec.name].record
+        if record is None:
+            return False
+        of = self.deeds.of
+        open_ = await self.desk.world.sessions.call(self.session, lambda session: of(session).open(uid=record.uid))
+        return any(one.action in SUBMITS for one in open_)
 
     async def _send(self, spec: JobSpec, run: Run, submission: Submission, there: There) -> None:
         try:

@@ -10,15 +10,16 @@ from typing import Literal
 
 from jobwarden.actions.audit_keys import BY
 from jobwarden.identity import Caller
-from jobwarden.plans.errors import PlanError
+from jobwarden.plans.errors import PlanBusyError, PlanError
 from jobwarden.plans.places import plan_lock
 from jobwarden.plans.state import PlanState, change_plan, load_plans
 from jobwarden.service.controlling import Controlling
 from jobwarden.service.desk import Desk
+from jobwarden.service.names import UID
 from jobwarden.service.plan_book import Order
 from jobwarden.service.plan_checking import check_plan, overrides_of, read_good
 from jobwarden.service.plan_finding import change_fields, find_plan, own_session, read_meant, write_plan
-from jobwarden.service.plan_pausing import Override, override, pause_rules, unpause_rules
+from jobwarden.service.plan_pausing import Override, override, unpause_rules
 from jobwarden.service.plan_records import chosen_names
 from jobwarden.service.plan_showing import counted, groups, plan_row, planned_view
 from jobwarden.service.plan_views import PlanCheckView, PlanListView, PlanRow, PlanView
@@ -30,6 +31,7 @@ from jobwarden_registry.session import Session
 
 RETRIED = ("failed", "cancelled", "lost", "unsure")
 _REASON_CHARS = 300
+_NOT_DONE = ("refused", "already ended")
 
 
 class Plans:
@@ -138,13 +140,11 @@ class Plans:
             session = await own_session(self._desk, caller, spec.name)
             said = await overrides_of(self._desk, caller, overrides or {})
             state = await write_plan(self._desk, session, spec, runs, dry_run=dry_run)
-            held = state.held
             state, done = await self._lifted(caller, session, state, dry_run=dry_run)
             await self._desk.refresh([session], max_age_s=0.0)
             work = Work(self._desk, caller, session, state, order, done=done, overrides=said)
-            if held and not dry_run:
-                await work.look()
-                await self._control(caller, work, held, "release", "the plan is resumed")
+            if state.held and not dry_run:
+                await self._release(caller, work)
             await self._override(work)
             return await self._bring_forward(caller, work, twice=True)
 
@@ -171,9 +171,8 @@ class Plans:
             suspended = {"suspended": text, "suspended_at": now, "changed_at": now}
             said, by = f"plan {name}: suspended: {text}", order_of(caller, "").by
             work.state = await change_fields(self._desk, session, name, suspended, said, by=by)
-            paused = await pause_rules(self._desk, session, _living(work))
-            both = {uid: (*work.state.paused.get(uid, ()), *names) for uid, names in paused.items()}
-            work.state = await change_fields(self._desk, session, name, {"paused": {**work.state.paused, **both}})
+            await work.look()
+            await work.pause(_living(work))
         work.done.append(f"{name} is suspended: {text}")
         if hold:
             await self._hold(caller, work, text)
@@ -198,8 +197,24 @@ class Plans:
         return PlanListView(plans=tuple(rows))
 
     async def forget(self, caller: Caller, name: str) -> None:
-        """Forget a plan; its jobs stay as they are."""
+        """Forget a plan; its jobs stay as they are, and what it holds is released.
+
+        Raises:
+            PlanBusyError: A submission may be on its way, or what it holds cannot be released now.
+            JobNotFoundError: There is no such plan.
+        """
         session, state = await find_plan(self._desk, caller, name)
+        work = Work(self._desk, caller, session, state, Order(submit=False))
+        if work.on_its_way():
+            raise PlanBusyError(
+                f"A submission of {name} may be on its way.", hint=f"First: jobwarden plan resume {name}"
+            )
+        if state.held:
+            await self._release(caller, work)
+            if work.state.held:
+                raise PlanBusyError(
+                    f"What {name} holds could not be released: {'; '.join(work.done)}", hint="Try again."
+                )
         await unpause_rules(self._desk, session, state.paused)
         forget = partial(change_plan, name=name, change=lambda _state, _: None, text=f"plan {name}: forgotten")
         await self._desk.world.sessions.call(session, partial(forget, about={BY: order_of(caller, "").by}))
@@ -221,7 +236,7 @@ class Plans:
             return state, []
         name = state.spec.name
         done = [f"{name} is suspended no more (it was: {state.suspended})"]
-        lifted: dict[str, object] = {"suspended": None, "suspended_at": None, "paused": {}, "held": ()}
+        lifted: dict[str, object] = {"suspended": None, "suspended_at": None, "paused": {}}
         if dry_run:
             return state.model_copy(update=lifted), done
         await unpause_rules(self._desk, session, state.paused)
@@ -230,26 +245,40 @@ class Plans:
 
     async def _hold(self, caller: Caller, work: Work, reason: str) -> None:
         """Hold what waits in the queue; what does not get held runs, and that is said."""
-        waiting = [one for one in _living(work) if one.phase is Phase.PENDING]
+        waiting = [one for one in _living(work) if one.phase is Phase.PENDING and not _is_held(one)]
         if work.order.dry_run:
             work.done += [f"{one.name or one.id}: held" for one in waiting]
         elif waiting:
-            held = await self._control(caller, work, [one.id for one in waiting], "hold", reason)
-            both = tuple(dict.fromkeys((*work.state.held, *held)))
-            work.state = await change_fields(self._desk, work.session, work.name, {"held": both})
+            before = work.state.held
+            both = tuple(dict.fromkeys((*before, *(one.id for one in waiting))))
+            work.state = await change_fields(self._desk, work.session, work.name, {"held": both}, "")
+            refused = {
+                row
+                for row, outcome in (await self._control(caller, work, waiting, "hold", reason)).items()
+                if outcome in _NOT_DONE
+            }
+            kept = tuple(one for one in both if one in before or one not in refused)
+            work.state = await change_fields(self._desk, work.session, work.name, {"held": kept}, "")
+
+    async def _release(self, caller: Caller, work: Work) -> None:
+        """Release what a suspension holds; of what could not be asked the next resume does it."""
+        await work.look()
+        held = [one for one in _living(work) if one.id in work.state.held]
+        outcomes = await self._control(caller, work, held, "release", "the plan is resumed")
+        left = tuple(one for one in work.state.held if outcomes.get(one) == "failed")
+        work.state = await change_fields(self._desk, work.session, work.name, {"held": left}, "")
 
     async def _control(
-        self, caller: Caller, work: Work, ids: Sequence[str], action: Literal["hold", "release"], reason: str
-    ) -> list[str]:
-        """Do this to living jobs of the plan; answers of which it was accepted."""
-        types = {one.id: one.type for one in _living(work)}
-        jobs = [f"{types[one]}:{one}" for one in ids if one in types]
-        if not jobs:
-            return []
+        self, caller: Caller, work: Work, records: Sequence[JobRecord], action: Literal["hold", "release"], reason: str
+    ) -> dict[str, str]:
+        """Do this to living jobs of the plan; answers by id what came of it."""
+        if not records:
+            return {}
+        jobs = [f"{UID}{one.uid}" for one in records]
         view = await Controlling(self._desk).control(caller, jobs=jobs, action=action, reason=reason)
         for row in view.rows:
             work.done.append(f"{row.job.name or row.job.id}: {action}: {row.outcome}")
-        return [row.job.id for row in view.rows if row.outcome in ("done", "accepted")]
+        return {row.job.id: row.outcome for row in view.rows}
 
     async def _override(self, work: Work) -> None:
         """Have living jobs watched as this call says."""
@@ -306,6 +335,11 @@ class Plans:
                 troubles=tuple(dict.fromkeys(work.troubles)),
                 notes=tuple(dict.fromkeys(work.notes)),
             )
+
+
+def _is_held(record: JobRecord) -> bool:
+    """Whether somebody holds it already, who then releases it, too."""
+    return (record.reason or "").startswith("JobHeld")
 
 
 def _living(work: Work, chosen: Sequence[str] | None = None) -> list[JobRecord]:

@@ -144,6 +144,28 @@ def test_what_failed_is_submitted_again_only_where_that_is_asked_for_and_it_is_m
     assert decide(PREP, replace(one, retry=("failed",), chosen=["train"])).do is Do.NOTHING
 
 
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.CANCELLED, Phase.LOST])
+def test_what_ended_and_was_requeued_under_its_own_id_since_is_not_submitted_beside_itself(phase: Phase) -> None:
+    runs, records = {"prep": (run(SUBMITTED, "7"),)}, {"prep": record("7", phase)}
+    for lives in (listed("7", Phase.PENDING), listed("7", Phase.RUNNING, name="renamed", work_dir="/else")):
+        decision = decide(PREP, known(runs, records, lives, retry=(phase.value,)))
+        assert (decision.do, decision.text.split()[0]) == (Do.BLOCKED, "7")
+    again = {"prep": record("7", phase, now_as="9")}
+    assert decide(PREP, known(runs, again, listed("9"), retry=(phase.value,))).do is Do.BLOCKED
+    ended = listed("7", Phase.FAILED)
+    assert decide(PREP, known(runs, records, ended, retry=(phase.value,))).do is Do.SUBMIT
+
+
+def test_a_retry_of_which_nobody_knows_whether_it_arrived_is_repeated_where_the_person_says_so() -> None:
+    runs = {"prep": (run(SUBMITTED, "7"), run(UNSURE))}
+    one = known(runs, {"prep": record("7", Phase.FAILED)}, accounted=False)
+    assert decide(PREP, one).do is Do.BLOCKED
+    decision = decide(PREP, replace(one, retry=("unsure",)))
+    assert (decision.do, decision.again) == (Do.SUBMIT, True)
+    alive = known(runs, {"prep": record("7", Phase.FAILED)}, listed("7"), accounted=False, retry=("unsure",))
+    assert decide(PREP, alive).do is Do.BLOCKED
+
+
 def test_what_failed_and_lives_again_by_another_hand_is_adopted_instead() -> None:
     runs, records = {"prep": (run(SUBMITTED, "7"),)}, {"prep": record("7", Phase.FAILED)}
     for retry in ((), ("failed",)):

@@ -105,6 +105,7 @@ BAD = {
     "log and output": ("log = 'a'\noptions = { output = 'b' }", "both say"),
     "a folder that is not absolute": ("work_dir = 'runs'", "not absolute"),
     "arguments that are no list": ("arguments = 'a'", "no list"),
+    "arguments without end": (f"arguments = {['x' * 9999] * 7}", "more than 64 KiB"),
     "tags that are no tags": ("tags = 3", "cannot be tags"),
     "a rule that cannot be read": ("rules = ['patern=\"x\"']", "patern"),
     "a restart that cannot be": ("restart = 3", "no text"),
@@ -162,7 +163,11 @@ def test_two_jobs_that_the_scheduler_could_not_tell_apart_are_refused(folder: Pa
     assert [one.text for one in problems] == ["2 jobs are called x in the home folder on localhost."]
 
 
-@pytest.mark.parametrize("text", ["= x", "[[jobs]", "\0"], ids=["no key", "no table", "a NUL"])
+@pytest.mark.parametrize(
+    "text",
+    ["= x", "[[jobs]", "\0", f"x = {'1' * 5000}", f"x = {'[' * 100_000}"],
+    ids=["no key", "no table", "a NUL", "a number without end", "lists in lists"],
+)
 def test_a_file_that_is_no_toml_is_refused_whole(folder: Path, text: str) -> None:
     with pytest.raises(PlanError) as raised:
         read(folder, text)

@@ -12,6 +12,7 @@ from jobwarden.sources.errors import SourceError
 from jobwarden.sources.framing import Part
 from jobwarden.sources.slurm.submissions import read_listing
 from jobwarden.sources.slurm.submit_line import comment_with
+from jobwarden.sources.slurm.submitting import read_submitted
 from jobwarden.sources.submitting import Listing
 
 NONCE = "jw0123456789abcdef"
@@ -24,9 +25,11 @@ def row(job: str, word: str, *, name: str = "train", folder: str = "/home/a", co
     return f"{NONCE}|{job}|{word}|1795300325{NONCE}{folder}{NONCE}{name}{NONCE}{comment}{NONCE}\n"
 
 
-def listing(queue: str, account: str = "", *, sacct: Part | None = None, complaint: str = "") -> Listing:
+def listing(
+    queue: str, account: str = "", *, sacct: Part | None = None, complaint: str = "", ended: Part = GOOD
+) -> Listing:
     parts = {"squeue": Part(0, queue.encode(), complaint), "sacct": sacct or Part(0, account.encode(), "")}
-    return read_listing(parts, NONCE, NOW)
+    return read_listing({**parts, "ended": ended}, NONCE, NOW)
 
 
 def test_a_token_is_found_in_the_queue_and_in_accountings_submit_lines_whatever_else_the_comment_holds() -> None:
@@ -82,10 +85,20 @@ def test_living_jobs_are_found_by_name_and_folder() -> None:
     ],
 )
 def test_without_accountings_answer_a_token_that_is_nowhere_means_nothing(sacct: Part, trouble: str) -> None:
-    found = listing(row("7", "RUNNING"), sacct=sacct)
-    assert not found.accounted
-    assert trouble in found.trouble
-    assert bool(found.trouble) is bool(trouble)
+    for found in (listing(row("7", "RUNNING"), sacct=sacct), listing(row("7", "RUNNING"), ended=sacct)):
+        assert not found.accounted
+        assert trouble in found.trouble
+        assert bool(found.trouble) is bool(trouble)
+
+
+def test_what_ended_before_it_could_begin_is_found_though_the_window_of_accounting_leaves_it_out() -> None:
+    ended = Part(0, f"8_[0-2]{NONCE}sbatch --comment=jobwarden:{TOKEN} x\n".encode(), "")
+    assert (told := listing("", ended=ended).of_token(TOKEN)) is not None
+    assert told.id == "8"
+    parts = {"squeue": GOOD, "sacct": GOOD, "ended": Part(0, f"x {TOKEN} y{NONCE}8\n".encode(), "")}
+    assert read_submitted(parts, NONCE, TOKEN) == "8"
+    with pytest.raises(SourceError):
+        read_submitted({"squeue": GOOD, "sacct": GOOD}, NONCE, TOKEN)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,18 @@ The lines are as sacct of Slurm 22.05.8 prints them: the quoting is gone.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from jobwarden.sources.errors import SourceUnavailableError
-from jobwarden.sources.framing import Part
+from jobwarden.sources.framing import Part, read_parts
 from jobwarden.sources.resubmitting import NotAgainError, Original
 from jobwarden.sources.slurm.submit_line import comment_with, read_submit_line, without_memory
-from jobwarden.sources.slurm.submitting import read_original, read_submission, submit_argv
+from jobwarden.sources.slurm.submitting import read_original, read_submission, submit_argv, submit_script_argv
+from jobwarden.sources.submitting import Submission
 
 SCRIPT = "#!/bin/bash\n#SBATCH --mem=50M\ntrain\n"
 WRAP = "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{text}\n\n"
@@ -194,3 +198,34 @@ def test_a_job_that_accounting_knows_only_the_beginnings_of_is_left_open_and_not
 def test_what_sbatch_refuses_is_refused(text: str) -> None:
     with pytest.raises(NotAgainError, match=text[:20]):
         read_submission(said(1, "", f"sbatch: error: {text}"))
+
+
+def test_a_dependency_that_slurm_has_forgotten_since_it_was_looked_for_is_refused_and_not_taken_for_fulfilled() -> None:
+    with pytest.raises(NotAgainError, match="forgotten 12"):
+        read_submission({"forgotten": Part(0, b"12\n", "")})
+
+
+@pytest.mark.parametrize(
+    ("after", "queue", "submits"),
+    [
+        ((), "jw-id:5 (null)", True),
+        (("afterok:12", "afterany:13"), "jw-id:12 a\njw-id:13 (null)", True),
+        (("afterok:12", "afterany:13"), "jw-id:13 a\njw-id:112 b\njw-id:120 (null)", False),
+        (("afternotok:12",), "jw-id:12 jobwarden:jwtoken", True),
+    ],
+)
+def test_the_host_itself_looks_for_what_a_job_waits_for_right_before_it_submits(
+    tmp_path: Path,
+    after: tuple[str, ...],
+    queue: str,
+    submits: bool,
+) -> None:
+    """With programs of paper: a real slurmctld forgets a job at a moment that nobody can choose."""
+    for name, text in (("squeue", f"printf '%s\\n' '{queue}'"), ("sbatch", "cat >/dev/null; echo 77")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    made = Submission("a", str(tmp_path), (), (), b"#!/bin/sh\n", after=after)
+    argv = submit_script_argv("jw0", made, "jwtoken", cluster="", limit_s=10)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    parts = read_parts(subprocess.run(argv, env=env, input=b"", check=True, capture_output=True).stdout, "jw0")
+    assert parts.keys() == ({"there"} if "jwtoken" in queue else {"sbatch"} if submits else {"forgotten"})

@@ -51,8 +51,8 @@ _WHOLE = ("STOP", "CONT", "KILL")
 """Signals that must reach all of a job or nothing of it."""
 
 _DENIED: Mapping[Control, str] = {
-    Control.RELEASE: "Only an operator of the cluster can release what an operator holds, or what Slurm calls so: a job "
-    "of which, while you held it, what it waits for has failed. Ask one, or cancel it and submit it again.",
+    Control.RELEASE: "Only an operator of the cluster can release what an operator holds, or what Slurm calls so: a "
+    "job that you held when what it waits for failed. Ask one, or cancel it and submit it again.",
     Control.SUSPEND: "Suspending needs an operator of the cluster. Instead: signal STOP has its processes stand still "
     "(it keeps its nodes, and its time runs on); requeue with value hold gives them up.",
     Control.RESUME: "Resuming needs an operator of the cluster. What was stopped by signal STOP goes on with signal "

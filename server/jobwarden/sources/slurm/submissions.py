@@ -1,7 +1,9 @@
 """Scripts submitted to Slurm, and what was submitted with which token, in one question.
 
 `%F` is the number of a whole array and of any other job (`man squeue` 22.05). squeue is asked first: what it does not
-show any more accounting has had for as long as slurmctld remembers ended jobs.
+show any more accounting has had for as long as slurmctld remembers ended jobs. sacct with a window alone leaves out
+what was cancelled before it could begin (held, `--begin`, `--dependency`; measured on 22.05.8); with states it shows
+that.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ _LISTING = r"""
 format=$1
 ask squeue squeue -h -a -t all -u "$(id -u)" -o "$format"
 ask sacct sacct -n -P -X -D -u "$(id -u)" -S "now-$2minutes" "--delimiter=$jw_nonce" -o JobID,SubmitLine
+ask ended sacct -n -P -X -D -u "$(id -u)" -S "now-$2minutes" -E now+60minutes -s CA,DL,F "--delimiter=$jw_nonce" \
+  -o JobID,SubmitLine
 jw_done
 """
 _UPDATE = r"""
@@ -75,17 +79,18 @@ def read_listing(parts: Mapping[str, Part], nonce: str, asked_at: datetime) -> L
     Raises:
         SourceUnavailableError: squeue did not answer.
     """
-    queue, account = parts.get("squeue"), parts.get("sacct")
+    queue = parts.get("squeue")
     if queue is None or queue.status != 0 or re.search(r"\berror\b", queue.stderr, re.IGNORECASE):
         said = "no answer" if queue is None else queue.stderr.strip()[-300:] or f"exit {queue.status}"
         raise SourceUnavailableError(f"squeue: {said}", code="slurm.unavailable")
     jobs = _queued(queue.stdout.decode("utf-8", "replace"), nonce)
-    if account is None or account.status != 0:
-        none = account is not None and no_accounting(account)
-        said = "no answer" if account is None else account.stderr.strip()[-300:] or f"exit {account.status}"
-        return Listing(tuple(jobs.values()), accounted=False, trouble="" if none else said, asked_at=asked_at)
-    for job_id, token in _accounted(account.stdout.decode("utf-8", "replace"), nonce):
-        jobs.setdefault(job_id, Listed(job_id, token, queued=False))
+    for account in (parts.get("sacct"), parts.get("ended")):
+        if account is None or account.status != 0:
+            none = account is not None and no_accounting(account)
+            said = "no answer" if account is None else account.stderr.strip()[-300:] or f"exit {account.status}"
+            return Listing(tuple(jobs.values()), accounted=False, trouble="" if none else said, asked_at=asked_at)
+        for job_id, token in _accounted(account.stdout.decode("utf-8", "replace"), nonce):
+            jobs.setdefault(job_id, Listed(job_id, token, queued=False))
     return Listing(tuple(jobs.values()), accounted=True, trouble="", asked_at=asked_at)
 
 

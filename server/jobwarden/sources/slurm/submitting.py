@@ -35,12 +35,15 @@ jw_done
 
 # Without the settings of a question: what is set here is the new job's environment.
 _SUBMIT = r"""
-jw_cluster=$1 token=$2 folder=$3; shift 3
+jw_cluster=$1 token=$2 folder=$3 needs=$4; shift 4
 if [ -n "$jw_cluster" ]; then jw_where="--clusters=$jw_cluster"; else jw_where=""; fi
-if jw_said=$(squeue ${jw_where:+"$jw_where"} -h -a -t all -u "$(id -u)" -o %k 2>&1); then
+if jw_said=$(squeue ${jw_where:+"$jw_where"} -h -a -t all -u "$(id -u)" -o "jw-id:%F %k" 2>&1); then
+  jw_gone=""
+  for jw_id in $needs; do case $jw_said in *"jw-id:$jw_id "*) ;; *) jw_gone=$jw_id;; esac; done
   case $jw_said in
     *"$token"*) plain_part there yes;;
-    *) if cd -- "$folder" 2>/dev/null; then
+    *) if [ -n "$jw_gone" ]; then plain_part forgotten "$jw_gone"
+       elif cd -- "$folder" 2>/dev/null; then
          unset jw_said
          part sbatch sbatch ${jw_where:+"$jw_where"} "$@"
        else
@@ -56,6 +59,8 @@ jw_done
 _SUBMITTED = r"""
 ask squeue squeue -h -a -t all -u "$(id -u)" -o "%k$jw_nonce%A$jw_nonce"
 ask sacct sacct -n -P -X -D -u "$(id -u)" -S "now-$1minutes" "--delimiter=$jw_nonce" -o SubmitLine,JobIDRaw
+ask ended sacct -n -P -X -D -u "$(id -u)" -S "now-$1minutes" -E now+60minutes -s CA,DL,F "--delimiter=$jw_nonce" \
+  -o SubmitLine,JobIDRaw
 jw_done
 """
 
@@ -85,7 +90,7 @@ def submit_argv(
         "/dev/stdin",
         *original.arguments,
     ]
-    return framed_argv(_SUBMIT, nonce, cluster, token, original.work_dir, *words, limit_s=limit_s)
+    return framed_argv(_SUBMIT, nonce, cluster, token, original.work_dir, "", *words, limit_s=limit_s)
 
 
 def submit_script_argv(nonce: str, submission: Submission, token: str, *, cluster: str, limit_s: float) -> list[str]:
@@ -100,11 +105,12 @@ def submit_script_argv(nonce: str, submission: Submission, token: str, *, cluste
         "/dev/stdin",
         *submission.arguments,
     ]
-    return framed_argv(_SUBMIT, nonce, cluster, token, submission.work_dir, *words, limit_s=limit_s)
+    needs = " ".join(re.findall(r"\d+", " ".join(submission.after)))
+    return framed_argv(_SUBMIT, nonce, cluster, token, submission.work_dir, needs, *words, limit_s=limit_s)
 
 
 def submitted_argv(nonce: str, *, within_s: float, cluster: str, limit_s: float) -> list[str]:
-    """Ask for all jobs of the login user with their comments (part `squeue`) and submit lines (part `sacct`)."""
+    """Ask for all jobs of the login user with their comments (part `squeue`) and submit lines (`sacct`, `ended`)."""
     minutes = str(int(within_s // 60) + 60)
     return commands.slurm_argv(_SUBMITTED, nonce, minutes, cluster=cluster, limit_s=limit_s)
 
@@ -159,6 +165,9 @@ def read_submission(parts: Mapping[str, Part]) -> str | None:
     """Read what `submit_argv` came to; see `Resubmits.submit`."""
     if "there" in parts:
         return None
+    if "forgotten" in parts:
+        gone = parts["forgotten"].stdout.decode("utf-8", "replace").strip()
+        raise NotAgainError(f"Slurm has just forgotten {gone}, and would take what waits for it for fulfilled.")
     if "folder" in parts:
         raise NotAgainError("Its working directory is not there any more.")
     if "unasked" in parts:
@@ -179,13 +188,13 @@ def read_submission(parts: Mapping[str, Part]) -> str | None:
 
 def read_submitted(parts: Mapping[str, Part], nonce: str, token: str) -> str | None:
     """Find a token's job; see `Resubmits.submitted`."""
-    for name in ("squeue", "sacct"):
+    for name in ("squeue", "sacct", "ended"):
         part = parts.get(name)
         text = "" if part is None else part.stdout.decode("utf-8", "replace")
         found = re.search(rf"{re.escape(token)}.*?{nonce}(?P<id>\d+)", text, re.DOTALL)
         if found is not None:
             return found["id"]
-        if part is None or (part.status != 0 and not (name == "sacct" and no_accounting(part))):
+        if part is None or (part.status != 0 and not (name != "squeue" and no_accounting(part))):
             said = "no answer" if part is None else part.stderr.strip()[:300] or f"exit {part.status}"
             raise SourceUnavailableError(f"{name}: {said}", code="slurm.unavailable")
     return None
