@@ -35,7 +35,7 @@ def test_a_page_names_only_commands_files_and_settings_that_there_are(page: str)
         assert (ROOT / "docs" / link).exists(), link
     known = {name for name, command in build().commands.items() if not command.hidden}
     shell = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
-    named = re.findall(r"^jobwarden ([a-z]+)", shell, re.MULTILINE) + re.findall(r"`jobwarden ([a-z]+)", text)
+    named = re.findall(r"^jobwarden ([a-z-]+)", shell, re.MULTILINE) + re.findall(r"`jobwarden ([a-z-]+)", text)
     assert set(named) <= known
     assert named
     for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
