@@ -433,7 +433,10 @@ def test_what_is_written_at_once_is_answered_whole_and_once_by_the_real_server(p
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert sorted(str(answer["id"]) for answer in told) == sorted(str(each["id"]) for each in messages if "id" in each)
-    assert "register_job" in next(answer for answer in told if answer["id"] == "status")["result"]["content"][0]["text"]
+    assert (
+        "register a job first"
+        in next(answer for answer in told if answer["id"] == "status")["result"]["content"][0]["text"]
+    )
 
 
 def test_a_client_that_asks_and_leaves_at_once_is_answered_and_the_server_ends() -> None:

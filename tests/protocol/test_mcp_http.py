@@ -222,7 +222,7 @@ async def test_the_real_command_serves_with_the_token_that_it_made(served: tuple
     async with httpx2.AsyncClient(timeout=20) as stranger:
         assert (await stranger.post(url, json=INITIALIZE, headers=ACCEPT)).status_code == 401
     known = {"authorization": f"Bearer {token}"}
-    assert "register_job" in await _asked(url, {**known, "x-jobwarden-session": "s-http"})
+    assert "register a job first" in await _asked(url, {**known, "x-jobwarden-session": "s-http"})
     assert "[identity.unknown; not retryable]" in await _asked(url, known), "the server's environment is nobody's"
 
 

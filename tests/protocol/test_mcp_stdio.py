@@ -92,7 +92,7 @@ async def test_a_client_of_either_era_is_served(mode: str) -> None:
         assert not result.is_error
         (block,) = result.content
         assert isinstance(block, TextContent)
-        assert "register_job" in block.text
+        assert "register a job first" in block.text
 
 
 def test_the_server_ends_cleanly_at_the_end_of_its_input_and_says_nothing_else() -> None:
