@@ -24,6 +24,8 @@ def read(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def sources() -> str:
+    if not (ROOT / "server").is_dir():
+        pytest.skip("no sources here: the installed wheel is tested")
     folders = ("server/jobwarden", "registry/jobwarden_registry")
     return "\n".join(path.read_text(encoding="utf-8") for name in folders for path in (ROOT / name).rglob("*.py"))
 

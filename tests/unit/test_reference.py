@@ -34,6 +34,8 @@ def test_every_command_and_every_clock_is_in_it(made: str) -> None:
 
 
 def test_the_variables_that_are_read_are_found_in_the_code(made: str) -> None:
+    if not (ROOT / "server").is_dir():
+        pytest.skip("no sources here: the installed wheel is tested")
     variables = made.partition("## Environment variables")[2]
     assert "`JOBWARDEN_CONFIG` | The configuration file" in variables
     assert "`NEMORUN_HOME` | Where" in variables
