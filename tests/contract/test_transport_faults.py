@@ -137,7 +137,7 @@ async def test_a_master_that_dies_fails_the_command_and_tries_no_login(lab: Lab)
             assert (await transport.run(["echo", "1"], timeout_s=10)).stdout == b"1\n"
             sshd.signal_sessions(signal.SIGKILL)
             wait_until(lambda: not (lab.home.folder / "cm-far").exists(), lambda: "the master lives on")
-            with pytest.raises(ConnectError) as caught:
+            with pytest.raises((ConnectError, OutcomeUnknownError)) as caught:  # as far as the dying master took it
                 await transport.run(["echo", "2"], timeout_s=10)
             assert caught.value.code == "ssh.dropped"
             assert sshd.logins == 1
